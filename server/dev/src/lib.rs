@@ -1,0 +1,1 @@
+//! Repository chores: the layering test and the documents that are generated.

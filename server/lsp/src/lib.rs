@@ -1,0 +1,1 @@
+//! The language server: protocol in, engine call, protocol out.

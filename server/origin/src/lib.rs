@@ -1,0 +1,1 @@
+//! Ranges that an AI inserted, moving with every later edit.

@@ -1,0 +1,1 @@
+//! Text in, checked patch out: template fixes and the gate.

@@ -1,0 +1,1 @@
+//! Text, positions in every encoding, languages, and incremental syntax trees.
