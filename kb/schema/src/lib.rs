@@ -1,1 +1,20 @@
 //! The knowledge entry and the discussion record: types, parser, validator, and the search trait.
+//! It knows no files, no network, no syntax trees and no editor: text in, types or problems out.
+
+mod discussion;
+mod entry;
+mod knowledge;
+mod library;
+mod name;
+mod parse;
+mod pattern;
+mod problem;
+
+pub use discussion::{Discussion, Site};
+pub use entry::{Applicability, Entry, Example, ExampleKind, Fix, Language, Severity};
+pub use knowledge::{EntrySet, Hit, HitKind, Knowledge, Query, Term};
+pub use library::{Library, Source};
+pub use name::NamePattern;
+pub use parse::{parse_entry, parse_library};
+pub use pattern::{ArgKey, Event, Guard, Literal, On, Pattern, Subject, Test, Use};
+pub use problem::Problem;

@@ -1,1 +1,6 @@
-//! Facts, data flow, slices and matching: a finding is a function of (text, entries) and nothing else.
+//! Facts, data flow, slices and matching: a finding is a function of (text, entries) and nothing
+//! else. This crate knows no network, no files, no async and no word of the editor protocol.
+
+mod finding;
+
+pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};

@@ -1,0 +1,198 @@
+//! The knowledge unit: one weakness pattern with its reasons, its tests and its cure.
+//! It knows no file system and nothing of how patterns are matched.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Discussion, Pattern};
+
+/// A language that entries are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Python 3, and what of Python 2 still parses.
+    Python,
+    /// C, with the C++ that reads as C.
+    C,
+}
+
+impl Language {
+    /// Every language, in the order of the folders.
+    pub const ALL: [Self; 2] = [Self::Python, Self::C];
+
+    /// The word used in front matter, folders and code fences.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::C => "c",
+        }
+    }
+
+    /// The prefix of the ids of its entries.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Python => "py",
+            Self::C => "c",
+        }
+    }
+}
+
+/// How much a finding matters when it is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Exploitable under conditions the code does not show.
+    Warning,
+    /// Exploitable as written.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// Whether a template fix may be applied unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Applicability {
+    /// Keeps the behaviour for every input that was meant; applied by `--fix`.
+    Safe,
+    /// Right in most code; a person should look at it first.
+    Review,
+}
+
+/// A mechanical cure, written over the parts of the matched code.
+///
+/// Placeholders in `replace`, `set` and `insert`: `{callee}`, `{receiver}`, `{0}`, `{name}` (the
+/// text of an argument), `{args}` (everything between the brackets), `{value}`, `{target}`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fix {
+    /// Safe or needs review.
+    pub applicability: Option<Applicability>,
+    /// What the fix does, in the imperative, for the light bulb: `Use yaml.safe_load`.
+    pub title: String,
+    /// New text for the whole finding.
+    pub replace: Option<String>,
+    /// New last name of the callee (`y.load(f)` becomes `y.safe_load(f)`).
+    pub rename: Option<String>,
+    /// New text for the whole callee, where a rename is not enough.
+    pub callee: Option<String>,
+    /// Arguments to set, by position or keyword; a keyword that is absent is added at the end.
+    pub set: std::collections::BTreeMap<String, String>,
+    /// Arguments to take out.
+    pub remove: Vec<String>,
+    /// Arguments to put in before a position.
+    pub insert: std::collections::BTreeMap<String, String>,
+    /// Turns a built string into one with placeholders of this form and passes its parts as a
+    /// tuple after it: `?` or `%s`.
+    pub parameterize: Option<String>,
+    /// Modules (Python) or headers (C) that the new text needs.
+    pub imports: Vec<String>,
+    /// Which patterns of the entry the fix serves, from 1; empty means all.
+    pub patterns: Vec<usize>,
+}
+
+/// Whether an example is the weakness or the cure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExampleKind {
+    /// Must be reported on the marked lines, no more and no fewer.
+    Vulnerable,
+    /// Must be silent under every entry of the language.
+    Secure,
+    /// Weak, and known to be missed: must stay silent until it is moved.
+    KnownMiss,
+    /// Safe, and known to be flagged: must fire until it is moved.
+    KnownNoise,
+}
+
+/// One code block of an entry: shown to people, given to models, and run as a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Weakness or cure.
+    pub kind: ExampleKind,
+    /// The code without its markers.
+    pub code: String,
+    /// Lines of `code`, from 1, that carried the marker `finding`.
+    pub lines: Vec<usize>,
+    /// Line of the block's first line in the entry's file, from 1.
+    pub at_line: usize,
+}
+
+/// One weakness pattern: rule, documentation, tests, advice, guideline and demonstration at once.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Such as `py/subprocess-shell-true`; names the bad pattern, never the remedy.
+    pub id: String,
+    /// A short noun phrase.
+    pub title: String,
+    /// One sentence of at most 100 characters, shown at the finding.
+    pub message: String,
+    /// CWE numbers, the most telling first.
+    pub cwe: Vec<u32>,
+    /// The language of its code.
+    pub language: Language,
+    /// How much a finding matters.
+    pub severity: Severity,
+    /// Lexical signs such as `shell=True`, for retrieval.
+    pub markers: Vec<String>,
+    /// APIs involved, for retrieval (RESCUE's API facet).
+    pub apis: Vec<String>,
+    /// What is flagged; empty means knowledge only.
+    pub patterns: Vec<Pattern>,
+    /// Who explained it.
+    pub discussions: Vec<Discussion>,
+    /// The mechanical cures, tried in order.
+    pub fixes: Vec<Fix>,
+    /// Why it is dangerous, Markdown.
+    pub why: String,
+    /// What to do instead, Markdown (RESCUE's guideline).
+    pub guideline: String,
+    /// Its tests and demonstrations.
+    pub examples: Vec<Example>,
+    /// Where it was read from.
+    pub path: String,
+}
+
+impl Entry {
+    /// `CWE-78` and so on.
+    pub fn cwe_names(&self) -> impl Iterator<Item = String> + '_ {
+        self.cwe.iter().map(|number| format!("CWE-{number}"))
+    }
+
+    /// Whether the entry flags nothing and only advises.
+    #[must_use]
+    pub fn is_knowledge_only(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The address of its first discussion, or of its CWE page when it has none.
+    #[must_use]
+    pub fn href(&self) -> String {
+        self.discussions.first().map_or_else(
+            || {
+                let number = self.cwe.first().copied().unwrap_or(0);
+                format!("https://cwe.mitre.org/data/definitions/{number}.html")
+            },
+            Discussion::url,
+        )
+    }
+
+    /// The examples of one kind.
+    pub fn examples(&self, kind: ExampleKind) -> impl Iterator<Item = &Example> {
+        self.examples
+            .iter()
+            .filter(move |example| example.kind == kind)
+    }
+}

@@ -1,0 +1,73 @@
+//! What analysis must be told about a language's libraries, as data: where data comes from, what
+//! makes it harmless, what a bare name usually means. One `library.toml` in each language's folder.
+
+use std::collections::BTreeMap;
+
+use crate::{Language, NamePattern};
+
+/// One named source of data (`http`, `argv`), which patterns refer to in `tainted`.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name.
+    pub id: String,
+    /// What a trace calls it: `data of the HTTP request`.
+    pub about: String,
+    /// Names whose value, or whose result when called, is such data.
+    pub names: Vec<NamePattern>,
+    /// Functions that write such data into an argument (`fgets(buf, …)`): name and position.
+    pub fills: Vec<(NamePattern, usize)>,
+    /// Whether the parameters of route handlers are such data.
+    pub handler_params: bool,
+    /// Names of parameters that are such data by convention (`argv`).
+    pub params: Vec<String>,
+}
+
+/// A language's library model.
+#[derive(Debug, Clone)]
+pub struct Library {
+    /// The language.
+    pub language: Language,
+    /// Sources by name; the name `param` (any parameter) is always known beside them.
+    pub sources: Vec<Source>,
+    /// Groups of sanitizers by name, which patterns refer to as `@name`.
+    pub sanitizers: BTreeMap<String, Vec<NamePattern>>,
+    /// Decorators of route handlers.
+    pub handlers: Vec<NamePattern>,
+    /// What a name that is bound nowhere usually means: `redirect` → `flask.redirect`.
+    pub usual: BTreeMap<String, String>,
+    /// Other names of one thing: `flask.ext.login` → `flask_login`; the longest prefix wins.
+    pub aliases: BTreeMap<String, String>,
+    /// Functions whose result cannot carry text of their arguments (numbers, flags, fresh ids).
+    pub inert: Vec<NamePattern>,
+    /// Names and calls that the program's own owner controls: settings, its own directory.
+    pub trusted: Vec<NamePattern>,
+    /// Functions whose result carries their arguments' data. Methods of data always do.
+    pub carries: Vec<NamePattern>,
+    /// Functions that never come back.
+    pub never_return: Vec<NamePattern>,
+    /// Functions that read through an argument: name and position, for null and lifetime events.
+    pub reads: Vec<(NamePattern, usize)>,
+    /// Where it was read from.
+    pub path: String,
+}
+
+impl Library {
+    /// A library that models nothing.
+    #[must_use]
+    pub fn empty(language: Language) -> Self {
+        Self {
+            language,
+            sources: Vec::new(),
+            sanitizers: BTreeMap::new(),
+            handlers: Vec::new(),
+            usual: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            inert: Vec::new(),
+            trusted: Vec::new(),
+            carries: Vec::new(),
+            never_return: Vec::new(),
+            reads: Vec::new(),
+            path: String::new(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Patterns over resolved names such as `subprocess.run` or `sqlite3.connect().cursor().execute`.
+//! It knows text only; what a name resolves to is the analysis' business.
+
+use std::fmt;
+
+/// A pattern over dotted names.
+///
+/// `os.system` matches that name only. `*.execute` matches `execute` on any receiver, resolved or
+/// not, with at least one segment before it. `**` stands for any number of segments, none
+/// included: `django.**.raw`. Inside a segment `*` stands for any characters: `*.*_raw`.
+/// A call in the middle of a name is written with its brackets: `hashlib.md5().update`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamePattern {
+    text: String,
+    segments: Vec<String>,
+    exact: bool,
+}
+
+impl NamePattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// Says what is wrong with the text: empty, or a segment missing.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let segments: Vec<String> = text.split('.').map(str::to_owned).collect();
+        if segments.iter().any(String::is_empty) {
+            return Err(format!("name `{text}` has an empty part"));
+        }
+        if text.chars().any(|c| c.is_whitespace()) {
+            return Err(format!("name `{text}` may not hold spaces"));
+        }
+        if segments
+            .last()
+            .is_some_and(|last| last == "*" || last == "**")
+        {
+            return Err(format!(
+                "name `{text}` must end in a name, or it would match everything"
+            ));
+        }
+        Ok(Self {
+            exact: !text.contains('*'),
+            text: text.to_owned(),
+            segments,
+        })
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The last segment, which analysis dispatches on.
+    #[must_use]
+    pub fn last(&self) -> &str {
+        self.segments.last().map_or("", String::as_str)
+    }
+
+    /// Whether the last segment is a plain word that can stand in a hash table.
+    #[must_use]
+    pub fn last_is_plain(&self) -> bool {
+        !self.last().contains('*')
+    }
+
+    /// The first segment when it is a plain word: a module or a top-level name.
+    #[must_use]
+    pub fn root(&self) -> Option<&str> {
+        self.segments
+            .first()
+            .map(String::as_str)
+            .filter(|it| !it.contains('*'))
+    }
+
+    /// Whether the name stands alone or holds `*`.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Whether `name` fits. Segments of an unresolved receiver may be anything, `?` included.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        if self.exact {
+            return self.text == name;
+        }
+        let parts: Vec<&str> = name.split('.').collect();
+        match_segments(&self.segments, &parts)
+    }
+}
+
+fn match_segments(pattern: &[String], parts: &[&str]) -> bool {
+    // A leading `*` stands for one or more segments, because receivers are chains.
+    match pattern.split_first() {
+        None => parts.is_empty(),
+        Some((head, rest)) if head == "*" => {
+            (1..=parts.len()).any(|taken| match_segments(rest, &parts[taken..]))
+        }
+        Some((head, rest)) if head == "**" => {
+            (0..=parts.len()).any(|taken| match_segments(rest, &parts[taken..]))
+        }
+        Some((head, rest)) => parts.split_first().is_some_and(|(part, others)| {
+            glob(head.as_bytes(), part.as_bytes()) && match_segments(rest, others)
+        }),
+    }
+}
+
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && pattern[p] == text[t] {
+            p += 1;
+            t += 1;
+        } else if let Some((star_p, star_t)) = star {
+            p = star_p + 1;
+            t = star_t + 1;
+            star = Some((star_p, star_t + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|&b| b == b'*')
+}
+
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NamePattern;
+
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        let pattern = NamePattern::parse(pattern).expect("a valid pattern");
+        for name in yes {
+            assert!(pattern.matches(name), "{pattern} should match {name}");
+        }
+        for name in no {
+            assert!(!pattern.matches(name), "{pattern} should not match {name}");
+        }
+    }
+
+    #[test]
+    fn exact_names_match_themselves_only() {
+        check(
+            "os.system",
+            &["os.system"],
+            &["system", "my.os.system", "os.systems"],
+        );
+    }
+
+    #[test]
+    fn a_star_is_any_receiver_but_not_none() {
+        check(
+            "*.execute",
+            &["?c.execute", "a.b().execute"],
+            &["execute", "a.executemany"],
+        );
+        check("**.execute", &["execute", "a.execute"], &["a.executes"]);
+        check(
+            "*.*run_ssh",
+            &["?self._run_ssh", "x.run_ssh"],
+            &["run_ssh", "x.run_ssh2"],
+        );
+        check(
+            "django.**.raw",
+            &["django.raw", "django.db.models.raw"],
+            &["raw", "flask.raw"],
+        );
+    }
+
+    #[test]
+    fn empty_parts_and_catch_alls_are_refused() {
+        for bad in ["", "a..b", "*", "a.*", "a b"] {
+            assert!(
+                NamePattern::parse(bad).is_err(),
+                "{bad:?} should be refused"
+            );
+        }
+    }
+}

@@ -1,0 +1,482 @@
+//! The TOML half of an entry, and the checks that need both halves.
+//! Raw forms mirror the file; `build` turns them into the public types or says why not.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Reporter, body, line_of, regex, toml_message};
+use crate::discussion::RawDiscussion;
+use crate::{
+    ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Pattern,
+    Problem, Severity, Subject, Test, Use,
+};
+
+/// The fence around the front matter.
+const FENCE: &str = "+++";
+/// The longest message, so that it fits beside a line of code.
+const MESSAGE_CHARS: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEntry {
+    id: String,
+    title: String,
+    message: String,
+    cwe: Vec<u32>,
+    language: Language,
+    severity: Severity,
+    #[serde(default)]
+    markers: Vec<String>,
+    #[serde(default)]
+    apis: Vec<String>,
+    #[serde(default)]
+    pattern: Vec<RawPattern>,
+    #[serde(default)]
+    discussion: Vec<RawDiscussion>,
+    #[serde(default)]
+    fix: Vec<Fix>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPattern {
+    on: On,
+    message: Option<String>,
+    severity: Option<Severity>,
+    #[serde(default)]
+    callee: Vec<String>,
+    #[serde(default)]
+    args: BTreeMap<String, RawTest>,
+    receiver: Option<RawTest>,
+    target: Option<String>,
+    value: Option<RawTest>,
+    other: Option<RawTest>,
+    base: Option<RawTest>,
+    index: Option<RawTest>,
+    unused: Option<bool>,
+    handler: Option<bool>,
+    function: Option<String>,
+    not_function: Option<String>,
+    #[serde(default)]
+    sanitizers: Vec<String>,
+    #[serde(default)]
+    guards: Vec<String>,
+    at: Option<String>,
+    start: Option<RawEvent>,
+    end: Option<RawEvent>,
+    #[serde(default)]
+    cancel: Vec<RawEvent>,
+    query: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEvent {
+    #[serde(default)]
+    call: Vec<String>,
+    value: Option<String>,
+    #[serde(default)]
+    args: BTreeMap<String, RawTest>,
+    r#use: Option<Use>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawTest {
+    absent: Option<bool>,
+    r#const: Vec<Literal>,
+    not_const: Vec<Literal>,
+    dynamic: Option<bool>,
+    built: Option<bool>,
+    tainted: Vec<String>,
+    names: Vec<String>,
+    text: Option<String>,
+    not_text: Option<String>,
+    named: Option<String>,
+    not_named: Option<String>,
+    kind: Option<String>,
+    element: Option<Box<RawTest>>,
+    entry: BTreeMap<String, RawTest>,
+    wraps: Option<bool>,
+    local: Option<bool>,
+    fits: Option<String>,
+    sizeof_pointer: Option<bool>,
+    same_as: Option<String>,
+    any: Vec<RawTest>,
+    not: Option<Box<RawTest>>,
+}
+
+const KINDS: [&str; 10] = [
+    "string", "bytes", "number", "bool", "none", "list", "dict", "array", "pointer", "function",
+];
+
+pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
+    let mut report = Reporter::new(path, text);
+    let Some((front, body_start)) = split(text) else {
+        report.at_line(
+            1,
+            "an entry begins with front matter between two lines `+++`",
+        );
+        return Err(report.problems);
+    };
+    let raw: RawEntry = match toml::from_str(front) {
+        Ok(raw) => raw,
+        Err(error) => {
+            let byte = error.span().map_or(0, |span| span.start) + FENCE.len() + 1;
+            report.at_byte(byte, toml_message(&error));
+            return Err(report.problems);
+        }
+    };
+    let body = body::parse(
+        &text[body_start..],
+        line_of(text, body_start),
+        raw.language,
+        &mut report,
+    );
+    check_head(path, &raw, &mut report);
+    let mut patterns = Vec::new();
+    for pattern in raw.pattern {
+        match build_pattern(pattern) {
+            Ok(pattern) => patterns.push(pattern),
+            Err((word, message)) => report.at_word(&word, message),
+        }
+    }
+    let mut discussions = Vec::new();
+    for discussion in raw.discussion {
+        let word = discussion
+            .slug
+            .clone()
+            .or_else(|| discussion.url.clone())
+            .unwrap_or_default();
+        match discussion.build() {
+            Ok(discussion) => discussions.push(discussion),
+            Err(message) => report.at_word(
+                if word.is_empty() {
+                    "[[discussion]]"
+                } else {
+                    &word
+                },
+                message,
+            ),
+        }
+    }
+    check_fixes(&raw.fix, patterns.len(), &mut report);
+    if body.why.is_empty() {
+        report.at_byte(body_start, "the section `## Why` is missing or empty");
+    }
+    if body.guideline.is_empty() {
+        report.at_byte(body_start, "the section `## Guideline` is missing or empty");
+    }
+    let count = |kind| {
+        body.examples
+            .iter()
+            .filter(|example| example.kind == kind)
+            .count()
+    };
+    if count(ExampleKind::Vulnerable) < 1 {
+        report.at_byte(body_start, "at least one vulnerable example is needed");
+    }
+    if count(ExampleKind::Secure) < 2 {
+        report.at_byte(body_start, "at least two secure examples are needed");
+    }
+    if !report.problems.is_empty() {
+        return Err(report.problems);
+    }
+    Ok(Entry {
+        id: raw.id,
+        title: raw.title,
+        message: raw.message,
+        cwe: raw.cwe,
+        language: raw.language,
+        severity: raw.severity,
+        markers: raw.markers,
+        apis: raw.apis,
+        patterns,
+        discussions,
+        fixes: raw.fix,
+        why: body.why,
+        guideline: body.guideline,
+        examples: body.examples,
+        path: path.to_owned(),
+    })
+}
+
+/// The front matter's text and where the body begins.
+fn split(text: &str) -> Option<(&str, usize)> {
+    let rest = text
+        .strip_prefix("+++\n")
+        .or_else(|| text.strip_prefix("+++\r\n"))?;
+    let start = text.len() - rest.len();
+    let mut at = start;
+    for line in rest.split_inclusive('\n') {
+        if line.trim_end() == FENCE {
+            return Some((&text[start..at], at + line.len()));
+        }
+        at += line.len();
+    }
+    None
+}
+
+fn check_head(path: &str, raw: &RawEntry, report: &mut Reporter<'_>) {
+    let prefix = format!("{}/", raw.language.prefix());
+    match raw.id.strip_prefix(&prefix) {
+        Some(name) if is_kebab(name) => {
+            let stem = path
+                .rsplit(['/', '\\'])
+                .next()
+                .unwrap_or(path)
+                .trim_end_matches(".md");
+            if stem != name {
+                report.at_word(
+                    &raw.id,
+                    format!("id `{}` belongs into a file `{name}.md`", raw.id),
+                );
+            }
+        }
+        _ => report.at_word(
+            &raw.id,
+            format!(
+                "id `{}` must be `{prefix}` and lower-case words joined by `-`",
+                raw.id
+            ),
+        ),
+    }
+    for remedy in ["use-", "avoid-", "no-", "do-not-", "prefer-"] {
+        if raw
+            .id
+            .split('/')
+            .nth(1)
+            .is_some_and(|name| name.starts_with(remedy))
+        {
+            report.at_word(&raw.id, "an id names the bad pattern, never the remedy");
+        }
+    }
+    if raw.message.chars().count() > MESSAGE_CHARS || raw.message.trim().is_empty() {
+        report.at_word(
+            "message",
+            format!("`message` must be one sentence of at most {MESSAGE_CHARS} characters"),
+        );
+    }
+    if raw.title.trim().is_empty() {
+        report.at_word("title", "`title` is empty");
+    }
+    if raw.cwe.is_empty() {
+        report.at_word("cwe", "`cwe` needs at least one number");
+    }
+}
+
+fn is_kebab(name: &str) -> bool {
+    !name.is_empty()
+        && name.split('-').all(|word| {
+            !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+        })
+}
+
+fn check_fixes(fixes: &[Fix], patterns: usize, report: &mut Reporter<'_>) {
+    for fix in fixes {
+        if fix.title.is_empty() || fix.applicability.is_none() {
+            report.at_word(
+                "[[fix]]",
+                "a fix needs `title` and `applicability` (safe or review)",
+            );
+        }
+        if fix
+            .patterns
+            .iter()
+            .any(|&number| number == 0 || number > patterns)
+        {
+            report.at_word("[[fix]]", format!("`patterns` counts from 1 to {patterns}"));
+        }
+        let does_nothing = fix.replace.is_none()
+            && fix.rename.is_none()
+            && fix.callee.is_none()
+            && fix.parameterize.is_none()
+            && fix.set.is_empty()
+            && fix.remove.is_empty()
+            && fix.insert.is_empty();
+        if does_nothing {
+            report.at_word("[[fix]]", "a fix needs at least one of replace, rename, callee, set, remove, insert, parameterize");
+        }
+        let keys = fix.set.keys().chain(&fix.remove).chain(fix.insert.keys());
+        for key in keys {
+            if let Err(message) = ArgKey::parse(key) {
+                report.at_word(key, message);
+            }
+        }
+    }
+}
+
+/// What went wrong and the word near which it stands.
+type Trouble = (String, String);
+
+fn near<T>(word: &str, result: Result<T, String>) -> Result<T, Trouble> {
+    result.map_err(|message| (word.to_owned(), message))
+}
+
+fn names(raw: Vec<String>) -> Result<Vec<NamePattern>, Trouble> {
+    raw.iter()
+        .map(|name| near(name, NamePattern::parse(name)))
+        .collect()
+}
+
+fn maybe_regex(raw: Option<String>) -> Result<Option<regex::Regex>, Trouble> {
+    raw.map(|source| near(&source, regex(&source))).transpose()
+}
+
+fn tests(raw: BTreeMap<String, RawTest>) -> Result<BTreeMap<ArgKey, Test>, Trouble> {
+    raw.into_iter()
+        .map(|(key, test)| Ok((near(&key, ArgKey::parse(&key))?, build_test(test)?)))
+        .collect()
+}
+
+fn maybe_test(raw: Option<RawTest>) -> Result<Option<Test>, Trouble> {
+    raw.map(build_test).transpose()
+}
+
+fn build_test(raw: RawTest) -> Result<Test, Trouble> {
+    if let Some(kind) = &raw.kind
+        && !KINDS.contains(&kind.as_str())
+    {
+        return Err((
+            kind.clone(),
+            format!("unknown kind `{kind}`; known are {}", KINDS.join(", ")),
+        ));
+    }
+    let key = |text: Option<String>| {
+        text.map(|text| near(&text, ArgKey::parse(&text)))
+            .transpose()
+    };
+    Ok(Test {
+        absent: raw.absent,
+        constant: raw.r#const,
+        not_const: raw.not_const,
+        dynamic: raw.dynamic,
+        built: raw.built,
+        tainted: raw.tainted,
+        names: names(raw.names)?,
+        text: maybe_regex(raw.text)?,
+        not_text: maybe_regex(raw.not_text)?,
+        named: maybe_regex(raw.named)?,
+        not_named: maybe_regex(raw.not_named)?,
+        kind: raw.kind,
+        element: raw
+            .element
+            .map(|test| build_test(*test).map(Box::new))
+            .transpose()?,
+        entry: raw
+            .entry
+            .into_iter()
+            .map(|(key, test)| Ok((key, build_test(test)?)))
+            .collect::<Result<_, Trouble>>()?,
+        wraps: raw.wraps,
+        local: raw.local,
+        fits: key(raw.fits)?,
+        sizeof_pointer: raw.sizeof_pointer,
+        same_as: key(raw.same_as)?,
+        any: raw
+            .any
+            .into_iter()
+            .map(build_test)
+            .collect::<Result<_, _>>()?,
+        not: raw
+            .not
+            .map(|test| build_test(*test).map(Box::new))
+            .transpose()?,
+    })
+}
+
+fn build_event(raw: RawEvent) -> Result<Event, Trouble> {
+    match (raw.call.is_empty(), raw.r#use) {
+        (false, None) => {
+            let subject = match raw.value.as_deref() {
+                None | Some("result") => Subject::Result,
+                Some("receiver") => Subject::Receiver,
+                Some(key) => Subject::Argument(near(key, ArgKey::parse(key))?),
+            };
+            Ok(Event::Call {
+                callee: names(raw.call)?,
+                subject,
+                args: tests(raw.args)?,
+            })
+        }
+        (true, Some(kind)) => Ok(Event::Use(kind)),
+        _ => Err((
+            "[[pattern]]".into(),
+            "an event needs either `call` or `use`".into(),
+        )),
+    }
+}
+
+fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
+    let needs = |present: bool, what: &str| {
+        if present {
+            Ok(())
+        } else {
+            Err((
+                "[[pattern]]".to_owned(),
+                format!("a pattern of this kind needs {what}"),
+            ))
+        }
+    };
+    match raw.on {
+        On::Call | On::Mention => needs(!raw.callee.is_empty(), "`callee`")?,
+        On::Assign => needs(
+            raw.target.is_some() && raw.value.is_some(),
+            "`target` and `value`",
+        )?,
+        On::Index => needs(raw.index.is_some(), "`index`")?,
+        On::Return | On::Compare => needs(raw.value.is_some(), "`value`")?,
+        On::Events => needs(
+            raw.start.is_some() && raw.end.is_some(),
+            "`start` and `end`",
+        )?,
+        On::Query => needs(raw.query.is_some(), "`query`")?,
+    }
+    if let Some(message) = &raw.message
+        && message.chars().count() > MESSAGE_CHARS
+    {
+        return Err((
+            message.clone(),
+            format!("`message` may have at most {MESSAGE_CHARS} characters"),
+        ));
+    }
+    Ok(Pattern {
+        on: raw.on,
+        message: raw.message,
+        severity: raw.severity,
+        callee: names(raw.callee)?,
+        args: tests(raw.args)?,
+        receiver: maybe_test(raw.receiver)?,
+        target: maybe_regex(raw.target)?,
+        value: maybe_test(raw.value)?,
+        other: maybe_test(raw.other)?,
+        base: maybe_test(raw.base)?,
+        index: maybe_test(raw.index)?,
+        unused: raw.unused,
+        handler: raw.handler,
+        function: maybe_regex(raw.function)?,
+        not_function: maybe_regex(raw.not_function)?,
+        guards: raw
+            .guards
+            .iter()
+            .map(|guard| near(guard, Guard::parse(guard)))
+            .collect::<Result<_, _>>()?,
+        sanitizers: raw.sanitizers,
+        at: raw
+            .at
+            .map(|key| near(&key, ArgKey::parse(&key)))
+            .transpose()?,
+        start: raw.start.map(build_event).transpose()?,
+        end: raw.end.map(build_event).transpose()?,
+        cancel: raw
+            .cancel
+            .into_iter()
+            .map(build_event)
+            .collect::<Result<_, _>>()?,
+        query: raw.query,
+    })
+}

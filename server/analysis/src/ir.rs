@@ -1,0 +1,325 @@
+//! The small language that Python and C are lowered to, so that one evaluator serves both.
+//! It keeps what data flow and order need and drops the rest; every node keeps its bytes.
+
+use std::ops::Range;
+
+/// Bytes in the analysed text, small because there are many of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    pub(crate) fn new(range: Range<usize>) -> Self {
+        let clamp = |it: usize| u32::try_from(it).unwrap_or(u32::MAX);
+        Self {
+            start: clamp(range.start),
+            end: clamp(range.end),
+        }
+    }
+
+    pub(crate) fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// Index of an expression in its function's arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ExprId(pub(crate) u32);
+
+#[derive(Debug)]
+pub(crate) struct Expr {
+    pub(crate) span: Span,
+    pub(crate) kind: ExprKind,
+}
+
+#[derive(Debug)]
+pub(crate) enum ExprKind {
+    /// An identifier.
+    Name(Box<str>),
+    /// A literal.
+    Str(Box<str>),
+    Bytes(Box<str>),
+    Int(i64),
+    Float,
+    Bool(bool),
+    /// `None`, `NULL`, `nullptr`.
+    Null,
+    /// An f-string, or adjacent literals one of which is an f-string.
+    Format(Vec<FormatPart>),
+    /// `base.name`, `base->name`.
+    Attr {
+        base: ExprId,
+        name: Box<str>,
+        name_span: Span,
+        arrow: bool,
+    },
+    /// `base[index]`; slices have `slice` set and their bounds in `index` (a Tuple).
+    Index {
+        base: ExprId,
+        index: ExprId,
+        slice: bool,
+    },
+    Call {
+        callee: ExprId,
+        args: Vec<Arg>,
+        args_span: Span,
+    },
+    /// Flattened left spines: `a + b + c` is one node with three operands.
+    Binary {
+        op: BinOp,
+        operands: Vec<ExprId>,
+    },
+    /// `not`, `-`, `~`, `!`.
+    Not(ExprId),
+    Neg(ExprId),
+    /// `and` / `or`, `&&` / `||`, flattened.
+    Logic {
+        and: bool,
+        operands: Vec<ExprId>,
+    },
+    Compare {
+        op: CmpOp,
+        left: ExprId,
+        right: ExprId,
+    },
+    /// `a if c else b`, `c ? a : b`.
+    Choice {
+        cond: ExprId,
+        then: ExprId,
+        other: ExprId,
+    },
+    List(Vec<ExprId>),
+    Tuple(Vec<ExprId>),
+    Set(Vec<ExprId>),
+    Dict(Vec<(Option<ExprId>, ExprId)>),
+    /// A comprehension or generator: clauses bind, then `value` (and `key`) is built.
+    Comprehension {
+        value: ExprId,
+        clauses: Vec<(ExprId, ExprId)>,
+        conds: Vec<ExprId>,
+    },
+    /// `lambda`: a small function of its own, evaluated in place.
+    Lambda {
+        params: Vec<Box<str>>,
+        body: ExprId,
+    },
+    /// `await x`, `yield x`, brackets, casts to unknown types: carries its operand through.
+    Carry(ExprId),
+    /// A cast, with the type's text; `sizeof(type)` is `SizeOf` with no operand.
+    Cast {
+        to: Box<str>,
+        value: ExprId,
+    },
+    AddrOf(ExprId),
+    Deref(ExprId),
+    SizeOf {
+        operand: Option<ExprId>,
+        type_text: Box<str>,
+    },
+    /// `(x := v)`, `a = b` as an expression, `x += 1`, `x++` (value is the Int 1).
+    Assign {
+        target: ExprId,
+        value: ExprId,
+        op: Option<BinOp>,
+    },
+    /// `a, b` in C.
+    Comma(Vec<ExprId>),
+    /// `*args`, `**kwargs` inside a display.
+    Star(ExprId),
+    /// Anything else: its parts are still evaluated, so that calls inside are seen.
+    Opaque(Vec<ExprId>),
+}
+
+#[derive(Debug)]
+pub(crate) enum FormatPart {
+    Text(Box<str>),
+    /// The expression, and whether its format spec forces a number.
+    Value {
+        expr: ExprId,
+        numeric: bool,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Arg {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) value: ExprId,
+    /// 0, 1 for `*args`, 2 for `**kwargs`.
+    pub(crate) star: u8,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BinOp {
+    Add,
+    Sub,
+    Mul,
+    /// `%`: remainder of numbers, formatting of text.
+    Mod,
+    Shl,
+    Div,
+    And,
+    Or,
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CmpOp {
+    Eq,
+    NotEq,
+    Less,
+    LessEq,
+    Greater,
+    GreaterEq,
+    In,
+    NotIn,
+    Is,
+    IsNot,
+}
+
+#[derive(Debug)]
+pub(crate) struct Stmt {
+    pub(crate) span: Span,
+    pub(crate) kind: StmtKind,
+}
+
+pub(crate) type Block = Vec<Stmt>;
+
+#[derive(Debug)]
+pub(crate) enum StmtKind {
+    Expr(ExprId),
+    /// `a = b = value`; C initialisers too.
+    Assign {
+        targets: Vec<ExprId>,
+        value: ExprId,
+    },
+    AugAssign {
+        target: ExprId,
+        op: BinOp,
+        value: ExprId,
+    },
+    /// A C declaration without (or with) a value; Python annotations without a value.
+    Declare {
+        name: Box<str>,
+        ty: Type,
+        value: Option<ExprId>,
+    },
+    If {
+        cond: ExprId,
+        then: Block,
+        other: Block,
+    },
+    /// `while`, `for(;;)`, `do … while` (with `at_least_once`).
+    While {
+        cond: Option<ExprId>,
+        step: Option<ExprId>,
+        body: Block,
+        other: Block,
+        at_least_once: bool,
+    },
+    For {
+        target: ExprId,
+        iter: ExprId,
+        body: Block,
+        other: Block,
+    },
+    /// Arms in order; `fallthrough` when C semantics apply. The values are the case labels.
+    Switch {
+        value: ExprId,
+        arms: Vec<Arm>,
+        fallthrough: bool,
+    },
+    Return(Option<ExprId>),
+    Raise(Vec<ExprId>),
+    Assert {
+        cond: ExprId,
+    },
+    With {
+        items: Vec<(ExprId, Option<ExprId>)>,
+        body: Block,
+    },
+    Try {
+        body: Block,
+        handlers: Vec<(Option<Box<str>>, Block)>,
+        other: Block,
+        finally: Block,
+    },
+    Delete(Vec<ExprId>),
+    Break,
+    Continue,
+    Goto(Box<str>),
+    Label(Box<str>),
+    Import(Vec<Import>),
+    /// `global x`, `nonlocal x`.
+    Global(Vec<Box<str>>),
+    /// A nested function or a class body's method: index into the unit's functions.
+    Function(usize),
+    /// A nested block.
+    Block(Block),
+}
+
+#[derive(Debug)]
+pub(crate) struct Arm {
+    /// Empty for `default` / `case _`.
+    pub(crate) values: Vec<ExprId>,
+    pub(crate) default: bool,
+    pub(crate) body: Block,
+}
+
+#[derive(Debug)]
+pub(crate) struct Import {
+    /// The local name.
+    pub(crate) alias: Box<str>,
+    /// The dotted thing it stands for.
+    pub(crate) path: Box<str>,
+}
+
+/// What a declaration says of a variable, as far as it matters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Type {
+    /// The base type's text without qualifiers: `char`, `struct foo`, `size_t`.
+    pub(crate) base: Box<str>,
+    /// How many `*`.
+    pub(crate) pointers: u8,
+    /// For arrays: the element count when it is a known number.
+    pub(crate) array: Option<Option<u64>>,
+    /// `static` (or a file-scope variable): outlives the function.
+    pub(crate) is_static: bool,
+    /// An array whose size is not constant.
+    pub(crate) variable_length: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Param {
+    pub(crate) name: Box<str>,
+    pub(crate) ty: Type,
+    pub(crate) default: Option<ExprId>,
+    /// 0, 1 for `*args`, 2 for `**kwargs`.
+    pub(crate) star: u8,
+    pub(crate) span: Span,
+}
+
+/// One function, or the module's own statements (the first of a unit).
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// Empty for the module.
+    pub(crate) name: Box<str>,
+    /// The class around it.
+    pub(crate) class: Option<Box<str>>,
+    /// The function around it, when nested.
+    pub(crate) parent: Option<usize>,
+    pub(crate) params: Vec<Param>,
+    /// Decorator expressions, in `exprs`.
+    pub(crate) decorators: Vec<ExprId>,
+    pub(crate) body: Block,
+    pub(crate) span: Span,
+    pub(crate) exprs: Vec<Expr>,
+}
+
+impl Function {
+    pub(crate) fn expr(&self, id: ExprId) -> &Expr {
+        &self.exprs[id.0 as usize]
+    }
+}
