@@ -2,5 +2,7 @@
 //! else. This crate knows no network, no files, no async and no word of the editor protocol.
 
 mod finding;
+mod host;
 
 pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
+pub use host::{Host, Memo, Snapshot, Source};
