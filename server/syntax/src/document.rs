@@ -1,0 +1,166 @@
+//! A text and its tree, kept in step through edits. Knows no protocol and no origin.
+
+use std::ops::Range;
+
+use tree_sitter::Tree;
+
+use crate::parse::parse_text;
+use crate::{Encoding, Language, Position, Text};
+
+/// One change as an editor sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The replaced range, in the text that the changes before this one left; `None` for the whole
+    /// text.
+    pub range: Option<(Position, Position)>,
+    /// What the range's columns count.
+    pub encoding: Encoding,
+    /// The text that takes its place.
+    pub text: String,
+}
+
+/// What a change did, in bytes: `start..old_end` of the text before became `start..new_end` of the
+/// text after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Edit {
+    /// Where both ranges start.
+    pub start: usize,
+    /// Where the replaced range ended.
+    pub old_end: usize,
+    /// Where the new text ends.
+    pub new_end: usize,
+}
+
+impl Edit {
+    /// The range that was replaced, in the text before.
+    #[must_use]
+    pub const fn old_range(&self) -> Range<usize> {
+        self.start..self.old_end
+    }
+
+    /// The range that replaced it, in the text after.
+    #[must_use]
+    pub const fn new_range(&self) -> Range<usize> {
+        self.start..self.new_end
+    }
+}
+
+/// An edit with the text that went and the text that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The ranges. For a change without a range this is the smallest edit that has its effect.
+    pub edit: Edit,
+    /// The text that was replaced.
+    pub deleted: String,
+    /// The text that replaced it.
+    pub inserted: String,
+    /// Whether the change replaced the whole text.
+    pub whole: bool,
+}
+
+/// The result of [`Document::apply_unless`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// One step for each change, in order.
+    pub steps: Vec<Step>,
+    /// Whether the tree belongs to the new text. `false` means that the parse was cancelled: the
+    /// tree is the old one with its nodes moved, and the next edit or
+    /// [`reparse_unless`](Document::reparse_unless) catches up.
+    pub parsed: bool,
+}
+
+/// A text, its language and its tree. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// The language.
+    pub language: Language,
+    /// The text.
+    pub text: Text,
+    /// The tree of the text, unless [`is_stale`](Document::is_stale).
+    pub tree: Tree,
+    stale: bool,
+}
+
+impl Document {
+    /// A document with this content.
+    #[must_use]
+    pub fn parse(language: Language, content: &str) -> Self {
+        Self::parse_unless(language, content, &|| false)
+            .expect("a parse that nobody cancels ends with a tree")
+    }
+
+    /// A document with this content, unless it is cancelled while parsing.
+    pub fn parse_unless(
+        language: Language,
+        content: &str,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Option<Self> {
+        let text = Text::new(content);
+        let tree = parse_text(language, &text, None, cancelled)?;
+        Some(Self {
+            language,
+            text,
+            tree,
+            stale: false,
+        })
+    }
+
+    /// Whether the last parse was cancelled, so that the tree is an older one, moved.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Applies changes in order, then parses once.
+    pub fn apply(&mut self, changes: &[Change]) -> Vec<Edit> {
+        let applied = self.apply_unless(changes, &|| false);
+        applied.steps.into_iter().map(|step| step.edit).collect()
+    }
+
+    /// Applies changes in order, then parses once unless cancelled. The text always changes; only
+    /// the tree may stay behind.
+    pub fn apply_unless(&mut self, changes: &[Change], cancelled: &dyn Fn() -> bool) -> Applied {
+        let steps = changes.iter().map(|change| self.step(change)).collect();
+        let parsed = self.reparse_unless(cancelled);
+        Applied { steps, parsed }
+    }
+
+    /// Brings a stale tree up to date; says whether it is now.
+    pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
+        if self.stale
+            && let Some(tree) = parse_text(self.language, &self.text, Some(&self.tree), cancelled)
+        {
+            self.tree = tree;
+            self.stale = false;
+        }
+        !self.stale
+    }
+
+    fn step(&mut self, change: &Change) -> Step {
+        let (range, inserted) = match change.range {
+            Some((from, to)) => {
+                let from = self.text.byte_of(from, change.encoding);
+                let to = self.text.byte_of(to, change.encoding);
+                (from.min(to)..from.max(to), change.text.as_str())
+            }
+            None => {
+                let (old, new) = self.text.difference(&change.text);
+                (old, &change.text[new])
+            }
+        };
+        let deleted = self.text.slice(range.clone()).into_owned();
+        let moved = self.text.replace(range, inserted);
+        self.tree.edit(&moved);
+        self.stale = true;
+        Step {
+            edit: Edit {
+                start: moved.start_byte,
+                old_end: moved.old_end_byte,
+                new_end: moved.new_end_byte,
+            },
+            deleted,
+            inserted: inserted.to_owned(),
+            whole: change.range.is_none(),
+        }
+    }
+}
