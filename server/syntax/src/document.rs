@@ -120,9 +120,15 @@ impl Document {
     /// Applies changes in order, then parses once unless cancelled. The text always changes; only
     /// the tree may stay behind.
     pub fn apply_unless(&mut self, changes: &[Change], cancelled: &dyn Fn() -> bool) -> Applied {
-        let steps = changes.iter().map(|change| self.step(change)).collect();
+        let steps = self.edit(changes);
         let parsed = self.reparse_unless(cancelled);
         Applied { steps, parsed }
+    }
+
+    /// Applies changes in order and leaves the tree stale, for callers that must not wait for a
+    /// parse: an unclosed quote can make one long.
+    pub fn edit(&mut self, changes: &[Change]) -> Vec<Step> {
+        changes.iter().map(|change| self.step(change)).collect()
     }
 
     /// Brings a stale tree up to date; says whether it is now.
