@@ -47,6 +47,11 @@ pub struct Library {
     pub never_return: Vec<NamePattern>,
     /// Functions that read through an argument: name and position, for null and lifetime events.
     pub reads: Vec<(NamePattern, usize)>,
+    /// Functions that copy data between arguments: name, destination, source.
+    pub copies: Vec<(NamePattern, usize, usize)>,
+    /// Functions that write formatted text into an argument: name, destination, format; the
+    /// formatted values follow the format.
+    pub formats: Vec<(NamePattern, usize, usize)>,
     /// Where it was read from.
     pub path: String,
 }
@@ -67,6 +72,8 @@ impl Library {
             carries: Vec::new(),
             never_return: Vec::new(),
             reads: Vec::new(),
+            copies: Vec::new(),
+            formats: Vec::new(),
             path: String::new(),
         }
     }

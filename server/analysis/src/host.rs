@@ -1,12 +1,20 @@
 //! The API boundary: a mutable host that takes entries, and cheap snapshots that analyse texts.
 //! It knows no documents; whoever keeps them keeps each one's memo beside it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use kb_schema::{EntrySet, Problem};
+use rustc_hash::FxHashMap;
 use tree_sitter::Tree;
 
-use crate::Analysis;
+use crate::eval::Found;
+use crate::eval::report::{RawKey, RawPiece};
+use crate::finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
+use crate::ir::Span;
+use crate::rules::LangRules;
+use crate::unit::{self, Kit, Results};
+use crate::{slice, suppress};
 
 /// A text to analyse. Offsets in results are bytes of `text`.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +30,24 @@ pub struct Source<'a> {
 /// What one document's last analysis left behind, so that the next one redoes only what an edit
 /// can have changed. An empty memo is always right.
 #[derive(Debug, Default)]
-pub struct Memo {}
+pub struct Memo {
+    kit: Kit,
+    rules: Option<Arc<Rules>>,
+}
+
+impl Memo {
+    /// How many functions the last analysis evaluated anew, for benchmarks and tests.
+    #[must_use]
+    pub fn evaluated(&self) -> usize {
+        self.kit.evaluated
+    }
+}
+
+#[derive(Debug)]
+struct Rules {
+    python: LangRules,
+    c: LangRules,
+}
 
 /// Holds the compiled entries; changes when they do.
 #[derive(Debug)]
@@ -34,14 +59,24 @@ pub struct Host {
 /// Compiled entries at one moment: cheap to clone, free to send.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    _rules: Arc<()>,
+    rules: Arc<Rules>,
 }
 
 impl Host {
     /// Compiles entries. Those that cannot be compiled are left out and named in `problems`.
     #[must_use]
-    pub fn new(_set: &EntrySet) -> Self {
-        Self { snapshot: Snapshot { _rules: Arc::new(()) }, problems: Vec::new() }
+    pub fn new(set: &EntrySet) -> Self {
+        let mut problems = Vec::new();
+        let rules = Rules {
+            python: LangRules::compile(kb_schema::Language::Python, set, &mut problems),
+            c: LangRules::compile(kb_schema::Language::C, set, &mut problems),
+        };
+        Self {
+            snapshot: Snapshot {
+                rules: Arc::new(rules),
+            },
+            problems,
+        }
     }
 
     /// Replaces the entries; snapshots taken before keep the old ones.
@@ -62,15 +97,180 @@ impl Host {
     }
 }
 
+/// How many error regions are named one by one.
+const MAX_ERROR_NOTES: usize = 20;
+
 impl Snapshot {
     /// Analyses a text, reusing what `memo` still knows of it. `None` when `cancelled` said so.
     #[must_use]
     pub fn analyze(
         &self,
-        _source: &Source<'_>,
-        _memo: &mut Memo,
+        source: &Source<'_>,
+        memo: &mut Memo,
         cancelled: &dyn Fn() -> bool,
     ) -> Option<Analysis> {
-        (!cancelled()).then(Analysis::default)
+        let fresh = memo
+            .rules
+            .as_ref()
+            .is_none_or(|it| !Arc::ptr_eq(it, &self.rules));
+        if fresh {
+            *memo = Memo {
+                kit: Kit::default(),
+                rules: Some(self.rules.clone()),
+            };
+        }
+        let rules = match source.language {
+            syntax::Language::Python => &self.rules.python,
+            syntax::Language::C => &self.rules.c,
+        };
+        let root = source.tree.root_node();
+        let results = unit::run(
+            rules,
+            source.language,
+            source.text,
+            root,
+            &mut memo.kit,
+            cancelled,
+        )?;
+        Some(assemble(rules, source, &results))
     }
+
+    /// Analyses a text once, without a memo.
+    #[must_use]
+    pub fn check(&self, language: syntax::Language, text: &str) -> Analysis {
+        let tree = syntax::parse(language, text);
+        let source = Source {
+            language,
+            text,
+            tree: &tree,
+        };
+        self.analyze(&source, &mut Memo::default(), &|| false)
+            .unwrap_or_default()
+    }
+}
+
+/// Turns function-relative results into ranges of the text.
+fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analysis {
+    let text = source.text;
+    let functions: FxHashMap<u64, Range<usize>> = results
+        .scopes
+        .iter()
+        .map(|scope| (scope.key, scope.range.clone()))
+        .collect();
+    let mut findings: Vec<Finding> = Vec::new();
+    for found in &results.found {
+        let Some(start) = results.starts.get(&found.place.func).copied() else {
+            continue;
+        };
+        let rule = &rules.rules[found.rule as usize];
+        let at = |span: Span| start + span.start as usize..start + span.end as usize;
+        let range = at(found.place.span);
+        let lowered = results.lowered.get(&found.place.func);
+        findings.push(Finding {
+            entry: rule.entry.clone(),
+            pattern: rule.index,
+            severity: rule.severity(),
+            message: rule.message().to_owned(),
+            matched: at(found.matched),
+            trace: found
+                .trace
+                .iter()
+                .filter_map(|(place, note)| {
+                    let start = results.starts.get(&place.func)?;
+                    let range = start + place.span.start as usize..start + place.span.end as usize;
+                    Some(TraceStep {
+                        range,
+                        note: note.clone(),
+                    })
+                })
+                .collect(),
+            function: functions
+                .get(&found.place.func)
+                .cloned()
+                .unwrap_or(0..text.len()),
+            slice: lowered
+                .map(|function| slice::slice(text, start, function, found.place.span))
+                .unwrap_or_default(),
+            parts: parts(found, start),
+            built: found.built.as_ref().map(|(span, pieces)| {
+                let pieces = pieces
+                    .iter()
+                    .map(|piece| match piece {
+                        RawPiece::Text(text) => Piece::Text(text.to_string()),
+                        RawPiece::Hole(span) => Piece::Hole(at(*span)),
+                    })
+                    .collect();
+                (at(*span), pieces)
+            }),
+            range,
+        });
+    }
+    findings.sort_by(|a, b| {
+        (a.range.start, a.range.end, &a.entry.id, a.pattern).cmp(&(
+            b.range.start,
+            b.range.end,
+            &b.entry.id,
+            b.pattern,
+        ))
+    });
+    // Two patterns of one entry on one range say one thing.
+    findings.dedup_by(|b, a| a.entry.id == b.entry.id && a.range == b.range);
+    let (findings, suppressed) = suppress::split(text, findings);
+    Analysis {
+        findings,
+        suppressed,
+        notes: notes(source, results),
+    }
+}
+
+fn parts(found: &Found, start: usize) -> Vec<Part> {
+    let at = |span: Span| start + span.start as usize..start + span.end as usize;
+    found
+        .parts
+        .iter()
+        .map(|part| Part {
+            key: match &part.key {
+                RawKey::Plain(key) => key.clone(),
+                RawKey::Arg {
+                    position,
+                    keyword,
+                    whole,
+                } => PartKey::Arg {
+                    position: *position,
+                    keyword: keyword.as_deref().map(str::to_owned),
+                    whole: at(*whole),
+                },
+            },
+            range: at(part.span),
+        })
+        .collect()
+}
+
+fn notes(source: &Source<'_>, results: &Results) -> Vec<Note> {
+    let mut out: Vec<Note> = results
+        .too_deep
+        .iter()
+        .map(|range| Note {
+            range: range.clone(),
+            message: "nested too deeply; its innermost parts were not analysed".to_owned(),
+        })
+        .collect();
+    if source.tree.root_node().has_error() {
+        for range in syntax::error_nodes(source.tree.root_node(), MAX_ERROR_NOTES) {
+            out.push(Note {
+                range,
+                message: "not parsed; what stands here was not analysed".to_owned(),
+            });
+        }
+    }
+    if results.scopes.len() >= crate::lower::MAX_SCOPES {
+        out.push(Note {
+            range: 0..0,
+            message: format!(
+                "only the first {} functions were analysed",
+                crate::lower::MAX_SCOPES
+            ),
+        });
+    }
+    out
 }

@@ -206,9 +206,9 @@ pub(crate) enum StmtKind {
         ty: Type,
         value: Option<ExprId>,
     },
+    /// `if … elif … else`: a flat chain, because real chains are long.
     If {
-        cond: ExprId,
-        then: Block,
+        arms: Vec<(ExprId, Block)>,
         other: Block,
     },
     /// `while`, `for(;;)`, `do … while` (with `at_least_once`).
@@ -254,8 +254,8 @@ pub(crate) enum StmtKind {
     Import(Vec<Import>),
     /// `global x`, `nonlocal x`.
     Global(Vec<Box<str>>),
-    /// A nested function or a class body's method: index into the unit's functions.
-    Function(usize),
+    /// A nested function or a method; its body is a unit of its own.
+    Function(Box<str>),
     /// A nested block.
     Block(Block),
 }
@@ -306,15 +306,10 @@ pub(crate) struct Param {
 pub(crate) struct Function {
     /// Empty for the module.
     pub(crate) name: Box<str>,
-    /// The class around it.
-    pub(crate) class: Option<Box<str>>,
-    /// The function around it, when nested.
-    pub(crate) parent: Option<usize>,
     pub(crate) params: Vec<Param>,
     /// Decorator expressions, in `exprs`.
     pub(crate) decorators: Vec<ExprId>,
     pub(crate) body: Block,
-    pub(crate) span: Span,
     pub(crate) exprs: Vec<Expr>,
 }
 

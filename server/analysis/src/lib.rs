@@ -1,8 +1,18 @@
 //! Facts, data flow, slices and matching: a finding is a function of (text, entries) and nothing
 //! else. This crate knows no network, no files, no async and no word of the editor protocol.
 
+mod env;
+mod eval;
 mod finding;
 mod host;
+mod ir;
+mod lower;
+mod matching;
+mod rules;
+mod slice;
+mod suppress;
+mod unit;
+mod value;
 
 pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 pub use host::{Host, Memo, Snapshot, Source};

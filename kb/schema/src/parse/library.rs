@@ -32,6 +32,10 @@ struct RawLibrary {
     never_return: Vec<String>,
     #[serde(default)]
     reads: Vec<(String, usize)>,
+    #[serde(default)]
+    copies: Vec<(String, usize, usize)>,
+    #[serde(default)]
+    formats: Vec<(String, usize, usize)>,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +104,8 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
         carries: names(raw.carries),
         never_return: names(raw.never_return),
         reads: names(read_names).into_iter().zip(read_positions).collect(),
+        copies: triples(raw.copies, &mut names),
+        formats: triples(raw.formats, &mut names),
         path: path.to_owned(),
     };
     if report.problems.is_empty() {
@@ -107,4 +113,14 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
     } else {
         Err(report.problems)
     }
+}
+
+/// Names with two positions each.
+fn triples(
+    raw: Vec<(String, usize, usize)>,
+    names: &mut impl FnMut(Vec<String>) -> Vec<NamePattern>,
+) -> Vec<(NamePattern, usize, usize)> {
+    raw.into_iter()
+        .filter_map(|(name, to, from)| names(vec![name]).pop().map(|name| (name, to, from)))
+        .collect()
 }

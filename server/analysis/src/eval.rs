@@ -1,0 +1,765 @@
+//! Runs one function over abstract values, in source order, joining where paths join.
+//! It computes facts and hands each to the matcher; what is flagged is the entries' business.
+
+mod call;
+mod event;
+mod expr;
+mod format;
+mod guard;
+pub(crate) mod report;
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use syntax::Language;
+
+use crate::env::{Env, join};
+use crate::ir::{Block, ExprId, ExprKind, Function, Import, Span, Stmt, StmtKind, Type};
+use crate::rules::LangRules;
+use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Value};
+
+pub(crate) use report::{Found, Sink, Summary};
+
+/// What lies around the function that is evaluated.
+pub(crate) struct Around<'a> {
+    pub(crate) rules: &'a LangRules,
+    pub(crate) language: Language,
+    /// Values of the module's names at its end; empty while the module itself is evaluated.
+    pub(crate) module: &'a Env,
+    /// Values of the enclosing function, for a nested one.
+    pub(crate) closure: Option<&'a Env>,
+    /// `self.*` as the class's constructor leaves it.
+    pub(crate) fields: Option<&'a Env>,
+    /// Finds the summary of a function of this file: class (for methods) and name.
+    pub(crate) summary: &'a dyn Fn(Option<&str>, &str) -> Local,
+}
+
+/// What is known of a name as a function of this file.
+pub(crate) enum Local {
+    /// No function of this file.
+    Unknown,
+    /// One that is being evaluated already, or comes later in a cycle.
+    Pending,
+    /// One that has been evaluated.
+    Known(Arc<Summary>),
+}
+
+/// What evaluation of one function gives.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) findings: Vec<Found>,
+    pub(crate) summary: Summary,
+    pub(crate) end: Env,
+}
+
+/// The most statements evaluated in one function, counting repeats in loops; a bound on hostile
+/// input, thousands of times what people write.
+const MAX_STEPS: usize = 200_000;
+
+pub(crate) struct Eval<'a> {
+    around: &'a Around<'a>,
+    func: &'a Function,
+    class: Option<&'a str>,
+    /// Source of the function; spans are relative to it.
+    src: &'a str,
+    key: u64,
+    env: Env,
+    reachable: bool,
+    types: FxHashMap<Box<str>, Type>,
+    findings: Vec<Found>,
+    sinks: Vec<Sink>,
+    returned: Option<Value>,
+    end: Option<Env>,
+    breaks: Vec<Vec<Env>>,
+    continues: Vec<Vec<Env>>,
+    gotos: FxHashMap<Box<str>, Env>,
+    handler: bool,
+    /// Expressions whose value nobody takes.
+    discarded: Option<ExprId>,
+    steps: usize,
+}
+
+/// Evaluates a function or the module.
+pub(crate) fn evaluate(
+    around: &Around<'_>,
+    func: &Function,
+    class: Option<&str>,
+    src: &str,
+    key: u64,
+) -> Outcome {
+    let mut eval = Eval {
+        around,
+        func,
+        class,
+        src,
+        key,
+        env: Env::default(),
+        reachable: true,
+        types: FxHashMap::default(),
+        findings: Vec::new(),
+        sinks: Vec::new(),
+        returned: None,
+        end: None,
+        breaks: Vec::new(),
+        continues: Vec::new(),
+        gotos: FxHashMap::default(),
+        handler: false,
+        discarded: None,
+        steps: 0,
+    };
+    eval.enter();
+    eval.block(&func.body);
+    if eval.reachable {
+        eval.leave_function(Span::default(), None);
+    }
+    let end = eval.end.take().unwrap_or_else(|| eval.env.clone());
+    eval.findings
+        .sort_by_key(|it| (it.place.span.start, it.rule));
+    let summary = Summary {
+        key,
+        returns: eval
+            .returned
+            .take()
+            .unwrap_or_else(|| Value::constant(Const::Null)),
+        sinks: eval.sinks,
+        is_method: class.is_some() && eval.around.language == Language::Python,
+        params: func
+            .params
+            .iter()
+            .map(|param| (param.name.clone(), param.star))
+            .collect(),
+    };
+    Outcome {
+        findings: eval.findings,
+        summary,
+        end,
+    }
+}
+
+impl<'a> Eval<'a> {
+    fn place(&self, span: Span) -> Place {
+        Place {
+            func: self.key,
+            span,
+        }
+    }
+
+    fn source(&self, span: Span) -> &'a str {
+        self.src.get(span.range()).unwrap_or("")
+    }
+
+    fn span(&self, id: ExprId) -> Span {
+        self.func.expr(id).span
+    }
+
+    /// Binds parameters; those of a route handler are request data.
+    fn enter(&mut self) {
+        if let Some(fields) = self.around.fields {
+            let vars = fields
+                .vars
+                .iter()
+                .filter(|(name, _)| name.starts_with("self."));
+            self.env
+                .vars
+                .extend(vars.map(|(name, value)| (name.clone(), value.clone())));
+        }
+        for decorator in &self.func.decorators {
+            let value = self.expr(*decorator);
+            let path = value.path.as_deref().unwrap_or("");
+            let path = path.strip_suffix("()").unwrap_or(path);
+            self.handler |= self.around.rules.handlers.has(path);
+        }
+        for (index, param) in self.func.params.iter().enumerate() {
+            if let Some(default) = param.default {
+                let value = self.expr(default);
+                self.bound(&param.name, param.span, param.span, default, &value);
+            }
+            let place = self.place(param.span);
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let by_name = self
+                .around
+                .rules
+                .library
+                .sources
+                .iter()
+                .position(|source| source.params.iter().any(|name| **name == *param.name));
+            let by_name = by_name.and_then(|it| u16::try_from(it).ok());
+            let is_self =
+                index == 0 && self.class.is_some() && matches!(&*param.name, "self" | "cls");
+            let request_data = self
+                .handler
+                .then_some(self.around.rules.handler_source)
+                .flatten();
+            let source = if is_self {
+                None
+            } else {
+                request_data.or(by_name)
+            };
+            let origin = source.map_or(Origin::Param(index), Origin::Source);
+            let about = source.map(|it| &self.around.rules.source_about[usize::from(it)]);
+            let id = value::id_of(&param.name);
+            let roots = if is_self {
+                Vec::new()
+            } else {
+                vec![value::root(id, origin, place, about)]
+            };
+            let kind = match (&*param.ty.base, param.ty.pointers, param.star) {
+                (_, _, 1) => Kind::List,
+                (_, _, 2) => Kind::Dict,
+                ("int" | "float" | "bool", 0, 0) if self.around.language == Language::Python => {
+                    Kind::Number
+                }
+                ("str", 0, 0) => Kind::Str,
+                (_, 1.., _) => Kind::Pointer,
+                _ => Kind::Unknown,
+            };
+            let numeric = kind == Kind::Number;
+            let value: Value = Data {
+                path: Some(self.param_path(param).into()),
+                roots: if numeric { Vec::new() } else { roots },
+                kind,
+                obj: id,
+                ..Data::default()
+            }
+            .into();
+            self.types.insert(param.name.clone(), param.ty.clone());
+            self.env.bind(&param.name, value);
+        }
+    }
+
+    /// A parameter's annotation names what it is: `request: fastapi.Request`.
+    fn param_path(&self, param: &crate::ir::Param) -> String {
+        let annotated = self.around.language == Language::Python
+            && !param.ty.base.is_empty()
+            && param
+                .ty
+                .base
+                .chars()
+                .all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        if annotated {
+            let (head, rest) = param
+                .ty
+                .base
+                .split_once('.')
+                .unwrap_or((&param.ty.base, ""));
+            if let Some(path) = self
+                .around
+                .module
+                .get(head)
+                .and_then(|it| it.path.as_deref())
+                && !path.starts_with(['?', '~'])
+            {
+                let dot = if rest.is_empty() { "" } else { "." };
+                return format!("{path}{dot}{rest}()");
+            }
+        }
+        format!("?{}", param.name)
+    }
+
+    fn block(&mut self, block: &'a Block) {
+        for stmt in block {
+            self.steps += 1;
+            if self.steps > MAX_STEPS {
+                return;
+            }
+            if let StmtKind::Label(name) = &stmt.kind {
+                let here = self.reachable.then(|| self.env.clone());
+                let jumped = self.gotos.remove(name);
+                self.resume(join(here, jumped));
+            } else if self.reachable {
+                self.stmt(stmt);
+            }
+        }
+    }
+
+    /// Goes on with a state that may be impossible.
+    fn resume(&mut self, env: Option<Env>) {
+        self.reachable = env.is_some();
+        if let Some(env) = env {
+            self.env = env;
+        }
+    }
+
+    fn state(&self) -> Option<Env> {
+        self.reachable.then(|| self.env.clone())
+    }
+
+    /// Runs a block from a state and gives the state after it.
+    fn run(&mut self, from: Option<Env>, block: &'a Block) -> Option<Env> {
+        self.resume(from);
+        self.block(block);
+        self.state()
+    }
+
+    fn stmt(&mut self, stmt: &'a Stmt) {
+        match &stmt.kind {
+            StmtKind::Expr(id) => {
+                self.discarded = Some(*id);
+                let value = self.expr(*id);
+                self.discarded = None;
+                let _ = value;
+            }
+            StmtKind::Assign { targets, value } => {
+                let result = self.expr(*value);
+                for target in targets {
+                    self.assign(*target, Some(*value), &result, stmt.span);
+                }
+            }
+            StmtKind::AugAssign { target, op, value } => {
+                let added = self.expr(*value);
+                let old = self.expr(*target);
+                let result = self.binary(
+                    *op,
+                    &[(old, self.span(*target)), (added, self.span(*value))],
+                    stmt.span,
+                );
+                self.assign(*target, Some(*value), &result, stmt.span);
+            }
+            StmtKind::Declare { name, ty, value } => self.declare(name, ty, *value, stmt.span),
+            StmtKind::If { arms, other } => self.if_chain(arms, other),
+            StmtKind::While {
+                cond,
+                step,
+                body,
+                other,
+                at_least_once,
+            } => {
+                self.while_loop(*cond, *step, body, other, *at_least_once);
+            }
+            StmtKind::For {
+                target,
+                iter,
+                body,
+                other,
+            } => self.for_loop(*target, *iter, body, other),
+            StmtKind::Switch {
+                value,
+                arms,
+                fallthrough,
+            } => self.switch(*value, arms, *fallthrough),
+            StmtKind::Return(value) => {
+                let span = value.map_or(stmt.span, |id| self.span(id));
+                let result = value.map(|id| self.expr(id));
+                if let (Some(result), Some(id)) = (&result, value) {
+                    self.match_return(*id, result, stmt.span);
+                    self.use_event(*id, kb_schema::Use::Return, result);
+                }
+                self.leave_function(span, result);
+            }
+            StmtKind::Raise(parts) => {
+                for part in parts {
+                    self.expr(*part);
+                }
+                self.reachable = false;
+            }
+            StmtKind::Assert { cond } => {
+                self.expr(*cond);
+                self.refine(*cond, true);
+            }
+            StmtKind::With { items, body } => {
+                for (context, target) in items {
+                    let value = self.expr(*context);
+                    if let Some(target) = target {
+                        self.assign(*target, Some(*context), &value, stmt.span);
+                    }
+                }
+                self.block(body);
+            }
+            StmtKind::Try {
+                body,
+                handlers,
+                other,
+                finally,
+            } => {
+                self.try_block(body, handlers, other, finally);
+            }
+            StmtKind::Delete(parts) => {
+                for part in parts {
+                    if let Some(path) = self.path_of(*part) {
+                        self.env.vars.remove(path.as_str());
+                    }
+                }
+            }
+            StmtKind::Break => {
+                let env = self.state();
+                if let Some(list) = self.breaks.last_mut() {
+                    list.extend(env);
+                }
+                self.reachable = false;
+            }
+            StmtKind::Continue => {
+                let env = self.state();
+                if let Some(list) = self.continues.last_mut() {
+                    list.extend(env);
+                }
+                self.reachable = false;
+            }
+            StmtKind::Goto(label) => {
+                let env = self.env.clone();
+                let before = self.gotos.remove(label);
+                if let Some(env) = join(Some(env), before) {
+                    self.gotos.insert(label.clone(), env);
+                }
+                self.reachable = false;
+            }
+            StmtKind::Import(imports) => self.import(imports),
+            StmtKind::Function(name) => {
+                let value: Value = Data {
+                    path: Some(format!("~.{name}").into()),
+                    kind: Kind::Function,
+                    ..Data::default()
+                }
+                .into();
+                self.env.bind(name, value);
+            }
+            StmtKind::Block(inner) => self.block(inner),
+            StmtKind::Global(_) | StmtKind::Label(_) => {}
+        }
+    }
+
+    fn leave_function(&mut self, span: Span, result: Option<Value>) {
+        self.scope_end(span, result.as_ref());
+        if let Some(result) = result {
+            self.returned = Some(match self.returned.take() {
+                Some(before) => before.merge(&result),
+                None => result,
+            });
+        }
+        let state = self.state();
+        self.end = join(self.end.take(), state);
+        self.reachable = false;
+    }
+
+    fn declare(&mut self, name: &'a str, ty: &Type, value: Option<ExprId>, span: Span) {
+        self.types.insert(name.into(), ty.clone());
+        let initial = value.map(|id| self.expr(id));
+        let id = value::id_of(name);
+        let mut bound = match (&initial, ty.array) {
+            (Some(value), None) => value.clone(),
+            (Some(value), Some(_)) => {
+                Value::carrying([value]).with(|data| data.items.clone_from(&value.items))
+            }
+            (None, _) => Value::from(Data {
+                obj: id,
+                ..Data::default()
+            }),
+        };
+        if ty.array.is_some() {
+            bound = bound.with(|data| {
+                data.kind = Kind::Array;
+                data.array_len = ty.array.flatten();
+                data.local = !ty.is_static;
+                data.obj = id;
+                if data.array_len.is_none()
+                    && let Some(Const::Str(text)) =
+                        initial.as_ref().and_then(|it| it.consts.first())
+                {
+                    data.array_len = Some(text.len() as u64 + 1);
+                }
+            });
+        }
+        if let (Some(id), Some(value)) = (value, &initial) {
+            self.bound(name, span, span, id, value);
+        }
+        if initial.is_some() || self.around.language == Language::C {
+            self.env
+                .bind(name, bound.step(self.place(span), &Note::Into(name.into())));
+        }
+    }
+
+    /// Binds the value to whatever stands on the left.
+    fn assign(&mut self, target: ExprId, from: Option<ExprId>, value: &Value, span: Span) {
+        match &self.func.expr(target).kind {
+            ExprKind::Tuple(parts) | ExprKind::List(parts) => {
+                for (index, part) in parts.iter().enumerate() {
+                    let item = value
+                        .items
+                        .as_ref()
+                        .and_then(|items| items.get(index))
+                        .cloned();
+                    let item = item.unwrap_or_else(|| self.element(value, self.span(target)));
+                    self.assign(*part, None, &item, span);
+                }
+            }
+            ExprKind::Star(inner) | ExprKind::Carry(inner) => {
+                self.assign(*inner, from, value, span)
+            }
+            ExprKind::Index { base, index, .. } => {
+                let (base, index) = (*base, *index);
+                let key = self.expr(index);
+                self.match_index(target, base, index, &key);
+                if let (Some(name), Some(from)) = (key.as_str(), from) {
+                    let name = name.clone();
+                    self.bound(&name, span, self.span(target), from, value);
+                }
+                self.store_element(base, &key, value);
+            }
+            ExprKind::Deref(inner) => {
+                let inner = *inner;
+                let pointer = self.expr(inner);
+                self.dereference(inner, &pointer);
+            }
+            _ => {
+                if let ExprKind::Attr { base, .. } = &self.func.expr(target).kind {
+                    let base = *base;
+                    let object = self.expr(base);
+                    if self.around.language == Language::C {
+                        self.dereference(base, &object);
+                    }
+                }
+                let Some(path) = self.path_of(target) else {
+                    return;
+                };
+                let last = path.rsplit(['.', '>']).next().unwrap_or(&path).to_owned();
+                if let Some(from) = from {
+                    self.bound(&last, span, self.span(target), from, value);
+                }
+                let mut stepped = value.step(self.place(span), &Note::Into(last.as_str().into()));
+                if self.around.language == Language::C {
+                    stepped = self.as_declared(&path, stepped);
+                }
+                self.env.bind(&path, stepped);
+            }
+        }
+    }
+
+    /// In C a name keeps its declared shape whatever is assigned to it.
+    fn as_declared(&self, path: &str, value: Value) -> Value {
+        match self.types.get(path) {
+            Some(ty)
+                if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null =>
+            {
+                value.with(|data| data.kind = Kind::Pointer)
+            }
+            _ => value,
+        }
+    }
+
+    fn store_element(&mut self, base: ExprId, key: &Value, value: &Value) {
+        let old = self.expr(base);
+        let updated = old.with(|data| {
+            value::add_roots(&mut data.roots, &value.roots);
+            data.exact = false;
+            if let Some(name) = key.as_str() {
+                let mut entries = data
+                    .entries
+                    .as_ref()
+                    .map(|it| it.to_vec())
+                    .unwrap_or_default();
+                entries.retain(|(known, _)| known != name);
+                if entries.len() < value::MAX_ITEMS {
+                    entries.push((name.clone(), value.clone()));
+                }
+                data.entries = Some(entries.into());
+            }
+        });
+        if let Some(path) = self.path_of(base) {
+            self.env.vars.insert(path.into(), updated);
+        }
+    }
+
+    fn if_chain(&mut self, arms: &'a [(ExprId, Block)], other: &'a Block) {
+        let mut after: Option<Env> = None;
+        for (cond, body) in arms {
+            let known = self.expr(*cond);
+            let no = self.env.clone();
+            self.refine(*cond, true);
+            // A constant condition leaves one way only, but both are code that somebody reads;
+            // only `if 0:` style dead code is skipped.
+            if surely(&known, false) {
+                self.reachable = false;
+            }
+            self.block(body);
+            let end = self.state();
+            after = join(after, end);
+            self.resume(Some(no));
+            self.refine(*cond, false);
+        }
+        self.block(other);
+        let end = self.state();
+        self.resume(join(after, end));
+    }
+
+    fn while_loop(
+        &mut self,
+        cond: Option<ExprId>,
+        step: Option<ExprId>,
+        body: &'a Block,
+        other: &'a Block,
+        at_least_once: bool,
+    ) {
+        let mut exits: Option<Env> = None;
+        // Twice: what the first round binds late is read early in the second.
+        for round in 0..2 {
+            if !self.reachable {
+                break;
+            }
+            let mut forever = cond.is_none();
+            if let Some(cond) = cond.filter(|_| !(at_least_once && round == 0)) {
+                let known = self.expr(cond);
+                forever = surely(&known, true);
+                let before = self.env.clone();
+                self.refine(cond, false);
+                if !forever {
+                    exits = join(exits, self.state());
+                }
+                self.resume(Some(before));
+                self.refine(cond, true);
+            }
+            self.breaks.push(Vec::new());
+            self.continues.push(Vec::new());
+            self.block(body);
+            let mut state = self.state();
+            for env in self.continues.pop().unwrap_or_default() {
+                state = join(state, Some(env));
+            }
+            for env in self.breaks.pop().unwrap_or_default() {
+                exits = join(exits, Some(env));
+            }
+            self.resume(state);
+            if let Some(step) = step.filter(|_| self.reachable) {
+                self.expr(step);
+            }
+            if at_least_once && let Some(cond) = cond.filter(|_| self.reachable) {
+                self.expr(cond);
+            }
+            if !forever && round == 1 {
+                exits = join(exits, self.state());
+            }
+        }
+        self.resume(exits);
+        self.block(other);
+    }
+
+    fn for_loop(&mut self, target: ExprId, iter: ExprId, body: &'a Block, other: &'a Block) {
+        let list = self.expr(iter);
+        let item = self.element(&list, self.span(iter));
+        let mut exits = self.state();
+        for _ in 0..2 {
+            if !self.reachable {
+                break;
+            }
+            self.assign(target, None, &item, self.span(target));
+            self.breaks.push(Vec::new());
+            self.continues.push(Vec::new());
+            self.block(body);
+            let mut state = self.state();
+            for env in self.continues.pop().unwrap_or_default() {
+                state = join(state, Some(env));
+            }
+            for env in self.breaks.pop().unwrap_or_default() {
+                exits = join(exits, Some(env));
+            }
+            exits = join(exits, state.clone());
+            self.resume(state);
+        }
+        self.resume(exits);
+        self.block(other);
+    }
+
+    fn switch(&mut self, value: ExprId, arms: &'a [crate::ir::Arm], fallthrough: bool) {
+        let subject = self.expr(value);
+        let start = self.state();
+        let mut exits: Option<Env> = None;
+        let mut falling: Option<Env> = None;
+        let mut has_default = false;
+        self.breaks.push(Vec::new());
+        for arm in arms {
+            has_default |= arm.default;
+            let mut from = start.clone();
+            if let Some(env) = &mut from
+                && !arm.values.is_empty()
+            {
+                for root in &subject.roots {
+                    env.guard(root.id, crate::env::Fact::Equality);
+                }
+            }
+            if fallthrough {
+                from = join(from, falling.take());
+            }
+            let end = self.run(from, &arm.body);
+            if fallthrough {
+                falling = end;
+            } else {
+                exits = join(exits, end);
+            }
+        }
+        exits = join(exits, falling);
+        for env in self.breaks.pop().unwrap_or_default() {
+            exits = join(exits, Some(env));
+        }
+        if !has_default {
+            exits = join(exits, start);
+        }
+        self.resume(exits);
+    }
+
+    fn try_block(
+        &mut self,
+        body: &'a Block,
+        handlers: &'a [(Option<Box<str>>, Block)],
+        other: &'a Block,
+        finally: &'a Block,
+    ) {
+        let before = self.state();
+        self.block(body);
+        let done = self.state();
+        // An exception may come at any point of the body: before it, or as late as its end.
+        let raised = join(before, done.clone());
+        self.resume(done);
+        self.block(other);
+        let mut after = self.state();
+        for (name, handler) in handlers {
+            let mut from = raised.clone();
+            if let (Some(env), Some(name)) = (&mut from, name) {
+                env.bind(name, Value::named(format!("?{name}")));
+            }
+            let end = self.run(from, handler);
+            after = join(after, end);
+        }
+        if finally.is_empty() {
+            self.resume(after);
+            return;
+        }
+        let came_through = after.is_some();
+        self.resume(after.or(raised));
+        self.block(finally);
+        self.reachable &= came_through;
+    }
+
+    fn import(&mut self, imports: &[Import]) {
+        for import in imports {
+            let path = self.canonical(&import.path);
+            self.env.bind(&import.alias, Value::named(path));
+        }
+    }
+
+    /// One element of a container, as a loop or an index takes it.
+    fn element(&self, list: &Value, span: Span) -> Value {
+        if let Some(items) = &list.items {
+            let mut items = items.iter();
+            if let Some(first) = items.next() {
+                return items.fold(first.clone(), |all, item| all.merge(item));
+            }
+        }
+        if list.roots.is_empty() {
+            // Elements of constants and of the owner's own lists are as harmless as they are.
+            return Data {
+                kind: if list.kind == Kind::Number {
+                    Kind::Number
+                } else {
+                    Kind::Unknown
+                },
+                ..Data::default()
+            }
+            .into();
+        }
+        let _ = span;
+        Value::carrying([list])
+    }
+}
+
+fn surely(value: &Value, wanted: bool) -> bool {
+    matches!(value.consts.as_slice(), [Const::Bool(it)] if *it == wanted && value.exact)
+        || matches!(value.consts.as_slice(), [Const::Int(it)] if (*it != 0) == wanted && value.exact)
+}

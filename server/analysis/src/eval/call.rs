@@ -1,0 +1,715 @@
+//! Calls: who is called, what goes in, what comes out, and what it does to its arguments.
+//! Library behaviour comes from the library's data, behaviour of this file from summaries.
+
+use std::sync::Arc;
+
+use kb_schema::ArgKey;
+use syntax::Language;
+
+use super::expr::list_of;
+use super::{Eval, Local, Summary};
+use crate::ir::{ExprId, ExprKind, Span};
+use crate::matching::{Arguments, Found, Given};
+use crate::rules::Effect;
+use crate::value::{self, Const, Data, Kind, Note, Origin, Root, Seg, Value};
+
+/// One evaluated argument.
+pub(super) struct Passed<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) star: u8,
+    pub(super) expr: ExprId,
+    pub(super) span: Span,
+    pub(super) whole: Span,
+    pub(super) value: Value,
+    /// The expression's own last name.
+    pub(super) last: Option<&'a str>,
+    pub(super) path: Option<String>,
+}
+
+/// One evaluated call.
+pub(super) struct CallFact<'a> {
+    pub(super) id: ExprId,
+    pub(super) span: Span,
+    pub(super) callee: ExprId,
+    pub(super) args_span: Span,
+    pub(super) path: Arc<str>,
+    pub(super) receiver: Option<(ExprId, Value)>,
+    pub(super) args: Vec<Passed<'a>>,
+}
+
+impl CallFact<'_> {
+    /// The argument at a position, starred ones apart.
+    pub(super) fn positional(&self, position: usize) -> Option<&Passed<'_>> {
+        let mut plain = self
+            .args
+            .iter()
+            .filter(|arg| arg.name.is_none() && arg.star == 0);
+        plain.nth(position)
+    }
+
+    pub(super) fn find_arg(&self, key: &ArgKey) -> Option<&Passed<'_>> {
+        match key {
+            ArgKey::Position(position) | ArgKey::From(position) => self.positional(*position),
+            ArgKey::Keyword(name) => self.keyword(name),
+            ArgKey::Either(position, name) => {
+                self.keyword(name).or_else(|| self.positional(*position))
+            }
+            ArgKey::Each => self.args.first(),
+        }
+    }
+
+    fn keyword(&self, name: &str) -> Option<&Passed<'_>> {
+        self.args.iter().find(|arg| arg.name == Some(name))
+    }
+}
+
+impl Arguments for CallFact<'_> {
+    fn find(&self, key: &ArgKey) -> Found<'_> {
+        if let Some(arg) = self.find_arg(key) {
+            return Found::There(given(arg));
+        }
+        let starred = |star| self.args.iter().any(|arg| arg.star == star);
+        let hidden = match key {
+            ArgKey::Keyword(_) => starred(2),
+            ArgKey::Either(..) => starred(1) || starred(2),
+            _ => starred(1),
+        };
+        if let ArgKey::Keyword(name) | ArgKey::Either(_, name) = key {
+            // `f(**{"shell": True})` passes what the literal says.
+            for arg in self.args.iter().filter(|arg| arg.star == 2) {
+                if let Some((_, value)) = arg
+                    .value
+                    .entries
+                    .iter()
+                    .flat_map(|it| it.iter())
+                    .find(|(known, _)| **known == **name)
+                {
+                    return Found::There(Given {
+                        value,
+                        name: None,
+                        path: None,
+                    });
+                }
+            }
+        }
+        if hidden { Found::Maybe } else { Found::Absent }
+    }
+
+    fn each(&self, from: usize, keywords: bool) -> Vec<Given<'_>> {
+        let mut position = 0;
+        let mut out = Vec::new();
+        for arg in &self.args {
+            if arg.name.is_some() || arg.star == 2 {
+                if keywords {
+                    out.push(given(arg));
+                }
+                continue;
+            }
+            if position >= from {
+                out.push(given(arg));
+            }
+            position += 1;
+        }
+        out
+    }
+}
+
+fn given<'a>(arg: &'a Passed<'_>) -> Given<'a> {
+    Given {
+        value: &arg.value,
+        name: arg.last,
+        path: arg.path.as_deref(),
+    }
+}
+
+impl<'a> Eval<'a> {
+    pub(super) fn call(&mut self, id: ExprId) -> Value {
+        let func = self.func;
+        let ExprKind::Call {
+            callee,
+            args,
+            args_span,
+        } = &func.expr(id).kind
+        else {
+            return Value::number();
+        };
+        let discarded = self.discarded.take() == Some(id);
+        let (path, receiver) = self.callee(*callee);
+        let mut passed = Vec::with_capacity(args.len());
+        for arg in args {
+            let value = self.expr(arg.value);
+            passed.push(Passed {
+                name: arg.name.as_deref(),
+                star: arg.star,
+                expr: arg.value,
+                span: self.span(arg.value),
+                whole: arg.span,
+                last: self.last_name(arg.value),
+                path: self.path_of(arg.value),
+                value,
+            });
+        }
+        let call = CallFact {
+            id,
+            span: func.expr(id).span,
+            callee: *callee,
+            args_span: *args_span,
+            path,
+            receiver,
+            args: passed,
+        };
+        for arg in &call.args {
+            if let Some(name) = arg.name {
+                self.bound(name, arg.whole, arg.whole, arg.expr, &arg.value);
+            }
+        }
+        self.match_mention(*callee, &call.path);
+        self.match_call(&call, discarded);
+        let result = self.result(&call);
+        self.effects(&call);
+        self.call_events(&call, &result);
+        if self.around.rules.never_return.has(&call.path) {
+            self.reachable = false;
+        }
+        result
+    }
+
+    /// The callee's resolved name, and the receiver of a method.
+    fn callee(&mut self, callee: ExprId) -> (Arc<str>, Option<(ExprId, Value)>) {
+        let func = self.func;
+        match &func.expr(callee).kind {
+            ExprKind::Attr {
+                base, name, arrow, ..
+            } => {
+                let object = self.expr(*base);
+                if *arrow {
+                    self.dereference(*base, &object);
+                }
+                let stored = self
+                    .path_of(callee)
+                    .and_then(|path| self.env.get(&path).cloned());
+                let path = match stored.and_then(|it| it.path.clone()) {
+                    Some(path) => path,
+                    None => {
+                        let member = self.member(callee, *base, &object, name);
+                        member.path.clone().unwrap_or_else(|| "?".into())
+                    }
+                };
+                (path, Some((*base, object)))
+            }
+            ExprKind::Name(_) => {
+                let value = self.expr(callee);
+                (value.path.clone().unwrap_or_else(|| "?".into()), None)
+            }
+            _ => {
+                let value = self.expr(callee);
+                (value.path.clone().unwrap_or_else(|| "?".into()), None)
+            }
+        }
+    }
+
+    fn result(&mut self, call: &CallFact<'a>) -> Value {
+        if let Some(value) = self.local_result(call) {
+            return value;
+        }
+        if let Some(value) = self.text_method(call) {
+            return value;
+        }
+        let rules = self.around.rules;
+        let span = call.span;
+        let path: Arc<str> = if call.path.len() < 160 {
+            format!("{}()", call.path).into()
+        } else {
+            "?()".into()
+        };
+        let obj = value::id_of(&format!("{}:{}", self.key, span.start));
+        let sourced = self.with_source(
+            Data {
+                path: Some(call.path.clone()),
+                ..Data::default()
+            }
+            .into(),
+            span,
+        );
+        if !sourced.roots.is_empty() {
+            return sourced.with(|data| {
+                data.path = Some(path);
+                data.obj = obj;
+            });
+        }
+        let sourced = self.with_source(
+            Data {
+                path: Some(path.clone()),
+                ..Data::default()
+            }
+            .into(),
+            span,
+        );
+        if !sourced.roots.is_empty() {
+            return sourced.with(|data| data.obj = obj);
+        }
+        let inputs = || call.args.iter().map(|arg| &arg.value);
+        let receiver = call.receiver.as_ref().map(|(_, value)| value);
+        if rules.sanitizers.has(&call.path) {
+            let all = Value::carrying(inputs().chain(receiver));
+            return all.through(&call.path).with(|data| {
+                data.kind = Kind::Str;
+                data.path = Some(path);
+            });
+        }
+        if rules.inert.has(&call.path) {
+            return Value::number().with(|data| data.path = Some(path));
+        }
+        if rules.trusted.has(&call.path) {
+            return Data {
+                path: Some(path),
+                obj,
+                ..Data::default()
+            }
+            .into();
+        }
+        if rules.carries.has(&call.path) {
+            let all = Value::carrying(inputs().chain(receiver.filter(|it| !it.roots.is_empty())));
+            let constant =
+                call.args.iter().all(|arg| arg.value.is_constant()) && receiver.is_none();
+            return match call.args.as_slice() {
+                // `str(x)` is x.
+                [only]
+                    if receiver.is_none()
+                        && matches!(&*call.path, "str" | "unicode" | "bytes" | "repr") =>
+                {
+                    only.value.with(|data| data.kind = Kind::Str)
+                }
+                _ => all.with(|data| {
+                    data.path = Some(path);
+                    data.obj = obj;
+                    if constant {
+                        data.consts = vec![Const::Other];
+                        data.exact = true;
+                    }
+                }),
+            };
+        }
+        if let Some(receiver) = receiver.filter(|it| !it.roots.is_empty()) {
+            // A method of data gives data; whether its arguments come along nobody knows.
+            let is_object = receiver
+                .roots
+                .iter()
+                .all(|root| root.origin == Origin::Unknown);
+            if !is_object {
+                return Value::carrying([receiver]).with(|data| {
+                    data.path = Some(path);
+                    data.obj = obj;
+                });
+            }
+        }
+        let root = Root {
+            id: value::id_of(self.source(span)),
+            ..value::root(0, Origin::Unknown, self.place(span), None)
+        };
+        let fixed = !call.path.starts_with('?')
+            && self.around.language == Language::Python
+            && call.args.is_empty()
+            && receiver.is_some_and(|it| it.roots.is_empty());
+        let roots = if fixed && call.path.contains("()") {
+            Vec::new()
+        } else {
+            vec![root]
+        };
+        Data {
+            path: Some(path),
+            roots,
+            obj,
+            ..Data::default()
+        }
+        .into()
+    }
+
+    /// What a function of this file gives back, and what it does with what goes in.
+    fn local_result(&mut self, call: &CallFact<'a>) -> Option<Value> {
+        let name = call.path.rsplit('.').next().unwrap_or(&call.path);
+        let own_method = matches!(call.path.split('.').next(), Some("?self" | "?cls"))
+            && call.path.matches('.').count() == 1;
+        let local = if own_method {
+            (self.around.summary)(self.class, name)
+        } else if call.path.starts_with("~.") {
+            (self.around.summary)(None, name)
+        } else {
+            return None;
+        };
+        let Local::Known(summary) = local else {
+            return matches!(local, Local::Pending).then(|| {
+                let root = value::root(
+                    value::id_of(self.source(call.span)),
+                    Origin::Unknown,
+                    self.place(call.span),
+                    None,
+                );
+                Data {
+                    roots: vec![root],
+                    ..Data::default()
+                }
+                .into()
+            });
+        };
+        let bound = bind(&summary, call, own_method);
+        self.apply_sinks(&summary, call, &bound);
+        let passed = self.note_passed(call.span);
+        let place = self.place(call.span);
+        Some(substitute(&summary.returns, &bound, 3).step(place, &returned(passed)))
+    }
+
+    /// Methods of text, which every Python value might be.
+    fn text_method(&mut self, call: &CallFact<'a>) -> Option<Value> {
+        if self.around.language != Language::Python {
+            return None;
+        }
+        let (receiver_id, receiver) = call.receiver.as_ref()?;
+        let name = call.path.rsplit('.').next().unwrap_or("");
+        let first = call.positional(0);
+        match name {
+            "format" => {
+                let text = receiver
+                    .as_str()
+                    .cloned()
+                    .or_else(|| receiver.rendered().map(Into::into))?;
+                if receiver.text.is_some() {
+                    let all: Vec<&Value> = call.args.iter().map(|arg| &arg.value).collect();
+                    let mut segs = Vec::new();
+                    receiver.segments(self.place(call.span), &mut segs);
+                    segs.push(Seg::Hole(Value::carrying(all), self.place(call.args_span)));
+                    return Some(Value::from_segments(segs, self.place(call.span)));
+                }
+                let positional: Vec<(Value, Span)> = call
+                    .args
+                    .iter()
+                    .filter(|arg| arg.name.is_none() && arg.star == 0)
+                    .map(|arg| (arg.value.clone(), arg.span))
+                    .collect();
+                let named: Vec<(&str, Value, Span)> = call
+                    .args
+                    .iter()
+                    .filter_map(|arg| arg.name.map(|name| (name, arg.value.clone(), arg.span)))
+                    .collect();
+                let rest = Value::carrying(
+                    call.args
+                        .iter()
+                        .filter(|arg| arg.star > 0)
+                        .map(|arg| &arg.value),
+                );
+                Some(self.str_format(&text, &positional, &named, &rest, call.span))
+            }
+            "join" if matches!(receiver.kind, Kind::Str | Kind::Bytes) => {
+                let list = first?;
+                Some(self.join(receiver, &list.value, list.span, call.span))
+            }
+            "encode" | "decode" | "strip" | "lstrip" | "rstrip" | "lower" | "upper" | "title"
+            | "format_map" | "capitalize"
+                if receiver.text.is_some() || receiver.as_str().is_some() =>
+            {
+                Some(receiver.clone())
+            }
+            "replace" if receiver.text.is_some() || receiver.as_str().is_some() => {
+                let parts = call.args.iter().map(|arg| &arg.value).chain([receiver]);
+                if receiver.is_constant() && call.args.iter().all(|arg| arg.value.is_constant()) {
+                    return Some(receiver.clone());
+                }
+                // `template.replace("NAME", name)` builds text.
+                let all = Value::carrying(parts);
+                let mut segs = vec![Seg::Lit(receiver.rendered().unwrap_or_default().into())];
+                segs.push(Seg::Hole(all, self.place(call.args_span)));
+                Some(Value::from_segments(segs, self.place(call.span)))
+            }
+            "split" | "splitlines" | "rsplit" | "partition"
+                if receiver.kind == Kind::Str || !receiver.roots.is_empty() =>
+            {
+                Some(Value::carrying([receiver]).with(|data| data.kind = Kind::List))
+            }
+            "append" | "add" | "insert" | "extend" | "appendleft" => {
+                let added = call.args.last()?;
+                let known = receiver.items.is_some() || receiver.kind == Kind::List;
+                if !known {
+                    return None;
+                }
+                let mut items: Vec<Value> = receiver
+                    .items
+                    .as_ref()
+                    .map(|it| it.to_vec())
+                    .unwrap_or_default();
+                match (&added.value.items, name) {
+                    (Some(more), "extend") => items.extend(more.iter().cloned()),
+                    _ => items.push(added.value.clone()),
+                }
+                let roots = receiver.roots.clone();
+                let grown = list_of(items).with(|data| value::add_roots(&mut data.roots, &roots));
+                if let Some(path) = self.path_of(*receiver_id) {
+                    self.env.vars.insert(path.into(), grown);
+                }
+                Some(Value::constant(Const::Null))
+            }
+            _ => None,
+        }
+    }
+
+    /// Writes through arguments: library effects, and in C whatever gets an address.
+    fn effects(&mut self, call: &CallFact<'a>) {
+        let rules = self.around.rules;
+        let mut written: Vec<usize> = Vec::new();
+        for effect in rules.effects.find(&call.path).copied().collect::<Vec<_>>() {
+            match effect {
+                Effect::Fills { source, arg } => {
+                    // The last position stands for all that follow, as in scanf.
+                    let targets: Vec<usize> = match call.positional(arg) {
+                        Some(_) if is_variadic(&call.path) => (arg..call.args.len()).collect(),
+                        Some(_) => vec![arg],
+                        None => Vec::new(),
+                    };
+                    for position in targets {
+                        self.fill(call, position, source);
+                        written.push(position);
+                    }
+                }
+                Effect::Reads { arg } => {
+                    if let Some(arg) = call.positional(arg) {
+                        let value = arg.value.clone();
+                        self.dereference(arg.expr, &value);
+                    }
+                }
+                Effect::Copies { to, from } => {
+                    let (Some(target), Some(data)) = (call.positional(to), call.positional(from))
+                    else {
+                        continue;
+                    };
+                    let copied = data.value.clone();
+                    self.write_into(target.expr, &target.value.clone(), |old| {
+                        old.with(|it| value::add_roots(&mut it.roots, &copied.roots))
+                    });
+                    written.push(to);
+                }
+                Effect::Formats { to, format } => {
+                    let (Some(target), Some(shape)) =
+                        (call.positional(to), call.positional(format))
+                    else {
+                        continue;
+                    };
+                    let values: Vec<(Value, Span)> = call
+                        .args
+                        .iter()
+                        .skip(format + 1)
+                        .map(|arg| (arg.value.clone(), arg.span))
+                        .collect();
+                    let text = self.c_format(&shape.value.clone(), &values, call.span);
+                    self.write_into(target.expr, &target.value.clone(), |old| {
+                        old.with(|it| {
+                            it.roots.clone_from(&text.roots);
+                            it.text.clone_from(&text.text);
+                            it.consts.clone_from(&text.consts);
+                            it.exact = text.exact;
+                            it.built_at = text.built_at;
+                        })
+                    });
+                    written.push(to);
+                }
+            }
+        }
+        if self.around.language != Language::C {
+            return;
+        }
+        for (position, arg) in call.args.iter().enumerate() {
+            if written.contains(&position) {
+                continue;
+            }
+            if let ExprKind::AddrOf(inner) = self.func.expr(arg.expr).kind {
+                let root = value::root(
+                    value::id_of(self.source(call.span)),
+                    Origin::Unknown,
+                    self.place(call.span),
+                    None,
+                );
+                let obj = value::id_of(&format!("{}:{}:{position}", self.key, call.span.start));
+                if let Some(path) = self.path_of(inner) {
+                    let old = self.env.get(&path).cloned();
+                    let fresh: Value = Data {
+                        roots: vec![root],
+                        obj,
+                        ..Data::default()
+                    }
+                    .into();
+                    let fresh = match old {
+                        Some(old) if old.kind == Kind::Array => old,
+                        _ => fresh,
+                    };
+                    self.env.bind(&path, fresh);
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, call: &CallFact<'a>, position: usize, source: u16) {
+        let Some(arg) = call.positional(position) else {
+            return;
+        };
+        let about = &self.around.rules.source_about[usize::from(source)];
+        let id = value::id_of(self.source(arg.span)) ^ u64::from(call.span.start);
+        let root = value::root(
+            id,
+            Origin::Source(source),
+            self.place(call.span),
+            Some(about),
+        );
+        self.write_into(arg.expr, &arg.value.clone(), |old| {
+            old.with(|data| {
+                data.roots = vec![root];
+                data.consts.clear();
+                data.exact = false;
+                data.text = None;
+            })
+        });
+    }
+
+    /// Changes the variable that a pointer argument stands for: `buf`, `&n`, `buf + 4`, `p->data`.
+    fn write_into(&mut self, target: ExprId, value: &Value, change: impl FnOnce(&Value) -> Value) {
+        let mut current = target;
+        for _ in 0..8 {
+            match &self.func.expr(current).kind {
+                ExprKind::AddrOf(inner)
+                | ExprKind::Carry(inner)
+                | ExprKind::Cast { value: inner, .. } => {
+                    current = *inner;
+                }
+                ExprKind::Binary { operands, .. } => match operands.first() {
+                    Some(first) => current = *first,
+                    None => return,
+                },
+                ExprKind::Index { base, .. } => current = *base,
+                _ => break,
+            }
+        }
+        if let Some(path) = self.path_of(current) {
+            let old = self
+                .env
+                .get(&path)
+                .cloned()
+                .unwrap_or_else(|| value.clone());
+            self.env.vars.insert(path.into(), change(&old));
+        }
+    }
+}
+
+fn is_variadic(path: &str) -> bool {
+    path.rsplit('.')
+        .next()
+        .is_some_and(|name| name.contains("scanf"))
+}
+
+fn returned(passed: Note) -> Note {
+    match passed {
+        Note::Passed(text) => Note::Returned(text),
+        other => other,
+    }
+}
+
+/// The call's arguments in the order of the callee's parameters.
+fn bind(summary: &Summary, call: &CallFact<'_>, own_method: bool) -> Vec<Option<Value>> {
+    let mut out: Vec<Option<Value>> = vec![None; summary.params.len()];
+    let skip = usize::from(summary.is_method && own_method);
+    let mut next = skip;
+    for arg in &call.args {
+        match arg.name {
+            Some(name) => {
+                if let Some(index) = summary
+                    .params
+                    .iter()
+                    .position(|(param, _)| **param == *name)
+                {
+                    out[index] = Some(arg.value.clone());
+                }
+            }
+            None if arg.star == 0 => {
+                // What is left over goes into `*args`.
+                let rest = summary.params.iter().position(|(_, star)| *star == 1);
+                let index = rest.map_or(next, |rest| next.min(rest));
+                if let Some(slot) = out.get_mut(index) {
+                    *slot = Some(match slot.take() {
+                        Some(before) => Value::carrying([&before, &arg.value]),
+                        None => arg.value.clone(),
+                    });
+                }
+                next += 1;
+            }
+            None => {}
+        }
+    }
+    out
+}
+
+/// A callee's value with its parameters replaced by what was passed.
+pub(super) fn substitute(value: &Value, bound: &[Option<Value>], depth: usize) -> Value {
+    let touches = value
+        .roots
+        .iter()
+        .any(|root| matches!(root.origin, Origin::Param(_)));
+    if !touches && value.text.is_none() && value.items.is_none() {
+        return value.clone();
+    }
+    // A parameter given back as it came is the argument itself.
+    if let [only] = value.roots.as_slice()
+        && let Origin::Param(index) = only.origin
+        && value.text.is_none()
+        && value.items.is_none()
+        && only.via.is_empty()
+        && value.obj == only.id
+        && let Some(Some(argument)) = bound.get(usize::from(index))
+    {
+        return argument.clone();
+    }
+    value.with(|data| {
+        let mut roots = Vec::new();
+        for root in &data.roots {
+            let Origin::Param(index) = root.origin else {
+                value::add_roots(&mut roots, std::slice::from_ref(root));
+                continue;
+            };
+            let Some(Some(argument)) = bound.get(usize::from(index)) else {
+                continue;
+            };
+            for from in &argument.roots {
+                let mut via = from.via.to_vec();
+                via.extend(root.via.iter().cloned());
+                let passed = Root {
+                    via: via.into(),
+                    ..from.clone()
+                };
+                value::add_roots(&mut roots, &[passed]);
+            }
+        }
+        data.roots = roots;
+        if depth == 0 {
+            return;
+        }
+        if let Some(text) = &data.text {
+            let segs: Vec<Seg> = text
+                .iter()
+                .map(|seg| match seg {
+                    Seg::Hole(inner, place) => {
+                        let mut inner = substitute(inner, bound, depth - 1);
+                        if inner.text.is_some() {
+                            inner = Value::carrying([&inner]);
+                        }
+                        Seg::Hole(inner, *place)
+                    }
+                    Seg::Lit(text) => Seg::Lit(text.clone()),
+                })
+                .collect();
+            data.text = Some(segs.into());
+        }
+        if let Some(items) = &data.items {
+            data.items = Some(
+                items
+                    .iter()
+                    .map(|item| substitute(item, bound, depth - 1))
+                    .collect(),
+            );
+        }
+    })
+}

@@ -1,0 +1,213 @@
+//! Ordered events on one value: allocate, check, free, use. An event stays open only where every
+//! path agrees that it happened, which keeps `if (x) free(p);` quiet.
+
+use kb_schema::{ArgKey, Event, Subject, Use};
+
+use super::Eval;
+use super::call::CallFact;
+use crate::env::Open;
+use crate::ir::{ExprId, Span};
+use crate::matching::Matcher;
+use crate::rules::Role;
+use crate::value::{self, Const, Kind, Value};
+
+impl<'a> Eval<'a> {
+    /// The identity of the object a value is, for events.
+    fn object(value: &Value) -> Option<u64> {
+        if value.kind == Kind::Null {
+            return None;
+        }
+        if value.obj != 0 {
+            return Some(value.obj);
+        }
+        match (value.consts.as_slice(), value.roots.as_slice()) {
+            ([Const::Str(text)], _) if value.exact => Some(value::id_of(text)),
+            (_, [root]) => Some(root.id),
+            _ => None,
+        }
+    }
+
+    /// Events of a call: ends are looked at before starts, so that `free(p); free(p);` is seen
+    /// and one `free(p)` is not its own second.
+    pub(super) fn call_events(&mut self, call: &CallFact<'a>, result: &Value) {
+        self.argument_uses(call);
+        let rules = self.around.rules;
+        let mut hits: Vec<(u32, Role)> = rules.event_calls.find(&call.path).copied().collect();
+        hits.sort_by_key(|(_, role)| match role {
+            Role::Cancel(_) => 1,
+            Role::End => 0,
+            Role::Start => 2,
+        });
+        for (id, role) in hits {
+            if !self.event_args_hold(id, role, call) {
+                continue;
+            }
+            let (subject, at) = match rules.subject(id, role) {
+                Some(Subject::Result) => (Some(result.clone()), call.span),
+                Some(Subject::Receiver) => (
+                    call.receiver.as_ref().map(|(_, value)| value.clone()),
+                    call.span,
+                ),
+                Some(Subject::Argument(key)) => {
+                    let found = call.find_arg(key);
+                    (found.map(|arg| arg.value.clone()), call.span)
+                }
+                None => continue,
+            };
+            let Some(obj) = subject.as_ref().and_then(Self::object) else {
+                continue;
+            };
+            match role {
+                Role::Start => {
+                    let place = self.place(at);
+                    self.env
+                        .open
+                        .retain(|open| !(open.pattern == id && open.obj == obj));
+                    self.env.open.push(Open {
+                        pattern: id,
+                        obj,
+                        place,
+                    });
+                }
+                Role::Cancel(_) => self
+                    .env
+                    .open
+                    .retain(|open| !(open.pattern == id && open.obj == obj)),
+                Role::End => self.end_event(id, obj, call.span, Some(call)),
+            }
+        }
+    }
+
+    fn event_args_hold(&self, id: u32, role: Role, call: &CallFact<'a>) -> bool {
+        let rules = self.around.rules;
+        let Some(Event::Call { args, .. }) = rules.event(id, role) else {
+            return false;
+        };
+        let matcher = Matcher {
+            rules,
+            rule: &rules.rules[id as usize],
+            guards: &self.env.guards,
+            args: call,
+            assume: false,
+            evidence: std::cell::RefCell::default(),
+        };
+        matcher.args_hold(args)
+    }
+
+    /// Passing a value to a function is a use of it.
+    fn argument_uses(&mut self, call: &CallFact<'a>) {
+        if self.env.open.is_empty() {
+            return;
+        }
+        let rules = self.around.rules;
+        let takes: Vec<(u32, ArgKey)> = rules
+            .event_calls
+            .find(&call.path)
+            .filter_map(|(id, role)| match rules.subject(*id, *role) {
+                Some(Subject::Argument(key)) => Some((*id, key.clone())),
+                _ => None,
+            })
+            .collect();
+        for arg in &call.args {
+            let value = arg.value.clone();
+            // A call that is itself an event of the pattern is not a plain use.
+            let own: Vec<u32> = takes
+                .iter()
+                .filter(|(_, key)| call.find_arg(key).is_some_and(|it| it.expr == arg.expr))
+                .map(|(id, _)| *id)
+                .collect();
+            self.use_events(Use::Any, &value, arg.span, &own);
+        }
+    }
+
+    /// `*p`, `p->x`, `p[i]`.
+    pub(super) fn dereference(&mut self, id: ExprId, value: &Value) {
+        if self.env.open.is_empty() {
+            return;
+        }
+        let span = self.span(id);
+        self.use_events(Use::Dereference, value, span, &[]);
+        self.use_events(Use::Any, value, span, &[]);
+    }
+
+    pub(super) fn use_event(&mut self, id: ExprId, kind: Use, value: &Value) {
+        if self.env.open.is_empty() {
+            return;
+        }
+        let span = self.span(id);
+        self.use_events(kind, value, span, &[]);
+        if kind == Use::Return {
+            self.use_events(Use::Any, value, span, &[]);
+        }
+    }
+
+    pub(super) fn null_check(&mut self, value: &Value) {
+        if !self.env.open.is_empty() {
+            self.use_events(Use::NullCheck, value, Span::default(), &[]);
+        }
+    }
+
+    fn use_events(&mut self, kind: Use, value: &Value, span: Span, except: &[u32]) {
+        let Some(obj) = Self::object(value) else {
+            return;
+        };
+        let rules = self.around.rules;
+        for (id, role, wanted) in &rules.event_uses {
+            if *wanted != kind || except.contains(id) {
+                continue;
+            }
+            match role {
+                Role::Cancel(_) => self
+                    .env
+                    .open
+                    .retain(|open| !(open.pattern == *id && open.obj == obj)),
+                Role::End => self.end_event(*id, obj, span, None),
+                Role::Start => {}
+            }
+        }
+    }
+
+    fn end_event(&mut self, id: u32, obj: u64, span: Span, call: Option<&CallFact<'a>>) {
+        let Some(open) = self
+            .env
+            .open
+            .iter()
+            .find(|it| it.pattern == id && it.obj == obj)
+            .cloned()
+        else {
+            return;
+        };
+        // Once reported, one object is not reported again on this path.
+        self.env
+            .open
+            .retain(|it| !(it.pattern == id && it.obj == obj));
+        self.report_event(id, &open, span, call);
+    }
+
+    /// The function ends: what is still open and held by nobody else is lost.
+    pub(super) fn scope_end(&mut self, span: Span, result: Option<&Value>) {
+        if self.env.open.is_empty() {
+            return;
+        }
+        let returned = result.and_then(Self::object);
+        let rules = self.around.rules;
+        let ends: Vec<u32> = rules
+            .event_uses
+            .iter()
+            .filter(|(_, role, kind)| *role == Role::End && *kind == Use::ScopeEnd)
+            .map(|(id, ..)| *id)
+            .collect();
+        for id in ends {
+            let lost: Vec<Open> = self
+                .env
+                .open
+                .iter()
+                .filter(|open| open.pattern == id && Some(open.obj) != returned)
+                .cloned()
+                .collect();
+            for open in lost {
+                self.end_event(id, open.obj, span, None);
+            }
+        }
+    }
+}

@@ -1,0 +1,750 @@
+//! Values of expressions: names, members, literals, operators, containers.
+//! Calls and formatting have files of their own.
+
+use std::sync::Arc;
+
+use syntax::Language;
+
+use super::{Eval, Local};
+use crate::ir::{BinOp, CmpOp, ExprId, ExprKind, FormatPart, Span};
+use crate::value::{self, Const, Data, Kind, Note, Origin, Seg, Value};
+
+/// The longest name that is kept; generated code can build endless chains.
+const MAX_PATH: usize = 160;
+
+impl<'a> Eval<'a> {
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
+    pub(super) fn expr(&mut self, id: ExprId) -> Value {
+        let func = self.func;
+        let node = func.expr(id);
+        let span = node.span;
+        match &node.kind {
+            ExprKind::Name(name) => self.name(id, name),
+            ExprKind::Str(text) => Value::str(text),
+            ExprKind::Bytes(text) => Value::str(text).with(|data| data.kind = Kind::Bytes),
+            ExprKind::Int(number) => Value::constant(Const::Int(*number)),
+            ExprKind::Float => Value::constant(Const::Other).with(|data| data.kind = Kind::Number),
+            ExprKind::Bool(it) => Value::constant(Const::Bool(*it)),
+            ExprKind::Null => Value::constant(Const::Null),
+            ExprKind::Format(parts) => self.format_string(parts, span),
+            ExprKind::Attr { .. } => self.attribute(id),
+            ExprKind::Index { base, index, slice } => self.index(id, *base, *index, *slice),
+            ExprKind::Call { .. } => self.call(id),
+            ExprKind::Binary { op, operands } => {
+                let values: Vec<(Value, Span)> = operands
+                    .iter()
+                    .map(|it| (self.expr(*it), self.span(*it)))
+                    .collect();
+                self.binary(*op, &values, span)
+            }
+            ExprKind::Not(inner) => {
+                let value = self.expr(*inner);
+                self.null_check(&value);
+                match value.consts.as_slice() {
+                    [Const::Bool(it)] if value.exact => Value::constant(Const::Bool(!it)),
+                    _ => truth(),
+                }
+            }
+            ExprKind::Neg(inner) => {
+                let value = self.expr(*inner);
+                match value.as_int() {
+                    Some(number) => Value::constant(Const::Int(number.wrapping_neg())),
+                    None => Value::carrying([&value]).with(|data| data.kind = Kind::Number),
+                }
+            }
+            ExprKind::Logic { and, operands } => self.logic(*and, operands),
+            ExprKind::Compare { op, left, right } => self.compare(id, *op, *left, *right),
+            ExprKind::Choice { cond, then, other } => {
+                self.expr(*cond);
+                let before = self.env.clone();
+                self.refine(*cond, true);
+                let yes = self.expr(*then);
+                let after = std::mem::replace(&mut self.env, before);
+                self.refine(*cond, false);
+                let no = self.expr(*other);
+                let env = std::mem::take(&mut self.env);
+                self.env = env.merge(&after);
+                yes.merge(&no)
+            }
+            ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
+                let values: Vec<Value> = items.iter().map(|it| self.expr(*it)).collect();
+                list_of(values)
+            }
+            ExprKind::Dict(entries) => self.dict(entries),
+            ExprKind::Comprehension {
+                value,
+                clauses,
+                conds,
+            } => {
+                for (target, iter) in clauses {
+                    let list = self.expr(*iter);
+                    let item = self.element(&list, self.span(*iter));
+                    self.assign(*target, None, &item, self.span(*target));
+                }
+                for cond in conds {
+                    self.expr(*cond);
+                    self.refine(*cond, true);
+                }
+                let item = self.expr(*value);
+                Value::carrying([&item]).with(|data| {
+                    data.kind = Kind::List;
+                    data.items = Some(Arc::from([item]));
+                })
+            }
+            ExprKind::Lambda { params, body } => {
+                let before = self.env.clone();
+                for (index, param) in params.iter().enumerate() {
+                    let origin = Origin::Unknown;
+                    let _ = index;
+                    let root = value::root(value::id_of(param), origin, self.place(span), None);
+                    let path: Arc<str> = format!("?{param}").into();
+                    self.env.bind(
+                        param,
+                        Data {
+                            path: Some(path),
+                            roots: vec![root],
+                            ..Data::default()
+                        }
+                        .into(),
+                    );
+                }
+                self.expr(*body);
+                self.env = before;
+                Data {
+                    kind: Kind::Function,
+                    ..Data::default()
+                }
+                .into()
+            }
+            ExprKind::Carry(inner) | ExprKind::Star(inner) => self.expr(*inner),
+            ExprKind::Cast { to, value } => {
+                let value = self.expr(*value);
+                let pointer = to.contains('*');
+                value.with(|data| {
+                    if pointer && data.kind == Kind::Unknown {
+                        data.kind = Kind::Pointer;
+                    }
+                })
+            }
+            ExprKind::AddrOf(inner) => self.address_of(*inner),
+            ExprKind::Deref(inner) => {
+                let pointer = self.expr(*inner);
+                self.dereference(*inner, &pointer);
+                Value::carrying([&pointer])
+            }
+            ExprKind::SizeOf { operand, .. } => self.size_of(*operand),
+            ExprKind::Assign { target, value, op } => {
+                let mut result = self.expr(*value);
+                if let Some(op) = op {
+                    let old = self.expr(*target);
+                    result = self.binary(
+                        *op,
+                        &[(old, self.span(*target)), (result, self.span(*value))],
+                        span,
+                    );
+                }
+                self.assign(*target, Some(*value), &result, span);
+                result
+            }
+            ExprKind::Comma(parts) => {
+                let mut last = Value::number();
+                for part in parts {
+                    last = self.expr(*part);
+                }
+                last
+            }
+            ExprKind::Opaque(parts) => {
+                let values: Vec<Value> = parts.iter().map(|it| self.expr(*it)).collect();
+                Value::carrying(&values)
+            }
+        }
+    }
+
+    /// A name as the language would look it up; unbound ones mean what they usually mean.
+    fn name(&mut self, id: ExprId, name: &str) -> Value {
+        if let Some(value) = self.env.get(name) {
+            return value.clone();
+        }
+        let outer = self
+            .around
+            .closure
+            .and_then(|env| env.get(name))
+            .or_else(|| self.around.module.get(name));
+        if let Some(value) = outer {
+            return value.clone();
+        }
+        if !matches!((self.around.summary)(None, name), Local::Unknown) {
+            return Data {
+                path: Some(format!("~.{name}").into()),
+                kind: Kind::Function,
+                ..Data::default()
+            }
+            .into();
+        }
+        let rules = self.around.rules;
+        if let Some(usual) = rules.library.usual.get(name) {
+            let value = Value::named(usual.as_str());
+            return self.with_source(value, self.span(id));
+        }
+        let value = Value::named(name);
+        if rules.known.contains(name) {
+            return self.with_source(value, self.span(id));
+        }
+        if is_constant_name(name) {
+            return value.with(|data| {
+                data.consts = vec![Const::Other];
+                data.exact = true;
+            });
+        }
+        let root = value::root(
+            value::id_of(name),
+            Origin::Unknown,
+            self.place(self.span(id)),
+            None,
+        );
+        let value = value.with(|data| {
+            data.roots = vec![root];
+            data.obj = value::id_of(name);
+        });
+        // Two mentions of one unknown thing are the same thing.
+        self.env.vars.insert(name.into(), value.clone());
+        value
+    }
+
+    /// Makes a value source data when its name is one of the library's sources.
+    pub(super) fn with_source(&self, value: Value, span: Span) -> Value {
+        let rules = self.around.rules;
+        let Some(path) = value.path.as_deref() else {
+            return value;
+        };
+        let Some(source) = rules.sources.find(path).next().copied() else {
+            return value;
+        };
+        let about = &rules.source_about[usize::from(source)];
+        let id = value::id_of(self.source(span));
+        let root = value::root(id, Origin::Source(source), self.place(span), Some(about));
+        value.with(|data| {
+            data.roots.retain(|it| it.origin != Origin::Unknown);
+            data.roots.push(root);
+        })
+    }
+
+    /// Applies the library's aliases to a dotted name: the longest prefix wins.
+    pub(super) fn canonical(&self, path: &str) -> Arc<str> {
+        let aliases = &self.around.rules.library.aliases;
+        if aliases.is_empty() {
+            return path.into();
+        }
+        let mut end = path.len();
+        loop {
+            if let Some(target) = aliases.get(&path[..end]) {
+                return format!("{target}{}", &path[end..]).into();
+            }
+            match path[..end].rfind('.') {
+                Some(dot) => end = dot,
+                None => return path.into(),
+            }
+        }
+    }
+
+    fn attribute(&mut self, id: ExprId) -> Value {
+        let func = self.func;
+        let ExprKind::Attr {
+            base, name, arrow, ..
+        } = &func.expr(id).kind
+        else {
+            return Value::number();
+        };
+        let object = self.expr(*base);
+        if *arrow {
+            self.dereference(*base, &object);
+        }
+        if let Some(path) = self.path_of(id)
+            && let Some(value) = self.env.get(&path)
+        {
+            return value.clone();
+        }
+        let value = self.member(id, *base, &object, name);
+        if let Some(path) = &value.path {
+            self.match_mention(id, path);
+        }
+        if self.around.language == Language::C
+            && let Some(path) = self.path_of(id)
+        {
+            self.env.vars.insert(path.into(), value.clone());
+        }
+        value
+    }
+
+    /// `object.name`, where nothing was assigned to it before.
+    pub(super) fn member(&self, id: ExprId, base: ExprId, object: &Value, name: &str) -> Value {
+        let span = self.span(id);
+        let path = self.member_path(base, object, name);
+        let rules = self.around.rules;
+        let named: Value = Data {
+            path: Some(path.clone()),
+            ..Data::default()
+        }
+        .into();
+        if object.kind == Kind::Dict || object.kind == Kind::List {
+            return Value::carrying([object]).with(|data| data.path = Some(path));
+        }
+        let sourced = self.with_source(named, span);
+        if !sourced.roots.is_empty() {
+            return sourced;
+        }
+        if rules.trusted.has(&path) || rules.inert.has(&path) {
+            return sourced;
+        }
+        let resolved = !path.starts_with('?') && object.roots.is_empty();
+        if resolved {
+            // A module's own attribute: fixed by whoever wrote the module.
+            return sourced;
+        }
+        if is_constant_name(name) {
+            return sourced.with(|data| {
+                data.consts = vec![Const::Other];
+                data.exact = true;
+            });
+        }
+        let is_field = object
+            .roots
+            .iter()
+            .all(|root| root.origin == Origin::Unknown)
+            || object.roots.is_empty();
+        let obj = value::id_of(&format!("{}.{name}", object.obj));
+        sourced.with(|data| {
+            data.obj = obj;
+            data.roots = if is_field {
+                vec![value::root(
+                    value::id_of(&path),
+                    Origin::Unknown,
+                    self.place(span),
+                    None,
+                )]
+            } else {
+                object.roots.clone()
+            };
+        })
+    }
+
+    fn member_path(&self, base: ExprId, object: &Value, name: &str) -> Arc<str> {
+        let path = match object.path.as_deref() {
+            Some(path) if path.len() < MAX_PATH => format!("{path}.{name}"),
+            _ => match self.path_of(base) {
+                Some(base) => format!("?{base}.{name}"),
+                None => format!("?.{name}"),
+            },
+        };
+        self.canonical(&path)
+    }
+
+    fn index(&mut self, id: ExprId, base: ExprId, index: ExprId, slice: bool) -> Value {
+        let list = self.expr(base);
+        let key = self.expr(index);
+        if self.around.language == Language::C {
+            self.dereference(base, &list);
+        }
+        if !slice {
+            self.match_index(id, base, index, &key);
+        }
+        if let (Some(entries), Some(name)) = (&list.entries, key.as_str())
+            && let Some((_, value)) = entries.iter().find(|(known, _)| known == name)
+        {
+            return value.clone();
+        }
+        if let (Some(items), Some(position), false) = (&list.items, key.as_int(), slice)
+            && let Some(item) = usize::try_from(position).ok().and_then(|it| items.get(it))
+        {
+            return item.clone();
+        }
+        if slice {
+            return list.with(|data| {
+                data.consts.clear();
+                data.exact = false;
+                data.items = None;
+                data.text = None;
+                data.path = None;
+            });
+        }
+        // Choosing among one's own constants by foreign data gives one's own constant.
+        let mut out = self.element(&list, self.span(id));
+        if list.roots.is_empty()
+            && list.entries.is_none()
+            && list.items.is_none()
+            && list.path.is_none()
+        {
+            out = Value::carrying([&list, &key]);
+        }
+        if let Some(entries) = &list.entries {
+            out = entries.iter().fold(out, |all, (_, item)| all.merge(item));
+        }
+        if self.around.language == Language::C {
+            return out.with(|data| data.path = None);
+        }
+        out
+    }
+
+    fn logic(&mut self, and: bool, operands: &[ExprId]) -> Value {
+        let mut out: Option<Value> = None;
+        let mut states = Vec::new();
+        for operand in operands {
+            let value = self.expr(*operand);
+            if self.around.language == Language::C {
+                self.null_check(&value);
+            }
+            out = Some(match out {
+                Some(before) if !and => before.merge(&value),
+                _ => value,
+            });
+            states.push(self.env.guards.clone());
+            self.refine(*operand, and);
+        }
+        // What the operands proved of each other ends with the expression.
+        if let Some(guards) = states.into_iter().next() {
+            self.env.guards = guards;
+        }
+        match (out, self.around.language) {
+            (Some(value), Language::Python) => value,
+            _ => truth(),
+        }
+    }
+
+    fn compare(&mut self, id: ExprId, op: CmpOp, left: ExprId, right: ExprId) -> Value {
+        let a = self.expr(left);
+        let b = self.expr(right);
+        if a.kind == Kind::Null {
+            self.null_check(&b);
+        }
+        if b.kind == Kind::Null || b.as_int() == Some(0) {
+            self.null_check(&a);
+        }
+        if matches!(op, CmpOp::Eq | CmpOp::NotEq) {
+            self.match_compare(id, (left, &a), (right, &b));
+        }
+        if matches!(op, CmpOp::Eq | CmpOp::Is)
+            && let ([Const::Str(x)], [Const::Str(y)]) = (a.consts.as_slice(), b.consts.as_slice())
+            && a.exact
+            && b.exact
+        {
+            return Value::constant(Const::Bool(x == y));
+        }
+        truth()
+    }
+
+    fn dict(&mut self, entries: &[(Option<ExprId>, ExprId)]) -> Value {
+        let mut known: Vec<(Arc<str>, Value)> = Vec::new();
+        let mut all = Vec::new();
+        for (key, value) in entries {
+            let name = key.map(|key| self.expr(key));
+            let item = self.expr(*value);
+            if let Some(name) = name.as_ref().and_then(|it| it.as_str()) {
+                self.bound(
+                    name,
+                    self.span(*value),
+                    key.map_or(Span::default(), |it| self.span(it)),
+                    *value,
+                    &item,
+                );
+                if known.len() < value::MAX_ITEMS {
+                    known.push((name.clone(), item.clone()));
+                }
+            } else if let Some(inner) = &item.entries {
+                known.extend(inner.iter().cloned());
+            }
+            all.push(item);
+        }
+        Value::carrying(&all).with(|data| {
+            data.kind = Kind::Dict;
+            data.entries = Some(known.into());
+        })
+    }
+
+    fn address_of(&mut self, inner: ExprId) -> Value {
+        let value = self.expr(inner);
+        let name = match &self.func.expr(inner).kind {
+            ExprKind::Name(name) => Some(name),
+            _ => None,
+        };
+        let local = name.is_some_and(|name| self.types.get(name).is_some_and(|ty| !ty.is_static))
+            && !self
+                .func
+                .params
+                .iter()
+                .any(|param| Some(&param.name) == name);
+        let path = self.path_of(inner).map(|path| format!("&{path}").into());
+        Value::from(Data {
+            kind: Kind::Pointer,
+            roots: value.roots.clone(),
+            local,
+            path,
+            obj: value::id_of(&format!("&{}", value.obj)),
+            ..Data::default()
+        })
+    }
+
+    fn size_of(&mut self, operand: Option<ExprId>) -> Value {
+        let Some(operand) = operand else {
+            return Value::constant(Const::Other).with(|data| data.kind = Kind::Number);
+        };
+        let path = self.path_of(operand);
+        let known = path.as_deref().and_then(|path| self.env.get(path)).cloned();
+        let pointer = path
+            .as_deref()
+            .and_then(|path| self.types.get(path))
+            .is_some_and(|ty| ty.pointers > 0 && ty.array.is_none());
+        let len = known
+            .and_then(|it| it.array_len)
+            .and_then(|it| i64::try_from(it).ok());
+        let one_byte = path
+            .as_deref()
+            .and_then(|path| self.types.get(path))
+            .is_some_and(|ty| &*ty.base == "char");
+        let mut out = match len.filter(|_| one_byte) {
+            Some(len) => Value::constant(Const::Int(len)),
+            None => Value::constant(Const::Other).with(|data| data.kind = Kind::Number),
+        };
+        if let Some(path) = path {
+            out = out.with(|data| data.size_of = Some((path.into(), pointer)));
+        }
+        out
+    }
+
+    /// `a op b op c`. In Python `+` joins text and `%` formats it.
+    pub(super) fn binary(&mut self, op: BinOp, operands: &[(Value, Span)], span: Span) -> Value {
+        let python = self.around.language == Language::Python;
+        if let (BinOp::Mod, true, [left, right]) = (op, python, operands)
+            && left.0.kind != Kind::Number
+        {
+            return self.percent(&left.0, &right.0, right.1, span);
+        }
+        let ints: Vec<i64> = operands
+            .iter()
+            .filter_map(|(value, _)| value.as_int())
+            .collect();
+        if ints.len() == operands.len()
+            && let [a, b] = ints.as_slice()
+        {
+            let folded = match op {
+                BinOp::Add => a.checked_add(*b),
+                BinOp::Sub => a.checked_sub(*b),
+                BinOp::Mul => a.checked_mul(*b),
+                BinOp::Shl => u32::try_from(*b).ok().and_then(|b| a.checked_shl(b)),
+                BinOp::Div => a.checked_div(*b),
+                BinOp::And => Some(a & b),
+                BinOp::Or => Some(a | b),
+                BinOp::Mod | BinOp::Other => None,
+            };
+            if let Some(number) = folded {
+                return Value::constant(Const::Int(number));
+            }
+        }
+        if python && op == BinOp::Add {
+            return self.concat(operands, span);
+        }
+        let values = operands.iter().map(|(value, _)| value);
+        if python {
+            let texty = operands
+                .iter()
+                .any(|(value, _)| matches!(value.kind, Kind::Str | Kind::List | Kind::Bytes));
+            let paths = op == BinOp::Div;
+            return if texty || paths {
+                Value::carrying(values)
+            } else {
+                Value::number()
+            };
+        }
+        let pointer = operands
+            .iter()
+            .find(|(value, _)| matches!(value.kind, Kind::Pointer | Kind::Array));
+        let constant = operands.iter().all(|(value, _)| value.is_constant());
+        let grows = matches!(op, BinOp::Add | BinOp::Mul | BinOp::Shl);
+        Value::carrying(values).with(|data| {
+            data.kind = if pointer.is_some() {
+                Kind::Pointer
+            } else {
+                Kind::Number
+            };
+            data.arithmetic =
+                pointer.is_none() && (grows || operands.iter().any(|(value, _)| value.arithmetic));
+            if constant {
+                data.consts = vec![Const::Other];
+                data.exact = true;
+            }
+            if let Some((base, _)) = pointer {
+                data.local = base.local;
+                data.obj = base.obj;
+            }
+            // A remainder or a mask bounds what it gives.
+            if matches!(op, BinOp::Mod | BinOp::And) {
+                data.roots.clear();
+            }
+        })
+    }
+
+    fn concat(&mut self, operands: &[(Value, Span)], span: Span) -> Value {
+        let all = |kind| operands.iter().all(|(value, _)| value.kind == kind);
+        if all(Kind::Number) {
+            return Value::number();
+        }
+        if operands.iter().any(|(value, _)| value.kind == Kind::List) {
+            let mut items = Vec::new();
+            for (value, _) in operands {
+                match &value.items {
+                    Some(inner) => items.extend(inner.iter().cloned()),
+                    None => items.push(value.clone()),
+                }
+            }
+            return list_of(items);
+        }
+        let mut segs: Vec<Seg> = Vec::new();
+        for (value, at) in operands {
+            value.segments(self.place(*at), &mut segs);
+        }
+        Value::from_segments(segs, self.place(span))
+    }
+
+    fn format_string(&mut self, parts: &[FormatPart], span: Span) -> Value {
+        let mut segs = Vec::new();
+        for part in parts {
+            match part {
+                FormatPart::Text(text) => segs.push(Seg::Lit((&**text).into())),
+                FormatPart::Value { expr, numeric } => {
+                    let value = self.expr(*expr);
+                    let place = self.place(self.span(*expr));
+                    if *numeric {
+                        segs.push(Seg::Hole(Value::number(), place));
+                    } else {
+                        value.segments(place, &mut segs);
+                    }
+                }
+            }
+        }
+        Value::from_segments(segs, self.place(span))
+    }
+
+    /// The variable or member an expression names, as a key: `x`, `self.x`, `p.buf`.
+    pub(super) fn path_of(&self, id: ExprId) -> Option<String> {
+        let mut parts: Vec<&str> = Vec::new();
+        let mut current = id;
+        loop {
+            match &self.func.expr(current).kind {
+                ExprKind::Name(name) => {
+                    parts.push(name);
+                    break;
+                }
+                ExprKind::Attr { base, name, .. } => {
+                    parts.push(name);
+                    current = *base;
+                }
+                ExprKind::Carry(inner) | ExprKind::Cast { value: inner, .. } => current = *inner,
+                _ => return None,
+            }
+            if parts.len() > 12 {
+                return None;
+            }
+        }
+        parts.reverse();
+        Some(parts.join("."))
+    }
+
+    /// The last name in an expression: a variable, an attribute, a constant key, a function.
+    pub(super) fn last_name(&self, id: ExprId) -> Option<&'a str> {
+        let mut current = id;
+        for _ in 0..12 {
+            match &self.func.expr(current).kind {
+                ExprKind::Name(name) => return Some(name),
+                ExprKind::Attr { name, .. } => return Some(name),
+                ExprKind::Index { index, base, .. } => match &self.func.expr(*index).kind {
+                    ExprKind::Str(text) => return Some(text),
+                    _ => current = *base,
+                },
+                ExprKind::Call { callee, args, .. } => match args
+                    .first()
+                    .map(|arg| &self.func.expr(arg.value).kind)
+                {
+                    // `data.get("password")` is named by its key, `password.encode()` by what it encodes.
+                    Some(ExprKind::Str(text)) if self.is_accessor(*callee) => return Some(text),
+                    _ => match &self.func.expr(*callee).kind {
+                        ExprKind::Attr { base, .. }
+                            if args.is_empty() || self.is_text_method(*callee) =>
+                        {
+                            current = *base
+                        }
+                        ExprKind::Name(_) if args.len() == 1 => current = args[0].value,
+                        _ => return None,
+                    },
+                },
+                ExprKind::Carry(inner)
+                | ExprKind::Star(inner)
+                | ExprKind::Deref(inner)
+                | ExprKind::AddrOf(inner) => {
+                    current = *inner;
+                }
+                ExprKind::Cast { value, .. } => current = *value,
+                ExprKind::Binary {
+                    op: BinOp::Add,
+                    operands,
+                } => {
+                    current = *operands
+                        .iter()
+                        .find(|it| !matches!(self.func.expr(**it).kind, ExprKind::Str(_)))?;
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn is_accessor(&self, callee: ExprId) -> bool {
+        matches!(&self.func.expr(callee).kind, ExprKind::Attr { name, .. }
+            if matches!(&**name, "get" | "pop" | "getlist" | "get_argument" | "getenv" | "setdefault"))
+    }
+
+    fn is_text_method(&self, callee: ExprId) -> bool {
+        matches!(&self.func.expr(callee).kind, ExprKind::Attr { name, .. }
+            if matches!(&**name, "encode" | "decode" | "strip" | "lower" | "upper" | "format"))
+    }
+
+    pub(super) fn note_passed(&self, span: Span) -> Note {
+        Note::Passed(
+            self.source(span)
+                .chars()
+                .take(40)
+                .collect::<String>()
+                .into(),
+        )
+    }
+}
+
+/// A truth value that is not known.
+fn truth() -> Value {
+    Data {
+        kind: Kind::Bool,
+        ..Data::default()
+    }
+    .into()
+}
+
+pub(super) fn list_of(items: Vec<Value>) -> Value {
+    Value::carrying(&items).with(|data| {
+        data.kind = Kind::List;
+        data.exact = false;
+        data.items = Some(
+            items
+                .into_iter()
+                .take(value::MAX_ITEMS)
+                .collect::<Vec<_>>()
+                .into(),
+        );
+    })
+}
+
+/// `MAX_SIZE` and the like: by convention fixed by the program's owner.
+fn is_constant_name(name: &str) -> bool {
+    name.len() > 1
+        && name.chars().any(|c| c.is_ascii_uppercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}

@@ -1,0 +1,199 @@
+//! What a condition proves on each of its sides.
+//! Facts attach to the data's roots, so that a check of a derived value guards its source too.
+
+use super::Eval;
+use crate::env::Fact;
+use crate::ir::{CmpOp, ExprId, ExprKind};
+use crate::value::{Kind, Value};
+
+impl Eval<'_> {
+    /// Adds what is known when the condition came out as `truth`.
+    pub(super) fn refine(&mut self, cond: ExprId, truth: bool) {
+        let mut facts = Vec::new();
+        self.facts(cond, truth, &mut facts, 0);
+        for (id, fact) in facts {
+            self.env.guard(id, fact);
+        }
+    }
+
+    fn facts(&mut self, cond: ExprId, truth: bool, out: &mut Vec<(u64, Fact)>, depth: usize) {
+        if depth > 24 {
+            return;
+        }
+        let func = self.func;
+        match &func.expr(cond).kind {
+            ExprKind::Not(inner) => self.facts(*inner, !truth, out, depth + 1),
+            ExprKind::Carry(inner) => self.facts(*inner, truth, out, depth + 1),
+            ExprKind::Logic { and, operands } => {
+                if *and == truth {
+                    for operand in operands {
+                        self.facts(*operand, truth, out, depth + 1);
+                    }
+                    return;
+                }
+                // `a or b` proves what both prove; so does the failure of `a and b`. A condition
+                // that mentions the data at all is still a condition on it.
+                let mut common: Option<Vec<(u64, Fact)>> = None;
+                for operand in operands {
+                    let mut own = Vec::new();
+                    self.facts(*operand, truth, &mut own, depth + 1);
+                    out.extend(own.iter().filter(|(_, fact)| is_mention(fact)).cloned());
+                    common = Some(match common {
+                        None => own,
+                        Some(before) => before.into_iter().filter(|it| own.contains(it)).collect(),
+                    });
+                }
+                out.extend(common.unwrap_or_default());
+            }
+            ExprKind::Compare { op, left, right } => {
+                self.comparison(*op, *left, *right, truth, out)
+            }
+            ExprKind::Call { callee, args, .. } => {
+                let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();
+                self.predicate(*callee, &args, truth, out);
+            }
+            ExprKind::Assign { target, .. } => self.mention(*target, out),
+            _ => self.mention(cond, out),
+        }
+    }
+
+    /// The value of an expression that has been evaluated already; nothing is matched again.
+    fn peek(&mut self, id: ExprId) -> Value {
+        let findings = self.findings.len();
+        let sinks = self.sinks.len();
+        let open = self.env.open.clone();
+        let value = self.expr(id);
+        self.findings.truncate(findings);
+        self.sinks.truncate(sinks);
+        self.env.open = open;
+        value
+    }
+
+    fn add(value: &Value, fact: &Fact, out: &mut Vec<(u64, Fact)>) {
+        for root in &value.roots {
+            out.push((root.id, fact.clone()));
+        }
+    }
+
+    fn mention(&mut self, id: ExprId, out: &mut Vec<(u64, Fact)>) {
+        let value = self.peek(id);
+        Self::add(&value, &Fact::Null, out);
+        Self::add(&value, &Fact::Any, out);
+    }
+
+    fn comparison(
+        &mut self,
+        op: CmpOp,
+        left: ExprId,
+        right: ExprId,
+        truth: bool,
+        out: &mut Vec<(u64, Fact)>,
+    ) {
+        let (a, b) = (self.peek(left), self.peek(right));
+        Self::add(&a, &Fact::Any, out);
+        Self::add(&b, &Fact::Any, out);
+        // A call inside a comparison is a predicate too: `commonpath([base, p]) == base`.
+        for (side, other) in [(left, &b), (right, &a)] {
+            if let ExprKind::Call { callee, args, .. } = &self.func.expr(side).kind {
+                let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();
+                let equal = matches!(op, CmpOp::Eq | CmpOp::Is) == truth;
+                let callee = *callee;
+                // `find(x) != -1`, `strncmp(x, y, n) == 0`: which way is safe differs, so either counts.
+                self.predicate(callee, &args, equal || other.kind == Kind::Number, out);
+            }
+        }
+        match (op, truth) {
+            (CmpOp::Eq | CmpOp::Is, true) | (CmpOp::NotEq | CmpOp::IsNot, false) => {
+                if b.kind == Kind::Null || a.kind == Kind::Null {
+                    Self::add(&a, &Fact::Null, out);
+                    Self::add(&b, &Fact::Null, out);
+                    return;
+                }
+                // Equal to a constant, or to something that carries no foreign data.
+                if b.is_constant() || b.roots.is_empty() {
+                    Self::add(&a, &Fact::Equality, out);
+                }
+                if a.is_constant() || a.roots.is_empty() {
+                    Self::add(&b, &Fact::Equality, out);
+                }
+                Self::add(&a, &Fact::Upper, out);
+                Self::add(&b, &Fact::Upper, out);
+            }
+            (CmpOp::NotEq | CmpOp::IsNot, true) | (CmpOp::Eq | CmpOp::Is, false) => {
+                if b.kind == Kind::Null || a.kind == Kind::Null || b.as_int() == Some(0) {
+                    Self::add(&a, &Fact::Null, out);
+                    Self::add(&b, &Fact::Null, out);
+                }
+            }
+            (CmpOp::In, true) | (CmpOp::NotIn, false) => {
+                let own = b
+                    .roots
+                    .iter()
+                    .all(|root| !a.roots.iter().any(|it| it.id == root.id));
+                if own && b.kind != Kind::Str {
+                    Self::add(&a, &Fact::Membership, out);
+                }
+            }
+            (CmpOp::In, false) | (CmpOp::NotIn, true) => {
+                // `".." not in path`: a pattern of what must not be there.
+                if a.is_constant() {
+                    Self::add(&b, &Fact::Pattern, out);
+                }
+            }
+            (CmpOp::Less | CmpOp::LessEq, true) | (CmpOp::Greater | CmpOp::GreaterEq, false) => {
+                Self::add(&a, &Fact::Upper, out);
+                Self::add(&b, &Fact::Lower, out);
+            }
+            (CmpOp::Greater | CmpOp::GreaterEq, true) | (CmpOp::Less | CmpOp::LessEq, false) => {
+                Self::add(&a, &Fact::Lower, out);
+                Self::add(&b, &Fact::Upper, out);
+            }
+        }
+    }
+
+    fn predicate(
+        &mut self,
+        callee: ExprId,
+        args: &[ExprId],
+        truth: bool,
+        out: &mut Vec<(u64, Fact)>,
+    ) {
+        let func = self.func;
+        let (name, receiver) = match &func.expr(callee).kind {
+            ExprKind::Attr { base, name, .. } => (&**name, Some(*base)),
+            ExprKind::Name(name) => (&**name, None),
+            _ => return,
+        };
+        let path = {
+            let value = self.peek(callee);
+            value.path.clone().unwrap_or_else(|| name.into())
+        };
+        let mut values: Vec<Value> = Vec::new();
+        if let Some(receiver) = receiver {
+            values.push(self.peek(receiver));
+        }
+        for arg in args {
+            values.push(self.peek(*arg));
+        }
+        let kind = match name {
+            "startswith" | "is_relative_to" | "commonpath" | "commonprefix" | "strncmp"
+            | "strncasecmp" | "relpath" => truth.then_some(Fact::Prefix),
+            "match" | "fullmatch" | "search" | "isalnum" | "isalpha" | "isdigit" | "isdecimal"
+            | "isnumeric" | "isidentifier" | "endswith" | "fnmatch" => Some(Fact::Pattern),
+            "isinstance" => truth.then_some(Fact::Pattern),
+            "get" | "has_key" | "__contains__" => None,
+            _ => None,
+        };
+        for value in &values {
+            if let Some(kind) = &kind {
+                Self::add(value, kind, out);
+            }
+            Self::add(value, &Fact::Call(path.clone()), out);
+            Self::add(value, &Fact::Any, out);
+        }
+    }
+}
+
+fn is_mention(fact: &Fact) -> bool {
+    matches!(fact, Fact::Any | Fact::Call(_))
+}

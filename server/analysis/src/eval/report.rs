@@ -1,0 +1,570 @@
+//! From a fact to a finding: tries the patterns filed for it and keeps what matched, with its
+//! trace, its parts, and what would match if a caller passed source data.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use kb_schema::Pattern;
+
+use super::Eval;
+use super::call::CallFact;
+use crate::env::Open;
+use crate::finding::PartKey;
+use crate::ir::{ExprId, ExprKind, Span};
+use crate::matching::{Arguments, Evidence, Given, Matcher, NoArguments};
+use crate::value::{Note, Origin, Place, Root, Seg, Value};
+
+/// A part of the match, relative to its function.
+#[derive(Debug, Clone)]
+pub(crate) struct RawPart {
+    pub(crate) key: RawKey,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum RawKey {
+    Plain(PartKey),
+    Arg {
+        position: usize,
+        keyword: Option<Box<str>>,
+        whole: Span,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum RawPiece {
+    Text(Arc<str>),
+    Hole(Span),
+}
+
+/// A match, relative to functions, so that it stays right when text before them moves.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) rule: u32,
+    pub(crate) place: Place,
+    pub(crate) matched: Span,
+    pub(crate) trace: Vec<(Place, String)>,
+    pub(crate) parts: Vec<RawPart>,
+    pub(crate) built: Option<(Span, Vec<RawPiece>)>,
+}
+
+/// A match that holds once a caller passes source data.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink {
+    pub(crate) found: Arc<Found>,
+    pub(crate) params: Vec<u16>,
+    pub(crate) sources: Vec<u16>,
+    /// How many calls it has come through.
+    pub(crate) depth: u8,
+}
+
+/// What callers need to know of a function.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) key: u64,
+    pub(crate) returns: Value,
+    pub(crate) sinks: Vec<Sink>,
+    pub(crate) is_method: bool,
+    pub(crate) params: Vec<(Box<str>, u8)>,
+}
+
+/// Calls that a sink is followed through, and the most sinks one function passes on.
+const MAX_SINK_DEPTH: u8 = 6;
+const MAX_SINKS: usize = 64;
+/// The most findings one function gives: far beyond what a person reads.
+const MAX_FINDINGS: usize = 500;
+
+/// A fact that patterns are tried on.
+struct Fact<'f> {
+    span: Span,
+    matched: Span,
+    args: &'f dyn Arguments,
+    parts: Vec<RawPart>,
+}
+
+impl<'a> Eval<'a> {
+    pub(super) fn match_call(&mut self, call: &CallFact<'a>, discarded: bool) {
+        let rules = self.around.rules;
+        let ids: Vec<u32> = rules.calls.find(&call.path).copied().collect();
+        for id in ids {
+            let pattern = rules.rules[id as usize].pattern();
+            if pattern.unused.is_some_and(|wanted| wanted != discarded) {
+                continue;
+            }
+            let span = match &pattern.at {
+                Some(key) => call.find_arg(key).map_or(call.span, |arg| arg.span),
+                None => call.span,
+            };
+            let receiver = call
+                .receiver
+                .as_ref()
+                .map(|(id, value)| (self.last_name(*id), value.clone()));
+            let parts = self.call_parts(call);
+            let fact = Fact {
+                span,
+                matched: call.span,
+                args: call,
+                parts,
+            };
+            self.attempt(id, fact, |matcher, pattern| {
+                let receiver_holds = match (&pattern.receiver, &receiver) {
+                    (None, _) => true,
+                    (Some(test), Some((name, value))) => matcher.holds(
+                        test,
+                        &Given {
+                            value,
+                            name: *name,
+                            path: None,
+                        },
+                    ),
+                    (Some(_), None) => false,
+                };
+                receiver_holds && matcher.args_hold(&pattern.args)
+            });
+        }
+    }
+
+    pub(super) fn match_mention(&mut self, id: ExprId, path: &Arc<str>) {
+        let rules = self.around.rules;
+        let ids: Vec<u32> = rules.mentions.find(path).copied().collect();
+        for rule in ids {
+            let span = self.span(id);
+            let fact = Fact {
+                span,
+                matched: span,
+                args: &NoArguments,
+                parts: Vec::new(),
+            };
+            self.attempt(rule, fact, |_, _| true);
+        }
+    }
+
+    /// A value is bound to a name.
+    pub(super) fn bound(
+        &mut self,
+        name: &str,
+        whole: Span,
+        target: Span,
+        from: ExprId,
+        value: &Value,
+    ) {
+        let rules = self.around.rules;
+        for rule in rules.assigns.clone() {
+            let pattern = rules.rules[rule as usize].pattern();
+            if !pattern.target.as_ref().is_some_and(|it| it.is_match(name)) {
+                continue;
+            }
+            let last = self.last_name(from);
+            let parts = vec![
+                RawPart {
+                    key: RawKey::Plain(PartKey::Target),
+                    span: target,
+                },
+                RawPart {
+                    key: RawKey::Plain(PartKey::Value),
+                    span: self.span(from),
+                },
+            ];
+            let fact = Fact {
+                span: self.span(from),
+                matched: whole,
+                args: &NoArguments,
+                parts,
+            };
+            self.attempt(rule, fact, |matcher, pattern| {
+                let given = Given {
+                    value,
+                    name: last,
+                    path: None,
+                };
+                pattern
+                    .value
+                    .as_ref()
+                    .is_none_or(|test| matcher.holds(test, &given))
+            });
+        }
+    }
+
+    pub(super) fn match_index(&mut self, whole: ExprId, base: ExprId, index: ExprId, key: &Value) {
+        let rules = self.around.rules;
+        if rules.indexes.is_empty() {
+            return;
+        }
+        let object = self
+            .path_of(base)
+            .and_then(|path| self.env.get(&path).cloned())
+            .unwrap_or_else(Value::number);
+        let (base_name, index_name) = (self.last_name(base), self.last_name(index));
+        for rule in rules.indexes.clone() {
+            let parts = vec![
+                RawPart {
+                    key: RawKey::Plain(PartKey::Receiver),
+                    span: self.span(base),
+                },
+                RawPart {
+                    key: RawKey::Plain(PartKey::Value),
+                    span: self.span(index),
+                },
+            ];
+            let span = self.span(whole);
+            let fact = Fact {
+                span,
+                matched: span,
+                args: &NoArguments,
+                parts,
+            };
+            let base = Given {
+                value: &object,
+                name: base_name,
+                path: None,
+            };
+            let index = Given {
+                value: key,
+                name: index_name,
+                path: None,
+            };
+            self.attempt(rule, fact, |matcher, pattern| {
+                pattern
+                    .base
+                    .as_ref()
+                    .is_none_or(|test| matcher.holds(test, &base))
+                    && pattern
+                        .index
+                        .as_ref()
+                        .is_none_or(|test| matcher.holds(test, &index))
+            });
+        }
+    }
+
+    pub(super) fn match_return(&mut self, id: ExprId, value: &Value, whole: Span) {
+        let rules = self.around.rules;
+        for rule in rules.returns.clone() {
+            let last = self.last_name(id);
+            let span = self.span(id);
+            let parts = vec![RawPart {
+                key: RawKey::Plain(PartKey::Value),
+                span,
+            }];
+            let fact = Fact {
+                span,
+                matched: whole,
+                args: &NoArguments,
+                parts,
+            };
+            self.attempt(rule, fact, |matcher, pattern| {
+                let given = Given {
+                    value,
+                    name: last,
+                    path: None,
+                };
+                pattern
+                    .value
+                    .as_ref()
+                    .is_none_or(|test| matcher.holds(test, &given))
+            });
+        }
+    }
+
+    pub(super) fn match_compare(
+        &mut self,
+        id: ExprId,
+        left: (ExprId, &Value),
+        right: (ExprId, &Value),
+    ) {
+        let rules = self.around.rules;
+        for rule in rules.compares.clone() {
+            let (a, b) = (self.last_name(left.0), self.last_name(right.0));
+            let span = self.span(id);
+            let parts = vec![
+                RawPart {
+                    key: RawKey::Plain(PartKey::Target),
+                    span: self.span(left.0),
+                },
+                RawPart {
+                    key: RawKey::Plain(PartKey::Value),
+                    span: self.span(right.0),
+                },
+            ];
+            let fact = Fact {
+                span,
+                matched: span,
+                args: &NoArguments,
+                parts,
+            };
+            let left = Given {
+                value: left.1,
+                name: a,
+                path: None,
+            };
+            let right = Given {
+                value: right.1,
+                name: b,
+                path: None,
+            };
+            self.attempt(rule, fact, |matcher, pattern| {
+                let test = |test: &Option<kb_schema::Test>, given: &Given<'_>| {
+                    test.as_ref().is_none_or(|test| matcher.holds(test, given))
+                };
+                (test(&pattern.value, &left) && test(&pattern.other, &right))
+                    || (test(&pattern.value, &right) && test(&pattern.other, &left))
+            });
+        }
+    }
+
+    /// Tries a rule as things are, and then as if parameters carried source data.
+    fn attempt(&mut self, id: u32, fact: Fact<'_>, holds: impl Fn(&Matcher<'_>, &Pattern) -> bool) {
+        let rules = self.around.rules;
+        let rule = &rules.rules[id as usize];
+        let pattern = rule.pattern();
+        if !self.in_scope(pattern) {
+            return;
+        }
+        let mut matcher = Matcher {
+            rules,
+            rule,
+            guards: &self.env.guards,
+            args: fact.args,
+            assume: false,
+            evidence: RefCell::default(),
+        };
+        if holds(&matcher, pattern) {
+            let evidence = matcher.evidence.into_inner();
+            let found = self.found(id, fact, &evidence);
+            self.keep(found);
+            return;
+        }
+        matcher.assume = true;
+        matcher.evidence = RefCell::default();
+        if !holds(&matcher, pattern) {
+            return;
+        }
+        let evidence = matcher.evidence.into_inner();
+        if evidence.params.is_empty() || self.sinks.len() >= MAX_SINKS {
+            return;
+        }
+        let (params, sources) = (evidence.params.clone(), evidence.sources.clone());
+        let found = self.found(id, fact, &evidence);
+        self.sinks.push(Sink {
+            found: Arc::new(found),
+            params,
+            sources,
+            depth: 0,
+        });
+    }
+
+    fn in_scope(&self, pattern: &Pattern) -> bool {
+        let name = &self.func.name;
+        pattern.handler.is_none_or(|wanted| wanted == self.handler)
+            && pattern.function.as_ref().is_none_or(|it| it.is_match(name))
+            && pattern
+                .not_function
+                .as_ref()
+                .is_none_or(|it| !it.is_match(name))
+    }
+
+    fn keep(&mut self, found: Found) {
+        let known = self
+            .findings
+            .iter()
+            .any(|it| it.rule == found.rule && it.place == found.place);
+        if !known && self.findings.len() < MAX_FINDINGS {
+            self.findings.push(found);
+        }
+    }
+
+    fn found(&self, id: u32, fact: Fact<'_>, evidence: &Evidence) -> Found {
+        let root = evidence
+            .roots
+            .iter()
+            .find(|root| matches!(root.origin, Origin::Source(_)))
+            .or_else(|| evidence.roots.first());
+        Found {
+            rule: id,
+            place: self.place(fact.span),
+            matched: fact.matched,
+            trace: root
+                .map(|root| trace(root, self.place(fact.span)))
+                .unwrap_or_default(),
+            parts: fact.parts,
+            built: evidence.built.as_ref().and_then(|value| self.pieces(value)),
+        }
+    }
+
+    /// The pieces of built text, when one expression of this function builds all of it.
+    fn pieces(&self, value: &Value) -> Option<(Span, Vec<RawPiece>)> {
+        let at = value.built_at.filter(|place| place.func == self.key)?;
+        let mut out = Vec::new();
+        for seg in value.text.as_ref()?.iter() {
+            match seg {
+                Seg::Lit(text) => out.push(RawPiece::Text(text.clone())),
+                Seg::Hole(_, place) => {
+                    let inside = place.func == self.key
+                        && place.span.start >= at.span.start
+                        && place.span.end <= at.span.end;
+                    if !inside {
+                        return None;
+                    }
+                    out.push(RawPiece::Hole(place.span));
+                }
+            }
+        }
+        Some((at.span, out))
+    }
+
+    fn call_parts(&self, call: &CallFact<'a>) -> Vec<RawPart> {
+        let plain = |key, span| RawPart {
+            key: RawKey::Plain(key),
+            span,
+        };
+        let mut out = vec![
+            plain(PartKey::Callee, self.span(call.callee)),
+            plain(PartKey::Args, call.args_span),
+        ];
+        match &self.func.expr(call.callee).kind {
+            ExprKind::Attr {
+                base, name_span, ..
+            } => {
+                out.push(plain(PartKey::CalleeName, *name_span));
+                out.push(plain(PartKey::Receiver, self.span(*base)));
+            }
+            _ => out.push(plain(PartKey::CalleeName, self.span(call.callee))),
+        }
+        for (position, arg) in call.args.iter().enumerate() {
+            let key = RawKey::Arg {
+                position,
+                keyword: arg.name.map(Into::into),
+                whole: arg.whole,
+            };
+            out.push(RawPart {
+                key,
+                span: arg.span,
+            });
+        }
+        out
+    }
+
+    pub(super) fn report_event(
+        &mut self,
+        id: u32,
+        open: &Open,
+        span: Span,
+        call: Option<&CallFact<'a>>,
+    ) {
+        let rules = self.around.rules;
+        let pattern = rules.rules[id as usize].pattern();
+        if !self.in_scope(pattern) {
+            return;
+        }
+        let reported = match (&pattern.at, call) {
+            (Some(key), Some(call)) => call.find_arg(key).map_or(span, |arg| arg.span),
+            _ => span,
+        };
+        let found = Found {
+            rule: id,
+            place: self.place(reported),
+            matched: span,
+            trace: vec![
+                (open.place, "it begins here".to_owned()),
+                (self.place(span), "and ends here".to_owned()),
+            ],
+            parts: call.map(|call| self.call_parts(call)).unwrap_or_default(),
+            built: None,
+        };
+        self.keep(found);
+    }
+
+    /// A callee's sinks, with what this call passes in.
+    pub(super) fn apply_sinks(
+        &mut self,
+        summary: &super::Summary,
+        call: &CallFact<'a>,
+        bound: &[Option<Value>],
+    ) {
+        let rules = self.around.rules;
+        for sink in &summary.sinks {
+            if sink.depth >= MAX_SINK_DEPTH {
+                continue;
+            }
+            let rule = &rules.rules[sink.found.rule as usize];
+            let matcher = Matcher {
+                rules,
+                rule,
+                guards: &self.env.guards,
+                args: &NoArguments,
+                assume: false,
+                evidence: RefCell::default(),
+            };
+            let mut direct: Option<Root> = None;
+            let mut params: Vec<u16> = Vec::new();
+            for param in &sink.params {
+                let Some(Some(value)) = bound.get(usize::from(*param)) else {
+                    continue;
+                };
+                for root in value.roots.iter().filter(|root| matcher.is_live(root)) {
+                    match root.origin {
+                        Origin::Source(id) if sink.sources.contains(&id) => {
+                            direct = direct.or_else(|| Some(root.clone()))
+                        }
+                        Origin::Param(index) if !params.contains(&index) => params.push(index),
+                        _ => {}
+                    }
+                }
+            }
+            let through = (
+                self.place(call.span),
+                format!("passed to `{}`", short(self.source(self.span(call.callee)))),
+            );
+            if let Some(root) = direct {
+                let mut found = (*sink.found).clone();
+                let mut steps = trace(&root, self.place(call.span));
+                steps.pop();
+                steps.push(through);
+                steps.append(&mut found.trace);
+                found.trace = steps;
+                self.keep(found);
+            } else if !params.is_empty() && self.sinks.len() < MAX_SINKS {
+                let mut found = (*sink.found).clone();
+                found.trace.insert(0, through);
+                self.sinks.push(Sink {
+                    found: Arc::new(found),
+                    params,
+                    sources: sink.sources.clone(),
+                    depth: sink.depth + 1,
+                });
+            }
+        }
+    }
+}
+
+/// A root's steps in order, and the sink last.
+fn trace(root: &Root, sink: Place) -> Vec<(Place, String)> {
+    let mut out = vec![(sink, "and is used here".to_owned())];
+    let mut step = root.steps.as_ref();
+    while let Some(it) = step {
+        let note = match &it.note {
+            Note::Enters(about) => format!("{about} enters here"),
+            Note::Into(name) => format!("goes into `{name}`"),
+            Note::Passed(text) => format!("passed in `{}`", short(text)),
+            Note::Returned(text) => format!("given back by `{}`", short(text)),
+        };
+        out.push((it.place, note));
+        step = it.before.as_ref();
+    }
+    out.reverse();
+    // The sink alone tells a reader nothing new.
+    if out.len() == 1 {
+        out.clear();
+    }
+    out
+}
+
+/// One line of source for a note.
+fn short(text: &str) -> String {
+    let line = text.lines().next().unwrap_or("");
+    let cut: String = line.chars().take(40).collect();
+    if cut.len() < text.len() {
+        format!("{cut}…")
+    } else {
+        cut
+    }
+}

@@ -1,0 +1,110 @@
+//! From syntax trees to the small language of `ir`: what both languages share.
+//! Lowering is bounded in depth; what lies deeper becomes an opaque leaf and is counted.
+
+mod c;
+mod outline;
+mod python;
+
+use syntax::Language;
+use tree_sitter::Node;
+
+pub(crate) use outline::{MAX_SCOPES, Outline, Scope, outline};
+
+use crate::ir::{Block, Expr, ExprId, ExprKind, Function, Span};
+
+/// How deep statements and expressions may nest together. The evaluator recurses as deep as the
+/// lowered code, so this also bounds its stack; hand-written code stays under 40.
+const MAX_DEPTH: usize = 96;
+
+/// Builds one function's arena. Spans are relative to the function's first byte, so that a cached
+/// function stays valid when text before it changes.
+pub(crate) struct Builder<'a> {
+    text: &'a str,
+    base: usize,
+    exprs: Vec<Expr>,
+    depth: usize,
+    /// How many nodes were left out because they nest too deeply.
+    pub(crate) too_deep: usize,
+}
+
+impl<'a> Builder<'a> {
+    fn new(text: &'a str, base: usize) -> Self {
+        Self {
+            text,
+            base,
+            exprs: Vec::new(),
+            depth: 0,
+            too_deep: 0,
+        }
+    }
+
+    fn span(&self, node: Node<'_>) -> Span {
+        self.span_of(node.start_byte()..node.end_byte())
+    }
+
+    fn span_of(&self, range: std::ops::Range<usize>) -> Span {
+        Span::new(range.start.saturating_sub(self.base)..range.end.saturating_sub(self.base))
+    }
+
+    fn text(&self, node: Node<'_>) -> &'a str {
+        self.text.get(node.byte_range()).unwrap_or("")
+    }
+
+    fn push(&mut self, node: Node<'_>, kind: ExprKind) -> ExprId {
+        let span = self.span(node);
+        self.push_span(span, kind)
+    }
+
+    fn push_span(&mut self, span: Span, kind: ExprKind) -> ExprId {
+        let id = ExprId(u32::try_from(self.exprs.len()).unwrap_or(u32::MAX));
+        self.exprs.push(Expr { span, kind });
+        id
+    }
+
+    fn opaque(&mut self, node: Node<'_>) -> ExprId {
+        self.push(node, ExprKind::Opaque(Vec::new()))
+    }
+
+    /// Runs `lower` one level deeper, or gives `otherwise` when that is too deep.
+    fn deeper<T>(&mut self, lower: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        if self.depth >= MAX_DEPTH {
+            self.too_deep += 1;
+            return None;
+        }
+        self.depth += 1;
+        let out = lower(self);
+        self.depth -= 1;
+        Some(out)
+    }
+}
+
+/// Named children without comments, which may stand anywhere.
+fn children<'t>(node: Node<'t>) -> Vec<Node<'t>> {
+    let mut cursor = node.walk();
+    node.named_children(&mut cursor)
+        .filter(|child| child.kind() != "comment")
+        .collect()
+}
+
+/// Lowers one function, or the module when the scope is the whole text.
+pub(crate) fn lower(
+    language: Language,
+    text: &str,
+    node: Node<'_>,
+    scope: &Scope,
+) -> (Function, usize) {
+    let mut builder = Builder::new(text, scope.range.start);
+    let mut function = Function {
+        name: scope.name.clone(),
+        params: Vec::new(),
+        decorators: Vec::new(),
+        body: Block::new(),
+        exprs: Vec::new(),
+    };
+    match language {
+        Language::Python => python::lower(&mut builder, node, &mut function),
+        Language::C => c::lower(&mut builder, node, &mut function),
+    }
+    function.exprs = builder.exprs;
+    (function, builder.too_deep)
+}

@@ -1,0 +1,363 @@
+//! Whether a value passes a test, and which data made it so.
+//! It knows values, guards and one rule; it walks no code.
+
+use std::cell::RefCell;
+
+use kb_schema::{ArgKey, Guard, Literal, Test};
+
+use crate::env::Fact;
+use crate::rules::{LangRules, Rule};
+use crate::value::{Const, Kind, Origin, Root, Seg, Value};
+
+/// An argument as the matcher sees it.
+pub(crate) struct Given<'a> {
+    pub(crate) value: &'a Value,
+    /// The expression's own last name.
+    pub(crate) name: Option<&'a str>,
+    /// The variable or member it mentions, as a path.
+    pub(crate) path: Option<&'a str>,
+}
+
+/// Looks an argument up.
+pub(crate) enum Found<'a> {
+    There(Given<'a>),
+    Absent,
+    /// `*args` or `**kwargs` may hold it.
+    Maybe,
+}
+
+/// The arguments of the matched call.
+pub(crate) trait Arguments {
+    fn find(&self, key: &ArgKey) -> Found<'_>;
+    fn each(&self, from: usize, keywords: bool) -> Vec<Given<'_>>;
+}
+
+/// No call: nothing to find.
+pub(crate) struct NoArguments;
+
+impl Arguments for NoArguments {
+    fn find(&self, _key: &ArgKey) -> Found<'_> {
+        Found::Absent
+    }
+
+    fn each(&self, _from: usize, _keywords: bool) -> Vec<Given<'_>> {
+        Vec::new()
+    }
+}
+
+/// What the tests of one match found out.
+#[derive(Default)]
+pub(crate) struct Evidence {
+    /// The roots that made a test hold.
+    pub(crate) roots: Vec<Root>,
+    /// Parameters that were taken to carry source data.
+    pub(crate) params: Vec<u16>,
+    /// The sources that those would have to come from.
+    pub(crate) sources: Vec<u16>,
+    /// The built text.
+    pub(crate) built: Option<Value>,
+}
+
+/// One attempt to match one rule at one point.
+pub(crate) struct Matcher<'a> {
+    pub(crate) rules: &'a LangRules,
+    pub(crate) rule: &'a Rule,
+    pub(crate) guards: &'a [(u64, Fact)],
+    pub(crate) args: &'a dyn Arguments,
+    /// Take parameters for source data: what would be found if a caller passed it.
+    pub(crate) assume: bool,
+    pub(crate) evidence: RefCell<Evidence>,
+}
+
+impl Matcher<'_> {
+    pub(crate) fn args_hold<'t>(
+        &self,
+        tests: impl IntoIterator<Item = (&'t ArgKey, &'t Test)>,
+    ) -> bool {
+        tests
+            .into_iter()
+            .all(|(key, test)| self.arg_holds(key, test))
+    }
+
+    fn arg_holds(&self, key: &ArgKey, test: &Test) -> bool {
+        let some = |given: Vec<Given<'_>>| given.into_iter().any(|it| self.holds(test, &it));
+        match key {
+            ArgKey::From(start) => return some(self.args.each(*start, false)),
+            ArgKey::Each => return some(self.args.each(0, true)),
+            _ => {}
+        }
+        match self.args.find(key) {
+            Found::There(given) => self.holds(test, &given),
+            Found::Absent => self.absent_holds(test, true),
+            Found::Maybe => self.absent_holds(test, false),
+        }
+    }
+
+    /// Whether a test holds of an argument that is not written.
+    fn absent_holds(&self, test: &Test, surely: bool) -> bool {
+        if let Some(absent) = test.absent {
+            return absent && surely;
+        }
+        if !test.any.is_empty() {
+            return test
+                .any
+                .iter()
+                .any(|inner| self.absent_holds(inner, surely));
+        }
+        // `not = {…}` holds of nothing.
+        test.not.is_some() && surely
+    }
+
+    pub(crate) fn holds(&self, test: &Test, given: &Given<'_>) -> bool {
+        let value = given.value;
+        if test.absent == Some(true) {
+            return false;
+        }
+        test.constant
+            .is_empty()
+            .then_some(true)
+            .unwrap_or_else(|| surely_in(value, &test.constant))
+            && (test.not_const.is_empty() || !maybe_in(value, &test.not_const))
+            && test
+                .named
+                .as_ref()
+                .is_none_or(|it| given.name.is_some_and(|name| it.is_match(name)))
+            && test
+                .not_named
+                .as_ref()
+                .is_none_or(|it| !given.name.is_some_and(|name| it.is_match(name)))
+            && test.kind.as_deref().is_none_or(|kind| is_kind(value, kind))
+            && (test.names.is_empty() || self.is_named(value, &test.names))
+            && test
+                .text
+                .as_ref()
+                .is_none_or(|it| value.texts().iter().any(|text| it.is_match(text)))
+            && test
+                .not_text
+                .as_ref()
+                .is_none_or(|it| !value.texts().iter().any(|text| it.is_match(text)))
+            && test.local.is_none_or(|wanted| value.local == wanted)
+            && test.element.as_ref().is_none_or(|inner| {
+                value.items.iter().flat_map(|it| it.iter()).any(|item| {
+                    self.holds(
+                        inner,
+                        &Given {
+                            value: item,
+                            name: None,
+                            path: None,
+                        },
+                    )
+                })
+            })
+            && test
+                .entry
+                .iter()
+                .all(|(key, inner)| self.entry_holds(value, key, inner))
+            && test.sizeof_pointer.is_none_or(|wanted| {
+                value.size_of.as_ref().is_some_and(|(_, pointer)| *pointer) == wanted
+            })
+            && test
+                .same_as
+                .as_ref()
+                .is_none_or(|key| self.is_same(given, key))
+            && test.fits.as_ref().is_none_or(|key| self.fits(value, key))
+            && test
+                .wraps
+                .is_none_or(|wanted| (value.arithmetic && self.live(value).any(|_| true)) == wanted)
+            && test
+                .dynamic
+                .is_none_or(|wanted| self.is_dynamic(value) == wanted)
+            && test
+                .built
+                .is_none_or(|wanted| self.is_built(value) == wanted)
+            && (test.tainted.is_empty() || self.is_tainted(value, &test.tainted))
+            && test
+                .not
+                .as_ref()
+                .is_none_or(|inner| !self.holds(inner, given))
+            && (test.any.is_empty() || test.any.iter().any(|inner| self.holds(inner, given)))
+    }
+
+    fn entry_holds(&self, value: &Value, key: &str, test: &Test) -> bool {
+        let Some(entries) = &value.entries else {
+            return false;
+        };
+        match entries.iter().find(|(name, _)| &**name == key) {
+            Some((name, value)) => self.holds(
+                test,
+                &Given {
+                    value,
+                    name: Some(name),
+                    path: None,
+                },
+            ),
+            None => self.absent_holds(test, true),
+        }
+    }
+
+    fn is_named(&self, value: &Value, names: &[kb_schema::NamePattern]) -> bool {
+        value
+            .path
+            .as_deref()
+            .is_some_and(|path| names.iter().any(|it| it.matches(path)))
+    }
+
+    fn is_same(&self, given: &Given<'_>, key: &ArgKey) -> bool {
+        let Found::There(other) = self.args.find(key) else {
+            return false;
+        };
+        let mine = given
+            .value
+            .size_of
+            .as_ref()
+            .map(|(path, _)| &**path)
+            .or(given.path);
+        mine.is_some() && mine == other.path
+    }
+
+    fn fits(&self, value: &Value, key: &ArgKey) -> bool {
+        let Found::There(target) = self.args.find(key) else {
+            return false;
+        };
+        match (value.as_str(), target.value.array_len) {
+            (Some(text), Some(len)) => (text.len() as u64) < len,
+            _ => false,
+        }
+    }
+
+    fn is_dynamic(&self, value: &Value) -> bool {
+        let mut live = self.live(value).peekable();
+        let any = live.peek().is_some();
+        crate::value::add_roots(
+            &mut self.evidence.borrow_mut().roots,
+            &live.cloned().collect::<Vec<_>>(),
+        );
+        any
+    }
+
+    fn is_built(&self, value: &Value) -> bool {
+        let Some(text) = &value.text else {
+            return false;
+        };
+        let words = text
+            .iter()
+            .any(|seg| matches!(seg, Seg::Lit(text) if !text.trim().is_empty()));
+        let mut live = Vec::new();
+        for seg in text.iter() {
+            if let Seg::Hole(value, _) = seg {
+                live.extend(self.live(value).cloned());
+            }
+        }
+        if !words || live.is_empty() {
+            return false;
+        }
+        let mut evidence = self.evidence.borrow_mut();
+        crate::value::add_roots(&mut evidence.roots, &live);
+        evidence.built = Some(value.clone());
+        true
+    }
+
+    fn is_tainted(&self, value: &Value, wanted: &[String]) -> bool {
+        let any_param = wanted.iter().any(|it| it == "param");
+        let ids: Vec<u16> = wanted
+            .iter()
+            .filter_map(|it| self.rules.source(it))
+            .collect();
+        let mut evidence = self.evidence.borrow_mut();
+        let mut hit = false;
+        for root in self.live(value) {
+            match root.origin {
+                Origin::Source(id) if ids.contains(&id) => {}
+                Origin::Param(_) if any_param => {}
+                Origin::Param(index) if self.assume => {
+                    evidence.params.push(index);
+                    for id in &ids {
+                        if !evidence.sources.contains(id) {
+                            evidence.sources.push(*id);
+                        }
+                    }
+                }
+                _ => continue,
+            }
+            hit = true;
+            crate::value::add_roots(&mut evidence.roots, std::slice::from_ref(root));
+        }
+        hit
+    }
+
+    /// The roots of a value that no sanitizer and no guard made harmless for this rule.
+    fn live<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = &'v Root> {
+        value.roots.iter().filter(move |root| self.is_live(root))
+    }
+
+    pub(crate) fn is_live(&self, root: &Root) -> bool {
+        let cleaned = root
+            .via
+            .iter()
+            .any(|name| self.rule.sanitizers.iter().any(|it| it.matches(name)));
+        !cleaned
+            && !self
+                .guards
+                .iter()
+                .any(|(id, fact)| *id == root.id && guards(&self.rule.pattern().guards, fact))
+    }
+}
+
+/// Whether a condition of that kind is one that the pattern accepts. A value that equals a
+/// constant or is a member of one's own list is harmless to every pattern.
+fn guards(accepted: &[Guard], fact: &Fact) -> bool {
+    matches!(fact, Fact::Equality | Fact::Membership)
+        || accepted.iter().any(|guard| match (guard, fact) {
+            (Guard::Any, _)
+            | (Guard::Prefix, Fact::Prefix)
+            | (Guard::Pattern, Fact::Pattern)
+            | (Guard::Null, Fact::Null)
+            | (Guard::Upper, Fact::Upper)
+            | (Guard::Lower, Fact::Lower) => true,
+            (Guard::Call(name), Fact::Call(path)) => name.matches(path),
+            _ => false,
+        })
+}
+
+fn same(literal: &Literal, value: &Const) -> bool {
+    match (literal, value) {
+        (Literal::Bool(a), Const::Bool(b)) => a == b,
+        (Literal::Int(a), Const::Int(b)) => a == b,
+        // A language without booleans writes them as numbers.
+        (Literal::Bool(a), Const::Int(b)) => i64::from(*a) == *b,
+        (Literal::Text(a), Const::Null) => a == "None" || a == "NULL",
+        (Literal::Text(a), Const::Str(b)) => a.as_str() == &**b,
+        _ => false,
+    }
+}
+
+fn surely_in(value: &Value, wanted: &[Literal]) -> bool {
+    value.is_constant()
+        && value
+            .consts
+            .iter()
+            .all(|it| wanted.iter().any(|literal| same(literal, it)))
+}
+
+fn maybe_in(value: &Value, wanted: &[Literal]) -> bool {
+    value
+        .consts
+        .iter()
+        .any(|it| wanted.iter().any(|literal| same(literal, it)))
+}
+
+fn is_kind(value: &Value, kind: &str) -> bool {
+    match kind {
+        "string" => value.kind == Kind::Str,
+        "bytes" => value.kind == Kind::Bytes,
+        "number" => value.kind == Kind::Number,
+        "bool" => value.kind == Kind::Bool,
+        "none" => value.kind == Kind::Null,
+        "list" => value.kind == Kind::List,
+        "dict" => value.kind == Kind::Dict,
+        "array" => value.kind == Kind::Array,
+        "pointer" => value.kind == Kind::Pointer,
+        "function" => value.kind == Kind::Function,
+        _ => false,
+    }
+}

@@ -1,0 +1,420 @@
+//! Compiled entries: every pattern filed under the names it needs, one hash look-up away.
+//! It knows patterns and libraries; it evaluates nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kb_schema::{
+    Entry, EntrySet, Event, Library, NamePattern, On, Pattern, Problem, Severity, Subject, Use,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use tree_sitter::Query;
+
+/// Things filed by the last segment of a name.
+pub(crate) struct Dispatch<T> {
+    by_last: FxHashMap<Box<str>, Vec<(NamePattern, T)>>,
+    globs: Vec<(NamePattern, T)>,
+}
+
+impl<T> Default for Dispatch<T> {
+    fn default() -> Self {
+        Self {
+            by_last: FxHashMap::default(),
+            globs: Vec::new(),
+        }
+    }
+}
+
+impl<T> Dispatch<T> {
+    fn add(&mut self, name: &NamePattern, item: T) {
+        if name.last_is_plain() {
+            self.by_last
+                .entry(name.last().into())
+                .or_default()
+                .push((name.clone(), item));
+        } else {
+            self.globs.push((name.clone(), item));
+        }
+    }
+
+    /// Everything filed under a name that fits `path`.
+    pub(crate) fn find<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a T> {
+        let last = path.rsplit('.').next().unwrap_or(path);
+        self.by_last
+            .get(last)
+            .into_iter()
+            .flatten()
+            .chain(&self.globs)
+            .filter(move |(name, _)| name.matches(path))
+            .map(|(_, item)| item)
+    }
+
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.find(path).next().is_some()
+    }
+}
+
+/// One pattern of one entry.
+pub(crate) struct Rule {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) index: usize,
+    pub(crate) sanitizers: Vec<NamePattern>,
+}
+
+impl Rule {
+    pub(crate) fn pattern(&self) -> &Pattern {
+        &self.entry.patterns[self.index]
+    }
+
+    pub(crate) fn severity(&self) -> Severity {
+        self.pattern().severity.unwrap_or(self.entry.severity)
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        self.pattern()
+            .message
+            .as_deref()
+            .unwrap_or(&self.entry.message)
+    }
+}
+
+/// What a call does in an event pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Start,
+    End,
+    Cancel(usize),
+}
+
+/// A library call's side effect on one of its arguments.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Effect {
+    /// Source data is written into an argument.
+    Fills { source: u16, arg: usize },
+    /// An argument is read through.
+    Reads { arg: usize },
+    /// Data is copied.
+    Copies { to: usize, from: usize },
+    /// Text is formatted.
+    Formats { to: usize, format: usize },
+}
+
+/// Everything one language's analysis needs.
+pub(crate) struct LangRules {
+    pub(crate) library: Arc<Library>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) calls: Dispatch<u32>,
+    pub(crate) mentions: Dispatch<u32>,
+    pub(crate) assigns: Vec<u32>,
+    pub(crate) indexes: Vec<u32>,
+    pub(crate) returns: Vec<u32>,
+    pub(crate) compares: Vec<u32>,
+    pub(crate) event_calls: Dispatch<(u32, Role)>,
+    pub(crate) event_uses: Vec<(u32, Role, Use)>,
+    pub(crate) queries: Vec<(u32, Query)>,
+    pub(crate) sources: Dispatch<u16>,
+    pub(crate) source_about: Vec<Arc<str>>,
+    pub(crate) handler_source: Option<u16>,
+    pub(crate) sanitizers: Dispatch<()>,
+    pub(crate) inert: Dispatch<()>,
+    pub(crate) trusted: Dispatch<()>,
+    pub(crate) carries: Dispatch<()>,
+    pub(crate) never_return: Dispatch<()>,
+    pub(crate) handlers: Dispatch<()>,
+    pub(crate) effects: Dispatch<Effect>,
+    /// Top-level names that mean a module or a function even where nothing imports them.
+    pub(crate) known: FxHashSet<Box<str>>,
+}
+
+impl fmt::Debug for LangRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LangRules")
+            .field("rules", &self.rules.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl LangRules {
+    /// Files the entries of one language; those with an unknown name in them are refused.
+    pub(crate) fn compile(
+        language: kb_schema::Language,
+        set: &EntrySet,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
+        let library = set
+            .libraries
+            .iter()
+            .find(|it| it.language == language)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Library::empty(language)));
+        let mut out = Self::with_library(library);
+        for entry in set.entries.iter().filter(|it| it.language == language) {
+            let trouble = out.check(entry);
+            if trouble.is_empty() {
+                for index in 0..entry.patterns.len() {
+                    if let Err(message) = out.add(entry, index) {
+                        problems.push(Problem {
+                            path: entry.path.clone(),
+                            line: 1,
+                            message,
+                        });
+                    }
+                }
+            }
+            problems.extend(trouble.into_iter().map(|message| Problem {
+                path: entry.path.clone(),
+                line: 1,
+                message,
+            }));
+        }
+        out
+    }
+
+    fn with_library(library: Arc<Library>) -> Self {
+        let mut out = Self {
+            rules: Vec::new(),
+            calls: Dispatch::default(),
+            mentions: Dispatch::default(),
+            assigns: Vec::new(),
+            indexes: Vec::new(),
+            returns: Vec::new(),
+            compares: Vec::new(),
+            event_calls: Dispatch::default(),
+            event_uses: Vec::new(),
+            queries: Vec::new(),
+            sources: Dispatch::default(),
+            source_about: Vec::new(),
+            handler_source: None,
+            sanitizers: Dispatch::default(),
+            inert: Dispatch::default(),
+            trusted: Dispatch::default(),
+            carries: Dispatch::default(),
+            never_return: Dispatch::default(),
+            handlers: Dispatch::default(),
+            effects: Dispatch::default(),
+            known: FxHashSet::default(),
+            library: library.clone(),
+        };
+        for (index, source) in library.sources.iter().enumerate() {
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            out.source_about.push(source.about.as_str().into());
+            for name in &source.names {
+                out.know(name);
+                out.sources.add(name, index);
+            }
+            for (name, arg) in &source.fills {
+                out.effects.add(
+                    name,
+                    Effect::Fills {
+                        source: index,
+                        arg: *arg,
+                    },
+                );
+            }
+            if source.handler_params {
+                out.handler_source = Some(index);
+            }
+        }
+        for (name, arg) in &library.reads {
+            out.effects.add(name, Effect::Reads { arg: *arg });
+        }
+        for (name, to, from) in &library.copies {
+            out.effects.add(
+                name,
+                Effect::Copies {
+                    to: *to,
+                    from: *from,
+                },
+            );
+        }
+        for (name, to, format) in &library.formats {
+            out.effects.add(
+                name,
+                Effect::Formats {
+                    to: *to,
+                    format: *format,
+                },
+            );
+        }
+        for names in library.sanitizers.values() {
+            names.iter().for_each(|name| out.add_sanitizer(name));
+        }
+        let lists = [
+            (&library.inert, &mut out.inert),
+            (&library.trusted, &mut out.trusted),
+            (&library.carries, &mut out.carries),
+            (&library.never_return, &mut out.never_return),
+            (&library.handlers, &mut out.handlers),
+        ];
+        for (names, table) in lists {
+            names.iter().for_each(|name| table.add(name, ()));
+        }
+        for names in [
+            &library.inert,
+            &library.trusted,
+            &library.carries,
+            &library.never_return,
+        ] {
+            names.iter().for_each(|name| out.know(name));
+        }
+        out
+    }
+
+    fn know(&mut self, name: &NamePattern) {
+        if let Some(root) = name.root() {
+            self.known.insert(root.trim_end_matches("()").into());
+        }
+    }
+
+    fn add_sanitizer(&mut self, name: &NamePattern) {
+        self.know(name);
+        self.sanitizers.add(name, ());
+    }
+
+    /// Names of sources and groups that no library defines.
+    fn check(&self, entry: &Entry) -> Vec<String> {
+        let mut out = Vec::new();
+        for pattern in &entry.patterns {
+            for source in pattern.tests().iter().flat_map(|test| &test.tainted) {
+                if source != "param" && self.source(source).is_none() {
+                    let known: Vec<&str> = self
+                        .library
+                        .sources
+                        .iter()
+                        .map(|it| it.id.as_str())
+                        .collect();
+                    out.push(format!(
+                        "unknown source `{source}`; known are param, {}",
+                        known.join(", ")
+                    ));
+                }
+            }
+            for group in pattern
+                .sanitizers
+                .iter()
+                .filter_map(|it| it.strip_prefix('@'))
+            {
+                if !self.library.sanitizers.contains_key(group) {
+                    out.push(format!("unknown sanitizer group `@{group}`"));
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn source(&self, id: &str) -> Option<u16> {
+        let index = self.library.sources.iter().position(|it| it.id == id)?;
+        u16::try_from(index).ok()
+    }
+
+    fn add(&mut self, entry: &Arc<Entry>, index: usize) -> Result<(), String> {
+        let id = u32::try_from(self.rules.len()).unwrap_or(u32::MAX);
+        let pattern = &entry.patterns[index];
+        let mut sanitizers = Vec::new();
+        for word in &pattern.sanitizers {
+            match word.strip_prefix('@') {
+                Some(group) => {
+                    sanitizers.extend(
+                        self.library
+                            .sanitizers
+                            .get(group)
+                            .into_iter()
+                            .flatten()
+                            .cloned(),
+                    );
+                }
+                None => sanitizers.push(NamePattern::parse(word)?),
+            }
+        }
+        sanitizers.iter().for_each(|name| self.add_sanitizer(name));
+        for name in pattern.tests().iter().flat_map(|test| &test.names) {
+            self.know(name);
+        }
+        match pattern.on {
+            On::Call => pattern
+                .callee
+                .iter()
+                .for_each(|name| self.calls.add(name, id)),
+            On::Mention => pattern
+                .callee
+                .iter()
+                .for_each(|name| self.mentions.add(name, id)),
+            On::Assign => self.assigns.push(id),
+            On::Index => self.indexes.push(id),
+            On::Return => self.returns.push(id),
+            On::Compare => self.compares.push(id),
+            On::Events => {
+                for (event, role) in pattern.start.iter().map(|it| (it, Role::Start)) {
+                    self.add_event(event, id, role);
+                }
+                for (event, role) in pattern.end.iter().map(|it| (it, Role::End)) {
+                    self.add_event(event, id, role);
+                }
+                for (number, event) in pattern.cancel.iter().enumerate() {
+                    self.add_event(event, id, Role::Cancel(number));
+                }
+            }
+            On::Query => {
+                let source = pattern.query.as_deref().unwrap_or("");
+                let grammar = language_of(entry.language).grammar();
+                let query = Query::new(&grammar, source)
+                    .map_err(|error| format!("the query does not compile: {}", error.message))?;
+                if query.capture_index_for_name("finding").is_none() {
+                    return Err("the query needs a capture `@finding`".into());
+                }
+                if let Some(predicate) = (0..query.pattern_count())
+                    .flat_map(|it| query.general_predicates(it))
+                    .next()
+                {
+                    return Err(format!("unknown predicate `#{}`", predicate.operator));
+                }
+                self.queries.push((id, query));
+            }
+        }
+        pattern.callee.iter().for_each(|name| self.know(name));
+        self.rules.push(Rule {
+            entry: entry.clone(),
+            index,
+            sanitizers,
+        });
+        Ok(())
+    }
+
+    fn add_event(&mut self, event: &Event, id: u32, role: Role) {
+        match event {
+            Event::Call { callee, .. } => {
+                for name in callee {
+                    self.know(name);
+                    self.event_calls.add(name, (id, role));
+                }
+            }
+            Event::Use(kind) => self.event_uses.push((id, role, *kind)),
+        }
+    }
+
+    /// The event that a role stands for.
+    pub(crate) fn event(&self, id: u32, role: Role) -> Option<&Event> {
+        let pattern = self.rules[id as usize].pattern();
+        match role {
+            Role::Start => pattern.start.as_ref(),
+            Role::End => pattern.end.as_ref(),
+            Role::Cancel(number) => pattern.cancel.get(number),
+        }
+    }
+
+    /// The subject of a call event.
+    pub(crate) fn subject(&self, id: u32, role: Role) -> Option<&Subject> {
+        match self.event(id, role)? {
+            Event::Call { subject, .. } => Some(subject),
+            Event::Use(_) => None,
+        }
+    }
+}
+
+/// The syntax crate's word for an entry's language.
+pub(crate) fn language_of(language: kb_schema::Language) -> syntax::Language {
+    match language {
+        kb_schema::Language::Python => syntax::Language::Python,
+        kb_schema::Language::C => syntax::Language::C,
+    }
+}

@@ -1,0 +1,436 @@
+//! One text as a whole: which functions it has, in which order they are evaluated, and what of
+//! the last time still holds. A function is evaluated again only when its text, the module's
+//! values, or a summary it uses has changed.
+
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHasher};
+use syntax::Language;
+use tree_sitter::{Node, QueryCursor, StreamingIterator};
+
+use crate::env::Env;
+use crate::eval::{self, Around, Found, Local, Outcome, Summary};
+use crate::ir::Function;
+use crate::lower::{self, Outline, Scope};
+use crate::rules::LangRules;
+use crate::value::Place;
+
+/// A function's last evaluation.
+#[derive(Debug, Clone)]
+struct Kept {
+    /// Hash of everything the outcome depends on.
+    inputs: u64,
+    outcome: Arc<Outcome>,
+    /// Hash of the summary, which callers depend on.
+    digest: u64,
+    queries: Vec<Found>,
+}
+
+/// A lowered function and the names of this file that it calls.
+#[derive(Debug, Clone)]
+struct Lowered {
+    function: Arc<Function>,
+    calls: Arc<[Box<str>]>,
+    too_deep: usize,
+}
+
+/// What one document's last analysis left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Kit {
+    lowered: FxHashMap<u64, Lowered>,
+    kept: FxHashMap<u64, Kept>,
+    /// How many functions the last run evaluated anew.
+    pub(crate) evaluated: usize,
+}
+
+/// The functions of a text with everything found in them.
+pub(crate) struct Results {
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) found: Vec<Found>,
+    pub(crate) starts: FxHashMap<u64, usize>,
+    pub(crate) too_deep: Vec<Range<usize>>,
+    pub(crate) lowered: FxHashMap<u64, Arc<Function>>,
+}
+
+pub(crate) fn run(
+    rules: &LangRules,
+    language: Language,
+    text: &str,
+    root: Node<'_>,
+    kit: &mut Kit,
+    cancelled: &dyn Fn() -> bool,
+) -> Option<Results> {
+    let outline = lower::outline(language, text, root);
+    let unit = Unit {
+        rules,
+        language,
+        text,
+        names: names(&outline.scopes),
+        outline,
+        next: Kit::default(),
+        kit,
+        outcomes: FxHashMap::default(),
+        module: Env::default(),
+        module_digest: 0,
+    };
+    unit.evaluate(cancelled)
+}
+
+struct Unit<'a, 't> {
+    rules: &'a LangRules,
+    language: Language,
+    text: &'a str,
+    outline: Outline<'t>,
+    /// Functions by class and name; the last definition wins, as at run time.
+    names: FxHashMap<(Option<Box<str>>, Box<str>), usize>,
+    kit: &'a mut Kit,
+    next: Kit,
+    outcomes: FxHashMap<usize, Kept>,
+    module: Env,
+    module_digest: u64,
+}
+
+fn names(scopes: &[Scope]) -> FxHashMap<(Option<Box<str>>, Box<str>), usize> {
+    let mut out = FxHashMap::default();
+    for (index, scope) in scopes.iter().enumerate().skip(1) {
+        out.insert((scope.class.clone(), scope.name.clone()), index);
+    }
+    out
+}
+
+impl Unit<'_, '_> {
+    fn evaluate(mut self, cancelled: &dyn Fn() -> bool) -> Option<Results> {
+        // The module first, for its imports and constants; it runs again at the end, when its
+        // calls have summaries.
+        let lowered = self.lower(0);
+        let first = self.evaluate_one(0, &lowered.function);
+        self.module = first.end;
+        // Only values count for others, not what holds of them at the module's end.
+        self.module.guards.clear();
+        self.module.open.clear();
+        self.module_digest = digest_env(&self.module);
+        for index in self.order() {
+            if cancelled() {
+                return None;
+            }
+            self.function(index);
+        }
+        let outcome = Arc::new(self.evaluate_one(0, &lowered.function));
+        let queries = self.queries(0);
+        self.outcomes.insert(
+            0,
+            Kept {
+                inputs: 0,
+                digest: 0,
+                outcome,
+                queries,
+            },
+        );
+        Some(self.finish())
+    }
+
+    /// Callees before callers; a cycle is entered at its first function in the text.
+    fn order(&mut self) -> Vec<usize> {
+        let count = self.outline.scopes.len();
+        let mut done = vec![false; count];
+        let mut order = Vec::with_capacity(count);
+        for start in 1..count {
+            let mut stack: Vec<(usize, bool)> = vec![(start, false)];
+            while let Some((index, left)) = stack.pop() {
+                if left {
+                    order.push(index);
+                    continue;
+                }
+                if std::mem::replace(&mut done[index], true) {
+                    continue;
+                }
+                stack.push((index, true));
+                let mut needs = self.needs(index);
+                needs.reverse();
+                stack.extend(
+                    needs
+                        .into_iter()
+                        .filter(|it| !done[*it])
+                        .map(|it| (it, false)),
+                );
+            }
+        }
+        order
+    }
+
+    /// The functions whose outcome this one uses, in source order of first use.
+    fn needs(&mut self, index: usize) -> Vec<usize> {
+        let scope = self.outline.scopes[index].clone();
+        let mut out = Vec::new();
+        if scope.parent != 0 {
+            out.push(scope.parent);
+        }
+        if scope.class.is_some()
+            && let Some(constructor) = self.find(scope.class.as_deref(), "__init__")
+        {
+            out.push(constructor);
+        }
+        for name in self.lower(index).calls.iter() {
+            out.extend(self.find(None, name));
+            if scope.class.is_some() {
+                out.extend(self.find(scope.class.as_deref(), name));
+            }
+        }
+        out.retain(|it| *it != index);
+        out
+    }
+
+    fn find(&self, class: Option<&str>, name: &str) -> Option<usize> {
+        self.names
+            .get(&(class.map(Into::into), name.into()))
+            .copied()
+    }
+
+    fn source(&self, index: usize) -> &str {
+        self.text
+            .get(self.outline.scopes[index].range.clone())
+            .unwrap_or("")
+    }
+
+    fn lower(&mut self, index: usize) -> Lowered {
+        let mut hasher = FxHasher::default();
+        self.source(index).hash(&mut hasher);
+        // A function's own text does not say whether it is one.
+        (index == 0).hash(&mut hasher);
+        let key = hasher.finish();
+        if let Some(known) = self.next.lowered.get(&key) {
+            return known.clone();
+        }
+        let lowered = match self.kit.lowered.remove(&key) {
+            Some(known) => known,
+            None => {
+                let scope = &self.outline.scopes[index];
+                let (function, too_deep) =
+                    lower::lower(self.language, self.text, self.outline.nodes[index], scope);
+                let calls = calls(&function, &self.names, scope.class.as_deref());
+                Lowered {
+                    function: Arc::new(function),
+                    calls,
+                    too_deep,
+                }
+            }
+        };
+        self.next.lowered.insert(key, lowered.clone());
+        lowered
+    }
+
+    fn function(&mut self, index: usize) {
+        let lowered = self.lower(index);
+        let scope = self.outline.scopes[index].clone();
+        let mut hasher = FxHasher::default();
+        self.source(index).hash(&mut hasher);
+        self.module_digest.hash(&mut hasher);
+        for need in self.needs(index) {
+            // Whether a callee is known yet is itself an input: cycles are cut by order.
+            self.outcomes
+                .get(&need)
+                .map(|kept| kept.digest)
+                .hash(&mut hasher);
+        }
+        let inputs = hasher.finish();
+        let kept = match self
+            .kit
+            .kept
+            .get(&scope.key)
+            .filter(|it| it.inputs == inputs)
+        {
+            Some(kept) => kept.clone(),
+            None => {
+                self.next.evaluated += 1;
+                let outcome = self.evaluate_one(index, &lowered.function);
+                let digest = digest(&outcome, self.is_looked_into(index));
+                let queries = self.queries(index);
+                Kept {
+                    inputs,
+                    digest,
+                    outcome: Arc::new(outcome),
+                    queries,
+                }
+            }
+        };
+        self.next.kept.insert(scope.key, kept.clone());
+        self.outcomes.insert(index, kept);
+    }
+
+    /// Whether others read this function's variables: nested functions and methods do.
+    fn is_looked_into(&self, index: usize) -> bool {
+        &*self.outline.scopes[index].name == "__init__"
+            || self
+                .outline
+                .scopes
+                .iter()
+                .any(|scope| scope.parent == index)
+    }
+
+    fn evaluate_one(&self, index: usize, function: &Function) -> Outcome {
+        let scope = &self.outline.scopes[index];
+        let summary = |class: Option<&str>, name: &str| match self.find(class, name) {
+            None => Local::Unknown,
+            Some(found) => match self.outcomes.get(&found) {
+                Some(kept) => Local::Known(Arc::new(kept.outcome.summary.clone())),
+                None => Local::Pending,
+            },
+        };
+        let parent = (scope.parent != 0)
+            .then(|| self.outcomes.get(&scope.parent))
+            .flatten();
+        let constructor = scope
+            .class
+            .as_deref()
+            .and_then(|class| self.find(Some(class), "__init__"))
+            .filter(|it| *it != index)
+            .and_then(|it| self.outcomes.get(&it));
+        let around = Around {
+            rules: self.rules,
+            language: self.language,
+            module: &self.module,
+            closure: parent.map(|kept| &kept.outcome.end),
+            fields: constructor.map(|kept| &kept.outcome.end),
+            summary: &summary,
+        };
+        eval::evaluate(
+            &around,
+            function,
+            scope.class.as_deref(),
+            self.source(index),
+            scope.key,
+        )
+    }
+
+    /// Hits of raw queries in one function, its nested functions left to themselves.
+    fn queries(&self, index: usize) -> Vec<Found> {
+        let mut out = Vec::new();
+        if self.rules.queries.is_empty() {
+            return out;
+        }
+        let scope = &self.outline.scopes[index];
+        let node = self.outline.nodes[index];
+        let inner: Vec<&Range<usize>> = self
+            .outline
+            .scopes
+            .iter()
+            .skip(1)
+            .filter(|it| it.parent == index && it.key != scope.key)
+            .map(|it| &it.range)
+            .collect();
+        for (rule, query) in &self.rules.queries {
+            let Some(capture) = query.capture_index_for_name("finding") else {
+                continue;
+            };
+            let mut cursor = QueryCursor::new();
+            let mut matches = cursor.matches(query, node, self.text.as_bytes());
+            while let Some(hit) = matches.next() {
+                for found in hit.captures().iter().filter(|it| it.index == capture) {
+                    let range = found.node.byte_range();
+                    if inner.iter().any(|it| it.contains(&range.start)) {
+                        continue;
+                    }
+                    let start = range.start.saturating_sub(scope.range.start);
+                    let end = range.end.saturating_sub(scope.range.start);
+                    let span = crate::ir::Span::new(start..end);
+                    out.push(Found {
+                        rule: *rule,
+                        place: Place {
+                            func: scope.key,
+                            span,
+                        },
+                        matched: span,
+                        trace: Vec::new(),
+                        parts: Vec::new(),
+                        built: None,
+                    });
+                }
+            }
+        }
+        out
+    }
+
+    fn finish(mut self) -> Results {
+        let mut starts = FxHashMap::default();
+        let mut found = Vec::new();
+        let mut too_deep = Vec::new();
+        let mut functions = FxHashMap::default();
+        for index in 0..self.outline.scopes.len() {
+            let lowered = self.lower(index);
+            let scope = &self.outline.scopes[index];
+            starts.insert(scope.key, scope.range.start);
+            if lowered.too_deep > 0 {
+                too_deep.push(scope.range.clone());
+            }
+            functions.insert(scope.key, lowered.function);
+            if let Some(kept) = self.outcomes.get(&index) {
+                found.extend(kept.outcome.findings.iter().cloned());
+                found.extend(kept.queries.iter().cloned());
+            }
+        }
+        *self.kit = self.next;
+        Results {
+            scopes: self.outline.scopes,
+            found,
+            starts,
+            too_deep,
+            lowered: functions,
+        }
+    }
+}
+
+/// Names of functions of this file that a function mentions in calls.
+fn calls(
+    function: &Function,
+    names: &FxHashMap<(Option<Box<str>>, Box<str>), usize>,
+    class: Option<&str>,
+) -> Arc<[Box<str>]> {
+    use crate::ir::ExprKind;
+    let mut out: Vec<Box<str>> = Vec::new();
+    for expr in &function.exprs {
+        let name = match &expr.kind {
+            ExprKind::Name(name) => name,
+            ExprKind::Attr { name, .. } if class.is_some() => name,
+            _ => continue,
+        };
+        let known = names.contains_key(&(None, name.clone()))
+            || class.is_some_and(|class| names.contains_key(&(Some(class.into()), name.clone())));
+        if known && !out.contains(name) {
+            out.push(name.clone());
+        }
+    }
+    out.into()
+}
+
+fn digest_env(env: &Env) -> u64 {
+    let mut names: Vec<_> = env.vars.iter().collect();
+    names.sort_by(|a, b| a.0.cmp(b.0));
+    let mut hasher = FxHasher::default();
+    for (name, value) in names {
+        name.hash(&mut hasher);
+        value.digest(&mut hasher, 3);
+    }
+    hasher.finish()
+}
+
+fn digest(outcome: &Outcome, with_variables: bool) -> u64 {
+    let mut hasher = FxHasher::default();
+    let summary: &Summary = &outcome.summary;
+    summary.returns.digest(&mut hasher, 3);
+    for sink in &summary.sinks {
+        sink.found.rule.hash(&mut hasher);
+        sink.found.place.hash(&mut hasher);
+        sink.params.hash(&mut hasher);
+        sink.sources.hash(&mut hasher);
+        for (place, _) in &sink.found.trace {
+            place.hash(&mut hasher);
+        }
+    }
+    summary.params.hash(&mut hasher);
+    if with_variables {
+        digest_env(&outcome.end).hash(&mut hasher);
+    }
+    hasher.finish()
+}
