@@ -152,18 +152,27 @@ fn utf16(bytes: &[u8], note: DecodeNote, unit: fn([u8; 2]) -> u16) -> Decoded {
 /// The encoding named by a coding cookie: a comment such as `# -*- coding: latin-1 -*-` on the first
 /// line, or on the second if the first has no code.
 fn cookie(bytes: &[u8]) -> Option<&str> {
-    let lines = bytes.split(|byte| matches!(byte, b'\n' | b'\r'));
-    // `\r\n` leaves an empty piece between two lines, which is skipped like a blank line; a file
-    // with a blank first line still has its cookie within the first three pieces.
-    for line in lines.take(4) {
+    let mut rest = bytes;
+    for _ in 0..2 {
+        let end = rest
+            .iter()
+            .position(|byte| matches!(byte, b'\n' | b'\r'))
+            .unwrap_or(rest.len());
+        let (line, after) = rest.split_at(end);
         let line = line.trim_ascii_start();
-        if line.is_empty() {
-            continue;
+        match line.strip_prefix(b"#") {
+            Some(comment) => {
+                if let Some(name) = cookie_in(comment) {
+                    return Some(name);
+                }
+            }
+            None if line.is_empty() => {}
+            None => return None,
         }
-        let comment = line.strip_prefix(b"#")?;
-        if let Some(name) = cookie_in(comment) {
-            return Some(name);
-        }
+        rest = after
+            .strip_prefix(b"\r\n")
+            .or(after.get(1..))
+            .unwrap_or_default();
     }
     None
 }
@@ -181,4 +190,122 @@ fn cookie_in(comment: &[u8]) -> Option<&str> {
     std::str::from_utf8(&value[..end])
         .ok()
         .filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> (String, Option<DecodeNote>, usize) {
+        let decoded = decode(bytes).expect("it is text");
+        (decoded.text, decoded.note, decoded.bom_len)
+    }
+
+    #[test]
+    fn utf8_is_taken_as_it_is_with_or_without_a_mark() {
+        assert_eq!(
+            text("x = 'é😀'\r\n".as_bytes()),
+            ("x = 'é😀'\r\n".into(), None, 0)
+        );
+        assert_eq!(text("\u{feff}é".as_bytes()), ("é".into(), None, 3));
+        assert_eq!(text(b""), (String::new(), None, 0));
+        let cookie = "# coding: latin-1\nx = 'é'\n";
+        assert_eq!(text(cookie.as_bytes()), (cookie.into(), None, 0));
+    }
+
+    #[test]
+    fn utf16_needs_its_mark() {
+        assert_eq!(
+            text(b"\xFF\xFEh\0\x3D\xD8\0\xDE"),
+            ("h😀".into(), Some(DecodeNote::Utf16Le), 2)
+        );
+        assert_eq!(
+            text(b"\xFE\xFF\0h\xD8\x3D\xDE\0"),
+            ("h😀".into(), Some(DecodeNote::Utf16Be), 2)
+        );
+        // Half a pair, then half a unit.
+        let (broken, _, _) = text(b"\xFF\xFEh\0\x3D\xD8x\0y");
+        assert_eq!(broken, "h\u{fffd}x\u{fffd}");
+        assert_eq!(decode(b"h\0i\0"), Err(DecodeError::Binary));
+    }
+
+    #[test]
+    fn a_cookie_names_the_encoding_of_what_is_not_utf8() {
+        for (start, note) in [
+            ("# -*- coding: latin-1 -*-\n", DecodeNote::Latin1),
+            (
+                "#!/usr/bin/python\r\n# vim: set fileencoding=ISO_8859-1 :\r\n",
+                DecodeNote::Latin1,
+            ),
+            ("\n# coding=cp1252\n", DecodeNote::Cp1252),
+            ("\x0c# coding: windows-1252", DecodeNote::Cp1252),
+            (
+                "# coding: koi8-r\n",
+                DecodeNote::Guessed {
+                    declared: Some("koi8-r".into()),
+                },
+            ),
+            ("# encoding\n", DecodeNote::Guessed { declared: None }),
+            (
+                "x = 1\n# coding: cp1252\n",
+                DecodeNote::Guessed { declared: None },
+            ),
+            (
+                "#\n#\n# coding: cp1252\n",
+                DecodeNote::Guessed { declared: None },
+            ),
+            (
+                "#\r\n#\r\n# coding: cp1252\r\n",
+                DecodeNote::Guessed { declared: None },
+            ),
+        ] {
+            let bytes = [start.as_bytes(), b"'\x80\xE9'"].concat();
+            let euro = if note == DecodeNote::Cp1252 {
+                '€'
+            } else {
+                '\u{80}'
+            };
+            assert_eq!(
+                text(&bytes),
+                (format!("{start}'{euro}é'"), Some(note), 0),
+                "{start:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn binary_files_are_refused() {
+        for bytes in [
+            &b"\x7fELF\0\0"[..],
+            b"\xEF\xBB\xBFx\0",
+            b"\xFF\xFE\0\0h\0\0\0",
+            b"\0\0\xFE\xFF",
+        ] {
+            assert_eq!(decode(bytes), Err(DecodeError::Binary), "{bytes:?}");
+        }
+        let mut late = vec![b' '; BINARY_PROBE];
+        late.push(0);
+        assert!(
+            decode(&late).is_ok(),
+            "a NUL far down is the parser's business"
+        );
+    }
+
+    #[test]
+    fn notes_say_that_offsets_are_not_the_files() {
+        for note in [
+            DecodeNote::Utf16Le,
+            DecodeNote::Cp1252,
+            DecodeNote::Guessed { declared: None },
+            DecodeNote::Guessed {
+                declared: Some("koi8-r".into()),
+            },
+        ] {
+            let said = note.to_string();
+            assert!(
+                said.contains("not UTF-8") && said.contains("byte offsets"),
+                "{said}"
+            );
+        }
+    }
 }

@@ -64,7 +64,7 @@ pub struct Applied {
     /// One step for each change, in order.
     pub steps: Vec<Step>,
     /// Whether the tree belongs to the new text. `false` means that the parse was cancelled: the
-    /// tree is the old one with its nodes moved, and the next edit or
+    /// tree is an older one with its nodes moved, and the next edit or
     /// [`reparse_unless`](Document::reparse_unless) catches up.
     pub parsed: bool,
 }
@@ -118,7 +118,8 @@ impl Document {
     }
 
     /// Applies changes in order, then parses once unless cancelled. The text always changes; only
-    /// the tree may stay behind.
+    /// the tree may stay behind. `cancelled` may as well be a deadline: a reader that must not wait
+    /// leaves the rest to whoever works on a clone.
     pub fn apply_unless(&mut self, changes: &[Change], cancelled: &dyn Fn() -> bool) -> Applied {
         let steps = self.edit(changes);
         let parsed = self.reparse_unless(cancelled);
@@ -132,14 +133,26 @@ impl Document {
     }
 
     /// Brings a stale tree up to date; says whether it is now.
+    ///
+    /// The tree is then the one that a fresh parse gives. An incremental parse of a text with
+    /// errors now and then recovers from them elsewhere, and findings must not depend on how a text
+    /// came about, so a tree with errors is parsed once more without the old one.
     pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
-        if self.stale
-            && let Some(tree) = parse_text(self.language, &self.text, Some(&self.tree), cancelled)
-        {
-            self.tree = tree;
-            self.stale = false;
+        if !self.stale {
+            return true;
         }
-        !self.stale
+        let Some(tree) = parse_text(self.language, &self.text, Some(&self.tree), cancelled) else {
+            return false;
+        };
+        self.tree = tree;
+        if self.tree.root_node().has_error() {
+            let Some(tree) = parse_text(self.language, &self.text, None, cancelled) else {
+                return false;
+            };
+            self.tree = tree;
+        }
+        self.stale = false;
+        true
     }
 
     fn step(&mut self, change: &Change) -> Step {

@@ -1,0 +1,343 @@
+//! Edited documents against a plain string model, and their trees against a fresh parse's.
+
+use syntax::{
+    Change, Descend, Document, Edit, Encoding, Language, Point, Position, Text, Tree, parse, walk,
+};
+
+/// A small xorshift generator: the tests need variety that is the same every time, not randomness.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % limit
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+}
+
+const ENCODINGS: [Encoding; 3] = [Encoding::Utf8, Encoding::Utf16, Encoding::Utf32];
+
+/// The starts and ends (before the terminator) of a string's lines, found the slow way.
+fn lines(text: &str) -> Vec<(usize, usize)> {
+    let (mut lines, mut start) = (Vec::new(), 0);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        let end = at;
+        match char {
+            '\r' if chars.peek().is_some_and(|(_, next)| *next == '\n') => {
+                chars.next();
+            }
+            '\r' | '\n' => {}
+            _ => continue,
+        }
+        lines.push((start, end));
+        start = chars.peek().map_or(text.len(), |(next, _)| *next);
+    }
+    lines.push((start, text.len()));
+    lines
+}
+
+fn model_byte(text: &str, position: Position, encoding: Encoding) -> usize {
+    let Some((start, end)) = lines(text).get(position.line).copied() else {
+        return text.len();
+    };
+    let mut units = 0;
+    for (at, char) in text[start..end].char_indices() {
+        units += encoding.units(char);
+        if units > position.column {
+            return start + at;
+        }
+    }
+    end
+}
+
+const PIECES: [&str; 22] = [
+    "x = 1\n",
+    "def f(a, b):\n    return a + b\n",
+    "if a:\n    b()\nelse:\n    c()\n",
+    "'😀'",
+    "# é e\u{301} 漢\n",
+    "\r\n",
+    "\r",
+    "\n",
+    "    ",
+    "\t",
+    "(",
+    ")",
+    "\"\"\"",
+    "f'{a}'",
+    ":",
+    "import os\r\n",
+    "class A:\n    pass\n",
+    "int f(void) { return 1; }\n",
+    "#define X 1\n",
+    "\u{2028}",
+    "\u{b}\u{c}\u{85}",
+    "",
+];
+
+fn random_change(dice: &mut Dice, text: &Text, encoding: Encoding) -> Change {
+    let inserted = dice.pick(&PIECES).to_owned();
+    if dice.below(50) == 0 {
+        let start = Position::new(dice.below(text.len_lines() + 1), dice.below(9));
+        let kept = text.slice(0..text.byte_of(start, encoding));
+        return Change {
+            range: None,
+            encoding,
+            text: format!("{kept}{inserted}"),
+        };
+    }
+    let from = Position::new(dice.below(text.len_lines() + 1), dice.below(20));
+    let to = Position::new(from.line + dice.below(3), dice.below(20));
+    let range = Some((from, if dice.below(2) == 0 { from } else { to }));
+    Change {
+        range,
+        encoding,
+        text: inserted,
+    }
+}
+
+fn apply_to_model(model: &mut String, change: &Change) {
+    match change.range {
+        None => change.text.clone_into(model),
+        Some((from, to)) => {
+            let from = model_byte(model, from, change.encoding);
+            let to = model_byte(model, to, change.encoding);
+            model.replace_range(from.min(to)..from.max(to), &change.text);
+        }
+    }
+}
+
+/// Everything about a tree, so that two can be compared.
+fn dump(tree: &Tree) -> Vec<(u16, bool, std::ops::Range<usize>, Point, Point)> {
+    let mut nodes = Vec::new();
+    walk(tree.root_node(), |node| {
+        let (start, end) = (node.start_position(), node.end_position());
+        nodes.push((
+            node.kind_id(),
+            node.is_missing(),
+            node.byte_range(),
+            start,
+            end,
+        ));
+        Descend::Into
+    });
+    nodes
+}
+
+const FUNCTIONS: [(Language, &str, &str); 2] = [
+    (
+        Language::Python,
+        "def f():\n    if a:\n        b('é')\n    return c\n\n",
+        "    d = 1\n",
+    ),
+    (
+        Language::C,
+        "int f(int a) {\n    if (a)\n        b(\"é\");\n    return c;\n}\n",
+        "    d = 1;\n",
+    ),
+];
+
+#[test]
+fn a_thousand_random_edits_leave_text_and_tree_as_if_opened_afresh() {
+    for (language, function, _) in FUNCTIONS {
+        let mut dice = Dice(0x5EED);
+        let (mut model, mut document) = (String::new(), Document::parse(language, ""));
+        for round in 0..1000 {
+            if round % 20 == 0 {
+                // Otherwise all ends in one error, where there is little to go wrong.
+                model = function.repeat(5) + "x = '😀'\r\n";
+                document = Document::parse(language, &model);
+            }
+            let mut batch = Vec::new();
+            let mut ahead = Text::new(&model);
+            for _ in 0..=dice.below(3) {
+                let encoding = ENCODINGS[dice.below(3)];
+                let change = random_change(&mut dice, &ahead, encoding);
+                apply_to_model(&mut model, &change);
+                ahead = Text::new(&model);
+                batch.push(change);
+            }
+            document.apply(&batch);
+            let fresh = parse(language, &model);
+            assert_eq!(
+                document.text.to_string(),
+                model,
+                "{language:?}, round {round}"
+            );
+            assert_eq!(
+                dump(&document.tree),
+                dump(&fresh),
+                "{language:?}, round {round}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_coming_and_going_in_a_valid_program_keep_its_tree_exact() {
+    for (language, function, statement) in FUNCTIONS {
+        let mut model = function.repeat(30);
+        let mut document = Document::parse(language, &model);
+        let mut dice = Dice(11);
+        for _ in 0..300 {
+            // Right after a function's header a statement may always come, and go again.
+            let chosen = dice.below(30);
+            let headers = model
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| line.contains("f("));
+            let line = headers
+                .map(|(number, _)| number + 1)
+                .nth(chosen)
+                .expect("30 functions");
+            let is_there = model.lines().nth(line) == Some(statement.trim_end());
+            let to = Position::new(line + usize::from(is_there), 0);
+            let text = if is_there {
+                String::new()
+            } else {
+                statement.to_owned()
+            };
+            let range = Some((Position::new(line, 0), to));
+            let change = Change {
+                range,
+                encoding: Encoding::Utf16,
+                text,
+            };
+            apply_to_model(&mut model, &change);
+            document.apply(&[change]);
+            let fresh = parse(language, &model);
+            assert!(
+                !fresh.root_node().has_error(),
+                "the edits are meant to be valid:\n{model}"
+            );
+            assert_eq!(dump(&document.tree), dump(&fresh));
+        }
+    }
+}
+
+#[test]
+fn steps_tell_what_went_and_what_came() {
+    let mut document = Document::parse(Language::Python, "a = '😀'\r\nb = 2\n");
+    let change = |range, encoding, text: &str| Change {
+        range,
+        encoding,
+        text: text.to_owned(),
+    };
+    let emoji = (Position::new(0, 5), Position::new(0, 7));
+    let backwards_and_past_the_end = (Position::new(9, 9), Position::new(1, 99));
+    let applied = document.apply_unless(
+        &[
+            change(Some(emoji), Encoding::Utf16, "é"),
+            change(None, Encoding::Utf16, "a = 'è'\r\nb = 2\n"),
+            change(Some(backwards_and_past_the_end), Encoding::Utf8, "!"),
+        ],
+        &|| false,
+    );
+    assert!(applied.parsed);
+    assert_eq!(document.text.to_string(), "a = 'è'\r\nb = 2!");
+    let steps: Vec<_> = applied
+        .steps
+        .iter()
+        .map(|step| {
+            (
+                step.edit,
+                step.deleted.as_str(),
+                step.inserted.as_str(),
+                step.whole,
+            )
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            (
+                Edit {
+                    start: 5,
+                    old_end: 9,
+                    new_end: 7
+                },
+                "😀",
+                "é",
+                false
+            ),
+            // Both letters begin with the same byte; the edit still takes whole characters.
+            (
+                Edit {
+                    start: 5,
+                    old_end: 7,
+                    new_end: 7
+                },
+                "é",
+                "è",
+                true
+            ),
+            (
+                Edit {
+                    start: 15,
+                    old_end: 16,
+                    new_end: 16
+                },
+                "\n",
+                "!",
+                false
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_cancelled_parse_keeps_the_text_and_catches_up_with_the_next_edit() {
+    let content = "def f(a):\n    return [a, (a), {a: a}]\n\n".repeat(500);
+    assert!(Document::parse_unless(Language::Python, &content, &|| true).is_none());
+    let mut document = Document::parse(Language::Python, &content);
+
+    let at_start = |text: &str| Change {
+        range: Some((Position::default(), Position::default())),
+        encoding: Encoding::Utf8,
+        text: text.to_owned(),
+    };
+    // No old node can be reused inside the brackets that this opens, so there is work to cancel.
+    let applied = document.apply_unless(&[at_start("((")], &|| true);
+    assert!(!applied.parsed && document.is_stale());
+    assert_eq!(
+        applied.steps[0].edit,
+        Edit {
+            start: 0,
+            old_end: 0,
+            new_end: 2
+        }
+    );
+    assert_eq!(document.text.to_string(), format!("(({content}"));
+    assert_eq!(document.tree.root_node().end_byte(), content.len() + 2);
+    assert!(!document.reparse_unless(&|| true));
+
+    document.apply(&[at_start("0\n")]);
+    assert!(!document.is_stale());
+    let model = format!("0\n(({content}");
+    assert_eq!(document.text.to_string(), model);
+    assert_eq!(dump(&document.tree), dump(&parse(Language::Python, &model)));
+    assert!(document.reparse_unless(&|| true), "nothing is left to do");
+
+    // The parser that was cancelled does not resume on the next text.
+    let next = parse(Language::Python, "x");
+    assert_eq!(
+        next.root_node().to_sexp(),
+        "(module (expression_statement (identifier)))"
+    );
+}
+
+#[test]
+fn a_callback_that_parses_does_not_disturb_the_parse_it_interrupts() {
+    let content = "x = 1\n".repeat(2000);
+    let tree = syntax::parse_unless(Language::Python, &content, &|| {
+        parse(Language::Python, "y").root_node().has_error()
+    });
+    let tree = tree.expect("the inner parse has no errors, so it cancels nothing");
+    assert_eq!(dump(&tree), dump(&parse(Language::Python, &content)));
+}
