@@ -341,3 +341,12 @@ fn a_callback_that_parses_does_not_disturb_the_parse_it_interrupts() {
     let tree = tree.expect("the inner parse has no errors, so it cancels nothing");
     assert_eq!(dump(&tree), dump(&parse(Language::Python, &content)));
 }
+
+#[test]
+fn errors_are_the_same_however_the_text_came_about() {
+    // Found by search: an incremental parse alone recovers from this one differently.
+    let mut document = Document::parse(Language::C, ") else static int x");
+    let range = Some((Position::new(0, 0), Position::new(0, 1)));
+    document.apply(&[Change { range, encoding: Encoding::Utf8, text: String::new() }]);
+    assert_eq!(dump(&document.tree), dump(&parse(Language::C, " else static int x")));
+}
