@@ -347,6 +347,13 @@ fn errors_are_the_same_however_the_text_came_about() {
     // Found by search: an incremental parse alone recovers from this one differently.
     let mut document = Document::parse(Language::C, ") else static int x");
     let range = Some((Position::new(0, 0), Position::new(0, 1)));
-    document.apply(&[Change { range, encoding: Encoding::Utf8, text: String::new() }]);
-    assert_eq!(dump(&document.tree), dump(&parse(Language::C, " else static int x")));
+    document.apply(&[Change {
+        range,
+        encoding: Encoding::Utf8,
+        text: String::new(),
+    }]);
+    assert_eq!(
+        dump(&document.tree),
+        dump(&parse(Language::C, " else static int x"))
+    );
 }
