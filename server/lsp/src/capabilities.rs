@@ -1,0 +1,220 @@
+//! What the client can do and what we then offer. Knows no documents and no engine.
+
+use syntax::Encoding;
+use tower_lsp::gen_lsp_types as types;
+use types::{
+    CodeActionKind, CodeActionOptions, DiagnosticOptions, ExecuteCommandOptions, InitializeParams,
+    InitializeResult, MarkupKind, PositionEncodingKind, ServerCapabilities, ServerInfo,
+    TextDocumentSyncKind, TextDocumentSyncOptions,
+};
+
+use crate::ext;
+
+/// How diagnostics reach the client; one way for the whole session, so that none is shown twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// The client asks.
+    Pull {
+        /// Whether it can be told to ask again.
+        refresh: bool,
+    },
+    /// We send.
+    Push,
+}
+
+/// When an action's edit is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EditDelivery {
+    /// With the action.
+    Inline,
+    /// When the client asks for it.
+    OnResolve,
+}
+
+/// What we use of the client's abilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// What columns count.
+    pub(crate) encoding: Encoding,
+    /// How diagnostics reach the client.
+    pub(crate) delivery: Delivery,
+    /// When an action's edit is sent.
+    pub(crate) edits: EditDelivery,
+    /// Whether a diagnostic may point at other places.
+    pub(crate) related_information: bool,
+    /// Whether a hover may be Markdown.
+    pub(crate) markdown: bool,
+    /// Whether an edit may name the version it is for.
+    pub(crate) document_changes: bool,
+    /// Whether the client opens addresses.
+    pub(crate) show_document: bool,
+}
+
+impl Profile {
+    /// Reads a client's abilities. What it does not state, it does not have.
+    pub(crate) fn negotiate(params: &InitializeParams) -> Self {
+        let all = &params.capabilities;
+        let document = all.text_document.as_ref();
+        let workspace = all.workspace.as_ref();
+        let pull = document.and_then(|it| it.diagnostic.as_ref());
+        let refresh = workspace
+            .and_then(|it| it.diagnostics.as_ref()?.refresh_support)
+            .unwrap_or_default();
+        let related = match pull {
+            Some(pull) => pull.diagnostics_capabilities.related_information,
+            None => None,
+        };
+        let pushed = document.and_then(|it| {
+            it.publish_diagnostics
+                .as_ref()?
+                .diagnostics_capabilities
+                .related_information
+        });
+        let resolves_edits = document
+            .and_then(|it| it.code_action.as_ref()?.resolve_support.as_ref())
+            .is_some_and(|it| it.properties.iter().any(|property| property == "edit"));
+        Self {
+            encoding: encoding(all),
+            delivery: match pull {
+                Some(_) => Delivery::Pull { refresh },
+                None => Delivery::Push,
+            },
+            edits: if resolves_edits {
+                EditDelivery::OnResolve
+            } else {
+                EditDelivery::Inline
+            },
+            related_information: related.or(pushed).unwrap_or_default(),
+            markdown: document
+                .and_then(|it| it.hover.as_ref()?.content_format.as_ref())
+                .is_some_and(|formats| formats.contains(&MarkupKind::Markdown)),
+            document_changes: workspace
+                .and_then(|it| it.workspace_edit.as_ref()?.document_changes)
+                .unwrap_or_default(),
+            show_document: all
+                .window
+                .as_ref()
+                .and_then(|it| it.show_document.as_ref())
+                .is_some_and(|it| it.support),
+        }
+    }
+
+    /// The answer to `initialize`.
+    pub(crate) fn answer(&self) -> InitializeResult {
+        let sync = TextDocumentSyncOptions {
+            open_close: Some(true),
+            change: Some(TextDocumentSyncKind::Incremental),
+            ..Default::default()
+        };
+        let actions = CodeActionOptions {
+            code_action_kinds: Some(vec![CodeActionKind::QuickFix]),
+            resolve_provider: Some(self.edits == EditDelivery::OnResolve),
+            ..Default::default()
+        };
+        let commands = ExecuteCommandOptions {
+            commands: vec![
+                ext::MARK_INSERTED.to_owned(),
+                ext::OPEN_RATIONALE.to_owned(),
+            ],
+            ..Default::default()
+        };
+        let pull = DiagnosticOptions {
+            identifier: Some("secondlook".into()),
+            ..Default::default()
+        };
+        InitializeResult {
+            capabilities: ServerCapabilities {
+                position_encoding: Some(match self.encoding {
+                    Encoding::Utf8 => PositionEncodingKind::UTF8,
+                    Encoding::Utf16 => PositionEncodingKind::UTF16,
+                    Encoding::Utf32 => PositionEncodingKind::UTF32,
+                }),
+                text_document_sync: Some(sync.into()),
+                hover_provider: Some(true.into()),
+                code_action_provider: Some(actions.into()),
+                execute_command_provider: Some(commands),
+                diagnostic_provider: match self.delivery {
+                    Delivery::Pull { .. } => Some(pull.into()),
+                    Delivery::Push => None,
+                },
+                ..Default::default()
+            },
+            server_info: Some(ServerInfo {
+                name: "secondlook".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+        }
+    }
+}
+
+/// UTF-8 where it is offered, which is what the text is kept in; UTF-16 is what every client has.
+fn encoding(capabilities: &types::ClientCapabilities) -> Encoding {
+    let offered = capabilities
+        .general
+        .as_ref()
+        .and_then(|it| it.position_encodings.as_deref());
+    let offered = offered.unwrap_or_default();
+    if offered.contains(&PositionEncodingKind::UTF8) {
+        Encoding::Utf8
+    } else if !offered.contains(&PositionEncodingKind::UTF16)
+        && offered.contains(&PositionEncodingKind::UTF32)
+    {
+        Encoding::Utf32
+    } else {
+        Encoding::Utf16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn profile(capabilities: Value) -> Profile {
+        let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
+        Profile::negotiate(&serde_json::from_value(params).unwrap())
+    }
+
+    #[test]
+    fn a_client_that_states_nothing_gets_the_plainest_protocol() {
+        let profile = profile(json!({}));
+        assert_eq!(profile.encoding, Encoding::Utf16);
+        assert_eq!(profile.delivery, Delivery::Push);
+        assert_eq!(profile.edits, EditDelivery::Inline);
+        assert!(!profile.document_changes && !profile.markdown && !profile.show_document);
+        let answer = profile.answer().capabilities;
+        assert_eq!(answer.diagnostic_provider, None);
+    }
+
+    #[test]
+    fn the_encoding_is_one_that_the_client_offered() {
+        for (offered, expected) in [
+            (json!(["utf-16"]), Encoding::Utf16),
+            (json!(["utf-16", "utf-8"]), Encoding::Utf8),
+            (json!(["utf-32", "utf-16"]), Encoding::Utf16),
+            (json!(["utf-32"]), Encoding::Utf32),
+            (json!(["utf-7"]), Encoding::Utf16),
+            (json!([]), Encoding::Utf16),
+        ] {
+            let general = json!({ "general": { "positionEncodings": offered } });
+            assert_eq!(profile(general).encoding, expected, "{offered}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_pulls_is_never_pushed_to() {
+        let profile = profile(json!({
+            "textDocument": {
+                "diagnostic": {},
+                "publishDiagnostics": { "relatedInformation": true },
+            },
+            "workspace": { "diagnostics": { "refreshSupport": true } },
+        }));
+        assert_eq!(profile.delivery, Delivery::Pull { refresh: true });
+        assert!(profile.related_information);
+        assert!(profile.answer().capabilities.diagnostic_provider.is_some());
+    }
+}

@@ -1,0 +1,97 @@
+//! Our additions to the protocol: names and message types. Knows no documents and no engine.
+
+use serde::{Deserialize, Serialize};
+use tower_lsp::gen_lsp_types::{Range, Uri};
+
+/// The command that marks a range as inserted by an AI; its one argument is a [`MarkInserted`].
+pub const MARK_INSERTED: &str = "secondlook.markInserted";
+/// The command that opens a discussion; its one argument is the address.
+pub const OPEN_RATIONALE: &str = "secondlook.openRationale";
+
+/// The notification that marks a range as inserted by an AI.
+pub(crate) const MARK_INSERTED_NOTE: &str = "secondlook/markInserted";
+/// The request for a document's text as the server has it, for tests and bug reports.
+pub(crate) const TEXT: &str = "secondlook/text";
+/// The request for a document's marks.
+pub(crate) const ORIGINS: &str = "secondlook/origins";
+
+/// What a tool says when it has inserted a text for an AI.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct MarkInserted {
+    /// The document.
+    pub(crate) uri: Uri,
+    /// The version that the range belongs to: the one that the insertion led to.
+    pub(crate) version: i32,
+    /// What was inserted.
+    pub(crate) range: Range,
+    /// Which tool it was.
+    #[serde(default = "unnamed")]
+    pub(crate) source: String,
+}
+
+fn unnamed() -> String {
+    "an unnamed tool".to_owned()
+}
+
+/// A question about one document.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct About {
+    /// The document.
+    pub(crate) uri: Uri,
+}
+
+/// A document's text as the server has it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct TextAnswer {
+    /// The version.
+    pub(crate) version: i32,
+    /// The whole text.
+    pub(crate) text: String,
+}
+
+/// One mark.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct OriginAnswer {
+    /// Where it is in the document's current version.
+    pub(crate) range: Range,
+    /// Who inserted it, as told.
+    pub(crate) source: String,
+    /// `certain` or `likely`.
+    pub(crate) confidence: &'static str,
+}
+
+/// What a diagnostic carries along for code actions and for clients that show origin themselves.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DiagnosticData<'f> {
+    /// The entry's id.
+    pub(crate) entry: &'f str,
+    /// The CWE names.
+    pub(crate) cwe: Vec<String>,
+    /// The version that was analysed.
+    pub(crate) version: i32,
+    /// Who inserted the code; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<DataOrigin>,
+}
+
+/// The origin inside a diagnostic's data.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DataOrigin {
+    /// Who inserted it, as told.
+    pub(crate) source: String,
+    /// `certain` or `likely`.
+    pub(crate) confidence: &'static str,
+}
+
+/// What a code action carries whose edit is asked for later.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct ActionData {
+    /// The document.
+    pub(crate) uri: Uri,
+    /// The version that the edit was proved on.
+    pub(crate) version: i32,
+    /// Index of the finding in that version's analysis.
+    pub(crate) finding: usize,
+    /// Index of the fix among those of the finding.
+    pub(crate) fix: usize,
+}

@@ -1,0 +1,181 @@
+//! The page shown over a finding: what it is, why, and who explained it. Composes text from what
+//! the entry and the index say, and adds no knowledge of its own.
+
+use std::fmt::Write as _;
+
+use analysis::Finding;
+use kb_schema::Discussion;
+use origin::Mark;
+use tower_lsp::gen_lsp_types as types;
+use types::{Hover, MarkupContent, MarkupKind};
+
+use crate::capabilities::Profile;
+use crate::session::Session;
+use crate::state::View;
+use crate::{from_proto, to_proto};
+
+/// How many steps of a trace are shown.
+const STEPS: usize = 6;
+
+/// The page for a position, if there are findings at it.
+pub(crate) fn at(
+    session: &Session,
+    view: &View,
+    position: types::Position,
+    profile: &Profile,
+) -> Option<Hover> {
+    let analyzed = &view.analyzed;
+    let text = &analyzed.document.text;
+    let byte = text.byte_of(from_proto::position(position), profile.encoding);
+    let here = |finding: &Finding| finding.range.start <= byte && byte <= finding.range.end;
+    let findings = analyzed.analysis.findings.iter().zip(&view.origins);
+    let found: Vec<_> = findings.filter(|(finding, _)| here(finding)).collect();
+    let (first, _) = found.first()?;
+    let pages = found.iter().map(|(finding, origin)| {
+        let related = session.related(finding.slice_text(&analyzed.text), &finding.entry);
+        let page = Page {
+            markdown: profile.markdown,
+            view,
+            finding,
+        };
+        page.write(origin.as_ref(), &related)
+    });
+    let value = pages.collect::<Vec<_>>().join("\n---\n\n");
+    let kind = if profile.markdown {
+        MarkupKind::Markdown
+    } else {
+        MarkupKind::PlainText
+    };
+    Some(Hover {
+        contents: MarkupContent { kind, value }.into(),
+        range: Some(to_proto::range(&first.range, text, profile.encoding)),
+    })
+}
+
+struct Page<'v> {
+    markdown: bool,
+    view: &'v View,
+    finding: &'v Finding,
+}
+
+impl Page<'_> {
+    fn write(&self, origin: Option<&Mark>, related: &[Discussion]) -> String {
+        let entry = &self.finding.entry;
+        let mut page = format!("{}\n\n", self.strong(&entry.title));
+        for paragraph in [
+            first_paragraph(&entry.why),
+            first_paragraph(&entry.guideline),
+        ] {
+            if !paragraph.is_empty() {
+                page.push_str(paragraph);
+                page.push_str("\n\n");
+            }
+        }
+        self.write_trace(&mut page);
+        self.write_discussions(&mut page, related);
+        let cwe = entry.cwe.iter().map(|number| {
+            let address = format!("https://cwe.mitre.org/data/definitions/{number}.html");
+            self.link(&format!("CWE-{number}"), &address)
+        });
+        let mut foot: Vec<String> = cwe.collect();
+        foot.push(if self.markdown {
+            format!("`{}`", entry.id)
+        } else {
+            entry.id.clone()
+        });
+        if let Some(mark) = origin {
+            foot.push(format!(
+                "{} ({})",
+                to_proto::origin_note(mark),
+                self.plain(&mark.source)
+            ));
+        }
+        page.push_str(&foot.join(" · "));
+        page.push('\n');
+        page
+    }
+
+    fn write_trace(&self, page: &mut String) {
+        let trace = &self.finding.trace;
+        if trace.is_empty() {
+            return;
+        }
+        let _ = writeln!(page, "{}", self.strong("How the data gets here"));
+        page.push('\n');
+        // The way in and the way out matter most, so what is left out is left out between.
+        let skipped = trace.len().saturating_sub(STEPS);
+        for (index, step) in trace.iter().enumerate() {
+            if skipped > 0 && (STEPS / 2..STEPS / 2 + skipped).contains(&index) {
+                if index == STEPS / 2 {
+                    let _ = writeln!(page, "- … {skipped} more");
+                }
+                continue;
+            }
+            let text = &self.view.analyzed.document.text;
+            let line = text
+                .position_of(step.range.start, syntax::Encoding::Utf8)
+                .line
+                + 1;
+            let _ = writeln!(page, "- line {line}: {}", self.plain(&step.note));
+        }
+        page.push('\n');
+    }
+
+    fn write_discussions(&self, page: &mut String, related: &[Discussion]) {
+        let own = &self.finding.entry.discussions;
+        if own.is_empty() && related.is_empty() {
+            return;
+        }
+        let _ = writeln!(page, "{}", self.strong("What people say"));
+        page.push('\n');
+        for discussion in own.iter().chain(related) {
+            let link = self.link(&discussion.title, &discussion.url());
+            let _ = writeln!(page, "- {link}: {}", self.plain(&discussion.warns));
+        }
+        page.push('\n');
+    }
+
+    fn strong(&self, text: &str) -> String {
+        if self.markdown {
+            format!("**{}**", self.plain(text))
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn link(&self, title: &str, address: &str) -> String {
+        if self.markdown {
+            format!("[{}]({address})", self.plain(title))
+        } else {
+            format!("{title} <{address}>")
+        }
+    }
+
+    /// Text that must show as it is: a name such as `__init__` is no emphasis, and nothing that an
+    /// imported text says becomes a link.
+    fn plain(&self, text: &str) -> String {
+        if !self.markdown {
+            return text.to_owned();
+        }
+        let mut out = String::with_capacity(text.len());
+        for char in text.chars() {
+            if matches!(
+                char,
+                '\\' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '!' | '|'
+            ) {
+                out.push('\\');
+            }
+            out.push(char);
+        }
+        out
+    }
+}
+
+fn first_paragraph(markdown: &str) -> &str {
+    markdown
+        .trim()
+        .split("\n\n")
+        .next()
+        .unwrap_or_default()
+        .trim_end()
+}

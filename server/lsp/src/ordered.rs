@@ -1,0 +1,262 @@
+//! The service around the service: whatever changes or reads a document's state does so here, in
+//! [`Service::call`], before the next message is looked at. The service inside polls its handlers
+//! concurrently and promises no order. Analyses nothing.
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower_lsp::gen_lsp_types as types;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Request, Response};
+use tower_lsp::{ExitedError, LspService};
+use tower_service::Service;
+
+use crate::capabilities::Profile;
+use crate::ext::{self, About, MarkInserted, OriginAnswer, TextAnswer};
+use crate::server::Server;
+use crate::session::Session;
+use crate::state::MarkError;
+use crate::{from_proto, publish, to_proto, worker};
+
+type Answer = Result<Option<Response>, ExitedError>;
+
+/// Applies what must happen in wire order and passes the rest on.
+pub(crate) struct Ordered {
+    inner: LspService<Server>,
+    session: Arc<Session>,
+}
+
+impl Ordered {
+    pub(crate) fn new(inner: LspService<Server>, session: Arc<Session>) -> Self {
+        Self { inner, session }
+    }
+}
+
+impl Service<Request> for Ordered {
+    type Response = Option<Response>;
+    type Error = ExitedError;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let session = &self.session;
+        if request.method() == "initialize" {
+            begin(session, request.params());
+            return self.inner.call(request);
+        }
+        let Some(profile) = session.profile() else {
+            return self.inner.call(request);
+        };
+        if session.shut_down.load(Ordering::Acquire) {
+            return self.inner.call(request);
+        }
+        match request.method() {
+            "shutdown" => {
+                session.shut_down.store(true, Ordering::Release);
+                self.inner.call(request)
+            }
+            "textDocument/didOpen" => {
+                note(request, |it| open(session, it));
+                done(None)
+            }
+            "textDocument/didChange" => {
+                let uri = document_of(&request);
+                let read = note(request, |it| change(session, profile, it));
+                if !read && let Some(uri) = uri {
+                    // A text that missed a change is not the client's text: better none than that.
+                    session.documents.close(&uri);
+                }
+                done(None)
+            }
+            "textDocument/didClose" => {
+                note(request, |it| close(session, &it));
+                done(None)
+            }
+            ext::MARK_INSERTED_NOTE => {
+                note(request, |it: MarkInserted| {
+                    if let Err(error) = mark(session, profile, &it) {
+                        tracing::warn!(uri = %it.uri, version = it.version, %error, "mark ignored");
+                    }
+                });
+                done(None)
+            }
+            "workspace/executeCommand" if is_mark(&request) => answer(request, |it| {
+                let it: MarkInserted = first_argument(it)?;
+                mark(session, profile, &it).map(|()| Value::Null)
+            }),
+            ext::TEXT => answer(request, |it| text(session, &parse(it)?)),
+            ext::ORIGINS => answer(request, |it| origins(session, profile, &parse(it)?)),
+            _ => self.inner.call(request),
+        }
+    }
+}
+
+/// Negotiates before the handler runs, so that a client that does not wait for the answer is read
+/// with the right encoding. What cannot be read here, the handler refuses.
+fn begin(session: &Session, params: Option<&Value>) {
+    let params = params.cloned().unwrap_or_default();
+    if let Ok(params) = serde_json::from_value::<types::InitializeParams>(params) {
+        session.begin(Profile::negotiate(&params), params.process_id);
+    }
+}
+
+fn open(session: &Arc<Session>, params: types::DidOpenTextDocumentParams) {
+    let item = params.text_document;
+    let Some(language) = from_proto::language(&item) else {
+        return;
+    };
+    let uri: &str = item.uri.as_ref();
+    let following = session
+        .documents
+        .open(uri, language, item.version, &item.text);
+    tracing::debug!(
+        uri,
+        version = item.version,
+        bytes = item.text.len(),
+        "opened"
+    );
+    tokio::spawn(worker::follow(
+        Arc::clone(session),
+        uri.to_owned(),
+        following,
+    ));
+}
+
+fn change(session: &Session, profile: &Profile, params: types::DidChangeTextDocumentParams) {
+    let document = params.text_document;
+    let changes = from_proto::changes(params.content_changes, profile.encoding);
+    let uri = document.text_document_identifier.uri;
+    session
+        .documents
+        .change(uri.as_ref(), document.version, &changes);
+}
+
+fn close(session: &Session, params: &types::DidCloseTextDocumentParams) {
+    session.documents.close(params.text_document.uri.as_ref());
+}
+
+fn mark(session: &Arc<Session>, profile: &Profile, mark: &MarkInserted) -> Result<(), Error> {
+    session
+        .documents
+        .mark(mark, profile.encoding)
+        .map_err(|error| refusal(mark, &error))?;
+    tokio::spawn(publish::announce_mark(
+        Arc::clone(session),
+        mark.uri.to_string(),
+    ));
+    Ok(())
+}
+
+fn refusal(mark: &MarkInserted, error: &MarkError) -> Error {
+    let MarkInserted { uri, version, .. } = mark;
+    let (code, message) = match error {
+        MarkError::NotOpen => return not_open(uri),
+        MarkError::Ahead { have } => (
+            ErrorCode::InvalidParams,
+            format!("version {version} of {uri} has not arrived: the server has version {have}"),
+        ),
+        MarkError::Forgotten { have, oldest } => (
+            ErrorCode::ContentModified,
+            format!(
+                "version {version} of {uri} is stale: the server has version {have} and remembers \
+                 back to version {oldest}"
+            ),
+        ),
+    };
+    Error {
+        code,
+        message: message.into(),
+        data: None,
+    }
+}
+
+fn text(session: &Session, about: &About) -> Result<TextAnswer, Error> {
+    let found = session.documents.text(about.uri.as_ref());
+    let (version, text) = found.ok_or_else(|| not_open(&about.uri))?;
+    Ok(TextAnswer {
+        version,
+        text: text.to_string(),
+    })
+}
+
+fn origins(
+    session: &Session,
+    profile: &Profile,
+    about: &About,
+) -> Result<Vec<OriginAnswer>, Error> {
+    let found = session.documents.marks(about.uri.as_ref());
+    let (text, marks) = found.ok_or_else(|| not_open(&about.uri))?;
+    let answer = |mark: origin::Mark| OriginAnswer {
+        range: to_proto::range(&mark.range, &text, profile.encoding),
+        confidence: to_proto::confidence(mark.confidence),
+        source: mark.source,
+    };
+    Ok(marks.into_iter().map(answer).collect())
+}
+
+fn not_open(uri: &types::Uri) -> Error {
+    Error::invalid_params(format!(
+        "{uri} is not open here, or not in a language that is read"
+    ))
+}
+
+fn document_of(request: &Request) -> Option<String> {
+    let uri = request.params()?.pointer("/textDocument/uri")?;
+    uri.as_str().map(str::to_owned)
+}
+
+fn is_mark(request: &Request) -> bool {
+    let command = request.params().and_then(|params| params.get("command"));
+    command.and_then(Value::as_str) == Some(ext::MARK_INSERTED)
+}
+
+fn first_argument<P: DeserializeOwned>(params: Value) -> Result<P, Error> {
+    let params: types::ExecuteCommandParams = parse(params)?;
+    let argument = params.arguments.and_then(|it| it.into_iter().next());
+    parse(argument.unwrap_or_default())
+}
+
+fn parse<P: DeserializeOwned>(params: Value) -> Result<P, Error> {
+    serde_json::from_value(params).map_err(|error| Error::invalid_params(error.to_string()))
+}
+
+/// Handles a notification at once; says whether it could be read.
+fn note<P: DeserializeOwned>(request: Request, handle: impl FnOnce(P)) -> bool {
+    let (method, _, params) = request.into_parts();
+    match serde_json::from_value(params.unwrap_or_default()) {
+        Ok(params) => {
+            handle(params);
+            true
+        }
+        // The error may quote the document, so it is not logged.
+        Err(error) => {
+            let kind = error.classify();
+            tracing::warn!(%method, ?kind, "a notification that cannot be read was ignored");
+            false
+        }
+    }
+}
+
+/// Answers a request at once; the same message without an id gets no answer.
+fn answer<R: Serialize>(
+    request: Request,
+    handle: impl FnOnce(Value) -> Result<R, Error>,
+) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    let (_, id, params) = request.into_parts();
+    let result = handle(params.unwrap_or_default())
+        .and_then(|result| serde_json::to_value(result).map_err(|_| Error::internal_error()));
+    done(id.map(|id| Response::from_parts(id, result)))
+}
+
+fn done(response: Option<Response>) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+    let response: Ready<Answer> = ready(Ok(response));
+    Box::pin(response)
+}

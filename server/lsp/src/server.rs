@@ -1,0 +1,190 @@
+//! The request handlers. Each is three moves: convert in, ask once, convert out; none waits for
+//! the client.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+use tower_lsp::gen_lsp_types as types;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::{Client, LanguageServer};
+use types::{
+    CodeAction, CodeActionParams, CodeActionResponse, DocumentDiagnosticParams,
+    DocumentDiagnosticReport, ExecuteCommandParams, FullDocumentDiagnosticReport, Hover,
+    HoverParams, InitializeParams, InitializeResult, MessageType,
+    RelatedFullDocumentDiagnosticReport, RelatedUnchangedDocumentDiagnosticReport,
+    ShowDocumentParams, UnchangedDocumentDiagnosticReport,
+};
+
+use crate::capabilities::Profile;
+use crate::ext::{self, ActionData};
+use crate::session::Session;
+use crate::state::{Awaited, View};
+use crate::{actions, hover, to_proto};
+
+/// The protocol's code for "ask again": the answer was not ready in time.
+const SERVER_CANCELLED: i64 = -32802;
+
+/// The handlers of one connection.
+pub(crate) struct Server {
+    session: Arc<Session>,
+}
+
+impl LanguageServer for Server {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let client = params.client_info.map(|it| it.name).unwrap_or_default();
+        let profile = self.profile()?;
+        tracing::info!(client, ?profile, "initialized");
+        Ok(profile.answer())
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Server {
+    pub(crate) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+
+    pub(crate) async fn diagnostic(
+        &self,
+        params: DocumentDiagnosticParams,
+    ) -> Result<DocumentDiagnosticReport> {
+        let (profile, uri) = (self.profile()?, params.text_document.uri);
+        let items = match self.current(&uri).await {
+            Awaited::Ready(view) => to_proto::diagnostics(&view, &uri, profile),
+            Awaited::NotOpen => Vec::new(),
+            Awaited::Late => return Err(late()),
+        };
+        let result_id = to_proto::result_id(&items);
+        if params.previous_result_id.as_ref() == Some(&result_id) {
+            return Ok(RelatedUnchangedDocumentDiagnosticReport {
+                unchanged_document_diagnostic_report: UnchangedDocumentDiagnosticReport {
+                    result_id,
+                },
+                ..Default::default()
+            }
+            .into());
+        }
+        Ok(RelatedFullDocumentDiagnosticReport {
+            full_document_diagnostic_report: FullDocumentDiagnosticReport {
+                result_id: Some(result_id),
+                items,
+            },
+            ..Default::default()
+        }
+        .into())
+    }
+
+    pub(crate) async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        let place = params.text_document_position_params;
+        let profile = *self.profile()?;
+        let Some(view) = self.view(&place.text_document.uri).await else {
+            return Ok(None);
+        };
+        let session = Arc::clone(&self.session);
+        off_thread(move || hover::at(&session, &view, place.position, &profile)).await
+    }
+
+    pub(crate) async fn code_action(
+        &self,
+        params: CodeActionParams,
+    ) -> Result<Option<Vec<CodeActionResponse>>> {
+        let profile = *self.profile()?;
+        let Some(view) = self.view(&params.text_document.uri).await else {
+            return Ok(None);
+        };
+        let actions = off_thread(move || actions::list(&view, &params, &profile)).await?;
+        Ok(Some(actions.into_iter().map(Into::into).collect()))
+    }
+
+    pub(crate) async fn resolve(&self, mut action: CodeAction) -> Result<CodeAction> {
+        let profile = *self.profile()?;
+        let Some(data) = action.data.clone().filter(|_| action.edit.is_none()) else {
+            return Ok(action);
+        };
+        let data: ActionData = serde_json::from_value(data)
+            .map_err(|error| Error::invalid_params(error.to_string()))?;
+        let view = self.session.documents.view(data.uri.as_ref());
+        let view = view.filter(|view| view.analyzed.version == data.version);
+        let view = view.ok_or_else(Error::content_modified)?;
+        let edit = off_thread(move || actions::resolve(&view, &data, &profile)).await?;
+        action.edit = Some(edit.ok_or_else(Error::content_modified)?);
+        Ok(action)
+    }
+
+    pub(crate) async fn execute(&self, params: ExecuteCommandParams) -> Result<Value> {
+        match params.command.as_str() {
+            ext::OPEN_RATIONALE => {
+                let argument = params.arguments.unwrap_or_default().into_iter().next();
+                let address = argument.as_ref().and_then(Value::as_str);
+                let address = address
+                    .filter(|it| it.starts_with("https://"))
+                    .ok_or_else(|| {
+                        Error::invalid_params("the argument must be an address with https://")
+                    })?;
+                let profile = *self.profile()?;
+                // Spawned, because the client may want this answer before it gives its own.
+                let client = self.session.client.clone();
+                tokio::spawn(open_address(client, profile, address.to_owned()));
+                Ok(Value::Null)
+            }
+            unknown => Err(Error::invalid_params(format!(
+                "there is no command `{unknown}`"
+            ))),
+        }
+    }
+
+    fn profile(&self) -> Result<&Profile> {
+        self.session
+            .profile()
+            .ok_or_else(|| Error::invalid_params("`initialize` was not read"))
+    }
+
+    async fn current(&self, uri: &types::Uri) -> Awaited {
+        self.session
+            .documents
+            .current(uri.as_ref(), self.session.options.patience)
+            .await
+    }
+
+    async fn view(&self, uri: &types::Uri) -> Option<View> {
+        match self.current(uri).await {
+            Awaited::Ready(view) => Some(view),
+            Awaited::NotOpen | Awaited::Late => None,
+        }
+    }
+}
+
+async fn open_address(client: Client, profile: Profile, address: String) {
+    if profile.show_document {
+        let params = ShowDocumentParams {
+            uri: address.as_str().into(),
+            external: Some(true),
+            take_focus: Some(true),
+            selection: None,
+        };
+        if matches!(client.show_document(params).await, Ok(true)) {
+            return;
+        }
+    }
+    client.show_message(MessageType::Info, address).await;
+}
+
+/// Runs the engine away from the reader's thread.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a request failed");
+        Error::internal_error()
+    })
+}
+
+fn late() -> Error {
+    Error {
+        code: ErrorCode::ServerError(SERVER_CANCELLED),
+        message: "the analysis of this version is not ready yet".into(),
+        data: Some(json!({ "retriggerRequest": true })),
+    }
+}

@@ -1,0 +1,161 @@
+//! What one connection shares between its handlers and its workers. Decides nothing.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use kb_schema::{Discussion, HitKind, Knowledge, Query};
+use rustc_hash::FxHasher;
+use tokio::sync::{Notify, Semaphore, watch};
+use tower_lsp::Client;
+
+use crate::ServerOptions;
+use crate::capabilities::Profile;
+use crate::state::Documents;
+use crate::worker::Rules;
+
+/// How often we look whether the client's process is still there.
+const PARENT_INTERVAL: Duration = Duration::from_secs(3);
+
+/// How many discussions of other entries a hover adds.
+const RELATED: usize = 2;
+
+/// How many slices' related discussions are kept.
+const RELATED_CACHE: usize = 256;
+
+/// How many hits are asked for; the finding's own discussions come first among them.
+const RELATED_HITS: usize = 12;
+
+/// One connection.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) knowledge: Arc<dyn Knowledge>,
+    pub(crate) options: ServerOptions,
+    pub(crate) documents: Documents,
+    /// The compiled entries, once there are any.
+    pub(crate) rules: watch::Sender<Option<Rules>>,
+    /// How many analyses may run at once.
+    pub(crate) permits: Semaphore,
+    /// Set when a client that pulls should pull again.
+    pub(crate) refresh: Notify,
+    /// Held while diagnostics are chosen and sent, so that an older set never overtakes a newer.
+    pub(crate) publishing: tokio::sync::Mutex<()>,
+    /// Whether the client asked us to shut down.
+    pub(crate) shut_down: AtomicBool,
+    /// Whether nobody listens any more.
+    pub(crate) ended: AtomicBool,
+    profile: OnceLock<Profile>,
+    parent: watch::Sender<Option<i32>>,
+    related: Mutex<HashMap<u64, Arc<Vec<Discussion>>>>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        client: Client,
+        knowledge: Arc<dyn Knowledge>,
+        options: ServerOptions,
+    ) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            client,
+            knowledge,
+            options,
+            documents: Documents::default(),
+            rules: watch::Sender::new(None),
+            permits: Semaphore::new(threads),
+            refresh: Notify::new(),
+            publishing: tokio::sync::Mutex::new(()),
+            shut_down: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            profile: OnceLock::new(),
+            parent: watch::Sender::new(None),
+            related: Mutex::default(),
+        }
+    }
+
+    /// Keeps what `initialize` said; a second one changes nothing.
+    pub(crate) fn begin(&self, profile: Profile, parent: Option<i32>) {
+        if self.profile.set(profile).is_ok() {
+            self.parent.send_replace(parent);
+        }
+    }
+
+    /// The client's abilities; `None` before `initialize`.
+    pub(crate) fn profile(&self) -> Option<&Profile> {
+        self.profile.get()
+    }
+
+    /// Returns when the process that the client named has gone.
+    pub(crate) async fn orphaned(&self) {
+        let mut parent = self.parent.subscribe();
+        let named = parent
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|it| *it);
+        let Some(id) = named.filter(|id| is_alive(*id)) else {
+            // A process that was never there lives in a world that we cannot see into, such as
+            // the other side of a container.
+            return std::future::pending().await;
+        };
+        while is_alive(id) {
+            tokio::time::sleep(PARENT_INTERVAL).await;
+        }
+    }
+
+    /// The best discussions for a slice besides those already known to the reader. The first call
+    /// for a slice searches.
+    pub(crate) fn related(&self, slice: String, own: &kb_schema::Entry) -> Arc<Vec<Discussion>> {
+        let key = {
+            let mut hasher = FxHasher::default();
+            (&slice, &own.id, self.knowledge.generation()).hash(&mut hasher);
+            hasher.finish()
+        };
+        let lock = || self.related.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&key).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let query = Query {
+            text: slice,
+            language: Some(own.language),
+            limit: RELATED_HITS,
+        };
+        let mut found: Vec<Discussion> = Vec::new();
+        for hit in self.knowledge.search(&query) {
+            let HitKind::Discussion(discussion) = hit.kind else {
+                continue;
+            };
+            let same = |other: &Discussion| other.url() == discussion.url();
+            if !own.discussions.iter().chain(&found).any(same) {
+                found.push(discussion);
+            }
+            if found.len() == RELATED {
+                break;
+            }
+        }
+        let found = Arc::new(found);
+        let mut cache = lock();
+        if cache.len() >= RELATED_CACHE {
+            cache.clear();
+        }
+        cache.insert(key, Arc::clone(&found));
+        found
+    }
+}
+
+#[cfg(unix)]
+fn is_alive(id: i32) -> bool {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, test_kill_process};
+    // Only "no such process" means gone: one that we may not signal is there.
+    Pid::from_raw(id).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn is_alive(_id: i32) -> bool {
+    // There the client's end of standard input closes with it, which ends the server as well.
+    true
+}

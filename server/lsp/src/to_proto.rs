@@ -1,0 +1,134 @@
+//! From our types to the protocol's. Asks no engine and keeps nothing.
+
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+
+use analysis::Finding;
+use kb_schema::Severity;
+use origin::{Confidence, Mark};
+use rustc_hash::FxHasher;
+use syntax::{Encoding, Text};
+use tower_lsp::gen_lsp_types as types;
+use types::{
+    CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, Location, Uri,
+};
+
+use crate::capabilities::Profile;
+use crate::ext::{DataOrigin, DiagnosticData};
+use crate::state::View;
+
+/// Who speaks in the editor's list of problems.
+pub(crate) const SOURCE: &str = "secondlook";
+
+pub(crate) fn position(byte: usize, text: &Text, encoding: Encoding) -> types::Position {
+    let position = text.position_of(byte, encoding);
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    types::Position {
+        line: number(position.line),
+        character: number(position.column),
+    }
+}
+
+pub(crate) fn range(range: &Range<usize>, text: &Text, encoding: Encoding) -> types::Range {
+    types::Range {
+        start: position(range.start, text, encoding),
+        end: position(range.end, text, encoding),
+    }
+}
+
+pub(crate) fn confidence(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Certain => "certain",
+        Confidence::Likely => "likely",
+    }
+}
+
+/// What a reader is told of a range's origin.
+pub(crate) fn origin_note(mark: &Mark) -> &'static str {
+    match mark.confidence {
+        Confidence::Certain => "AI-inserted",
+        Confidence::Likely => "likely AI-inserted",
+    }
+}
+
+/// Every finding of an analysis as a diagnostic, in the same order.
+pub(crate) fn diagnostics(view: &View, uri: &Uri, profile: &Profile) -> Vec<Diagnostic> {
+    let findings = view.analyzed.analysis.findings.iter().zip(&view.origins);
+    findings
+        .map(|(it, origin)| diagnostic(it, origin.as_ref(), view, uri, profile))
+        .collect()
+}
+
+fn diagnostic(
+    finding: &Finding,
+    origin: Option<&Mark>,
+    view: &View,
+    uri: &Uri,
+    profile: &Profile,
+) -> Diagnostic {
+    let text = &view.analyzed.document.text;
+    let place = |bytes: &Range<usize>| range(bytes, text, profile.encoding);
+    let related = finding
+        .trace
+        .iter()
+        .map(|step| DiagnosticRelatedInformation {
+            location: Location {
+                uri: uri.clone(),
+                range: place(&step.range),
+            },
+            message: step.note.clone(),
+        });
+    let data = DiagnosticData {
+        entry: &finding.entry.id,
+        cwe: finding.entry.cwe_names().collect(),
+        version: view.analyzed.version,
+        origin: origin.map(|mark| DataOrigin {
+            source: mark.source.clone(),
+            confidence: confidence(mark.confidence),
+        }),
+    };
+    Diagnostic {
+        range: place(&finding.range),
+        severity: Some(severity(finding.severity)),
+        code: Some(finding.entry.id.as_str().into()),
+        code_description: Some(CodeDescription {
+            href: finding.entry.href().into(),
+        }),
+        source: Some(SOURCE.to_owned()),
+        message: message(finding, origin).into(),
+        related_information: (profile.related_information && !finding.trace.is_empty())
+            .then(|| related.collect()),
+        data: serde_json::to_value(data).ok(),
+        ..Default::default()
+    }
+}
+
+fn message(finding: &Finding, origin: Option<&Mark>) -> String {
+    let mut message = finding.message.clone();
+    let cwe: Vec<String> = finding.entry.cwe_names().collect();
+    if !cwe.is_empty() {
+        message.push_str(&format!(" ({})", cwe.join(", ")));
+    }
+    if let Some(mark) = origin {
+        message.push_str(&format!(" [{}]", origin_note(mark)));
+    }
+    message
+}
+
+fn severity(severity: Severity) -> DiagnosticSeverity {
+    match severity {
+        Severity::Error => DiagnosticSeverity::Error,
+        Severity::Warning => DiagnosticSeverity::Warning,
+        Severity::Note => DiagnosticSeverity::Information,
+    }
+}
+
+/// A name for a set of diagnostics: equal sets have equal names, in this run of the server and in
+/// the next.
+pub(crate) fn result_id(diagnostics: &[Diagnostic]) -> String {
+    let mut hasher = FxHasher::default();
+    serde_json::to_string(diagnostics)
+        .unwrap_or_default()
+        .hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
