@@ -136,22 +136,18 @@ impl Document {
     ///
     /// The tree is then the one that a fresh parse gives. An incremental parse of a text with
     /// errors now and then recovers from them elsewhere, and findings must not depend on how a text
-    /// came about, so a tree with errors is parsed once more without the old one.
+    /// came about. So a tree with errors is neither kept from an incremental parse nor built upon;
+    /// doing without it costs little, for error recovery can reuse few of its nodes.
     pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
-        if !self.stale {
-            return true;
-        }
-        let Some(tree) = parse_text(self.language, &self.text, Some(&self.tree), cancelled) else {
-            return false;
-        };
-        self.tree = tree;
-        if self.tree.root_node().has_error() {
-            let Some(tree) = parse_text(self.language, &self.text, None, cancelled) else {
+        while self.stale {
+            let old = (!self.tree.root_node().has_error()).then_some(&self.tree);
+            let is_incremental = old.is_some();
+            let Some(tree) = parse_text(self.language, &self.text, old, cancelled) else {
                 return false;
             };
             self.tree = tree;
+            self.stale = is_incremental && self.tree.root_node().has_error();
         }
-        self.stale = false;
         true
     }
 
