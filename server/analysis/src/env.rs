@@ -27,13 +27,21 @@ pub(crate) struct Open {
     pub(crate) pattern: u32,
     pub(crate) obj: u64,
     pub(crate) place: Place,
+    /// Empty when every path here had the event; otherwise the data that the conditions on the
+    /// way to it looked at.
+    pub(crate) under: Vec<u64>,
 }
+
+/// How many conditions of a path are remembered.
+const MAX_DECIDED: usize = 48;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Env {
     pub(crate) vars: FxHashMap<Arc<str>, Value>,
     pub(crate) guards: Vec<(u64, Fact)>,
     pub(crate) open: Vec<Open>,
+    /// The data that conditions on the way here looked at, in order.
+    pub(crate) decided: Vec<u64>,
 }
 
 impl Env {
@@ -64,8 +72,45 @@ impl Env {
         }
     }
 
-    /// What holds when either path was taken: all values, but only the guards and open events
-    /// that both paths have.
+    /// Open events of either path stay open, under the conditions that told the paths apart.
+    fn join_open(&mut self, other: &Self) {
+        let shared = self.decided.iter().zip(&other.decided).take_while(|(a, b)| a == b).count();
+        let apart: Vec<u64> =
+            self.decided.iter().skip(shared).chain(other.decided.iter().skip(shared)).copied().collect();
+        let has = |list: &[Open], open: &Open| {
+            list.iter().any(|it| it.pattern == open.pattern && it.obj == open.obj)
+        };
+        for open in &mut self.open {
+            if !has(&other.open, open) {
+                open.under.extend(&apart);
+            }
+        }
+        for open in &other.open {
+            if !has(&self.open, open) {
+                let mut open = open.clone();
+                open.under.extend(&apart);
+                self.open.push(open);
+            }
+        }
+        for id in &other.decided {
+            if !self.decided.contains(id) && self.decided.len() < MAX_DECIDED {
+                self.decided.push(*id);
+            }
+        }
+    }
+
+    /// A condition looks at this data.
+    pub(crate) fn decide(&mut self, ids: impl Iterator<Item = u64>) {
+        for id in ids {
+            self.open.retain(|open| !open.under.contains(&id));
+            if !self.decided.contains(&id) && self.decided.len() < MAX_DECIDED {
+                self.decided.push(id);
+            }
+        }
+    }
+
+    /// What holds when either path was taken: all values and open events, but only the guards
+    /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
         for (name, value) in &other.vars {
             match self.vars.get_mut(name) {
@@ -77,12 +122,7 @@ impl Env {
             }
         }
         self.guards.retain(|guard| other.guards.contains(guard));
-        self.open.retain(|open| {
-            other
-                .open
-                .iter()
-                .any(|it| it.pattern == open.pattern && it.obj == open.obj)
-        });
+        self.join_open(other);
         self
     }
 }

@@ -116,7 +116,6 @@ pub(crate) fn evaluate(
     eval.findings
         .sort_by_key(|it| (it.place.span.start, it.rule));
     let summary = Summary {
-        key,
         returns: eval
             .returned
             .take()
@@ -413,7 +412,7 @@ impl<'a> Eval<'a> {
                 self.env.bind(name, value);
             }
             StmtKind::Block(inner) => self.block(inner),
-            StmtKind::Global(_) | StmtKind::Label(_) => {}
+            StmtKind::Label(_) => {}
         }
     }
 
@@ -487,6 +486,10 @@ impl<'a> Eval<'a> {
             ExprKind::Index { base, index, .. } => {
                 let (base, index) = (*base, *index);
                 let key = self.expr(index);
+                if self.around.language == Language::C {
+                    let object = self.expr(base);
+                    self.dereference(base, &object);
+                }
                 self.match_index(target, base, index, &key);
                 if let (Some(name), Some(from)) = (key.as_str(), from) {
                     let name = name.clone();

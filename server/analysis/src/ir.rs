@@ -107,17 +107,14 @@ pub(crate) enum ExprKind {
     },
     /// `await x`, `yield x`, brackets, casts to unknown types: carries its operand through.
     Carry(ExprId),
-    /// A cast, with the type's text; `sizeof(type)` is `SizeOf` with no operand.
+    /// A cast, with the type's text; `sizeof(type)` is `SizeOf` of nothing.
     Cast {
         to: Box<str>,
         value: ExprId,
     },
     AddrOf(ExprId),
     Deref(ExprId),
-    SizeOf {
-        operand: Option<ExprId>,
-        type_text: Box<str>,
-    },
+    SizeOf(Option<ExprId>),
     /// `(x := v)`, `a = b` as an expression, `x += 1`, `x++` (value is the Int 1).
     Assign {
         target: ExprId,
@@ -252,8 +249,6 @@ pub(crate) enum StmtKind {
     Goto(Box<str>),
     Label(Box<str>),
     Import(Vec<Import>),
-    /// `global x`, `nonlocal x`.
-    Global(Vec<Box<str>>),
     /// A nested function or a method; its body is a unit of its own.
     Function(Box<str>),
     /// A nested block.

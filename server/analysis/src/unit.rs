@@ -110,6 +110,7 @@ impl Unit<'_, '_> {
         // Only values count for others, not what holds of them at the module's end.
         self.module.guards.clear();
         self.module.open.clear();
+        self.module.decided.clear();
         self.module_digest = digest_env(&self.module);
         for index in self.order() {
             if cancelled() {

@@ -133,6 +133,9 @@ pub(crate) struct Data {
     pub(crate) array_len: Option<u64>,
     /// Result of arithmetic that can wrap around.
     pub(crate) arithmetic: bool,
+    /// Ids of roots that a harmless value was measured from (`len(x)`): a check of the measure is
+    /// a check of the data.
+    pub(crate) measures: Vec<u64>,
     /// `sizeof path`, and whether that is a pointer.
     pub(crate) size_of: Option<(Arc<str>, bool)>,
     /// The expression that put the text together.
@@ -360,6 +363,7 @@ impl Value {
                 None
             },
             arithmetic: a.arithmetic || b.arithmetic,
+            measures: if a.measures == b.measures { a.measures.clone() } else { Vec::new() },
             size_of: if a.size_of == b.size_of {
                 a.size_of.clone()
             } else {
@@ -367,6 +371,17 @@ impl Value {
             },
         }
         .into()
+    }
+
+    /// A number that was measured from data: it carries none of it, but a check of it counts.
+    pub(crate) fn measure<'v>(values: impl IntoIterator<Item = &'v Self>) -> Self {
+        let mut measures: Vec<u64> = Vec::new();
+        for value in values {
+            measures.extend(value.roots.iter().map(|root| root.id));
+            measures.extend(&value.measures);
+        }
+        measures.truncate(MAX_ROOTS);
+        Data { kind: Kind::Number, measures, ..Data::default() }.into()
     }
 
     /// Everything of several values that a container or an unknown function could pass on.
@@ -439,6 +454,7 @@ impl Value {
         self.local.hash(state);
         self.array_len.hash(state);
         self.arithmetic.hash(state);
+        self.measures.hash(state);
         self.size_of.hash(state);
         self.built_at.hash(state);
         for root in &self.roots {

@@ -28,7 +28,6 @@ pub(super) struct Passed<'a> {
 
 /// One evaluated call.
 pub(super) struct CallFact<'a> {
-    pub(super) id: ExprId,
     pub(super) span: Span,
     pub(super) callee: ExprId,
     pub(super) args_span: Span,
@@ -150,7 +149,6 @@ impl<'a> Eval<'a> {
             });
         }
         let call = CallFact {
-            id,
             span: func.expr(id).span,
             callee: *callee,
             args_span: *args_span,
@@ -258,7 +256,7 @@ impl<'a> Eval<'a> {
             });
         }
         if rules.inert.has(&call.path) {
-            return Value::number().with(|data| data.path = Some(path));
+            return Value::measure(inputs().chain(receiver)).with(|data| data.path = Some(path));
         }
         if rules.trusted.has(&call.path) {
             return Data {

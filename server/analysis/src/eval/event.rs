@@ -1,5 +1,6 @@
-//! Ordered events on one value: allocate, check, free, use. An event stays open only where every
-//! path agrees that it happened, which keeps `if (x) free(p);` quiet.
+//! Ordered events on one value: allocate, check, free, use. An event that only some paths had
+//! stays open until a condition on the same data comes up again, which keeps code quiet that
+//! decides twice by one flag.
 
 use kb_schema::{ArgKey, Event, Subject, Use};
 
@@ -63,11 +64,7 @@ impl<'a> Eval<'a> {
                     self.env
                         .open
                         .retain(|open| !(open.pattern == id && open.obj == obj));
-                    self.env.open.push(Open {
-                        pattern: id,
-                        obj,
-                        place,
-                    });
+                    self.env.open.push(Open { pattern: id, obj, place, under: Vec::new() });
                 }
                 Role::Cancel(_) => self
                     .env

@@ -132,7 +132,7 @@ impl<'a> Eval<'a> {
                 self.dereference(*inner, &pointer);
                 Value::carrying([&pointer])
             }
-            ExprKind::SizeOf { operand, .. } => self.size_of(*operand),
+            ExprKind::SizeOf(operand) => self.size_of(*operand),
             ExprKind::Assign { target, value, op } => {
                 let mut result = self.expr(*value);
                 if let Some(op) = op {

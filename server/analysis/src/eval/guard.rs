@@ -11,6 +11,9 @@ impl Eval<'_> {
     pub(super) fn refine(&mut self, cond: ExprId, truth: bool) {
         let mut facts = Vec::new();
         self.facts(cond, truth, &mut facts, 0);
+        // An event that only some paths had is forgotten where a condition on the same data comes
+        // up again: the paths are probably told apart by it.
+        self.env.decide(facts.iter().map(|(id, _)| *id));
         for (id, fact) in facts {
             self.env.guard(id, fact);
         }
@@ -50,6 +53,7 @@ impl Eval<'_> {
             }
             ExprKind::Call { callee, args, .. } => {
                 let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();
+                self.compared_text(*callee, &args, !truth, out);
                 self.predicate(*callee, &args, truth, out);
             }
             ExprKind::Assign { target, .. } => self.mention(*target, out),
@@ -70,8 +74,8 @@ impl Eval<'_> {
     }
 
     fn add(value: &Value, fact: &Fact, out: &mut Vec<(u64, Fact)>) {
-        for root in &value.roots {
-            out.push((root.id, fact.clone()));
+        for id in value.roots.iter().map(|root| root.id).chain(value.measures.iter().copied()) {
+            out.push((id, fact.clone()));
         }
     }
 
@@ -98,6 +102,9 @@ impl Eval<'_> {
                 let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();
                 let equal = matches!(op, CmpOp::Eq | CmpOp::Is) == truth;
                 let callee = *callee;
+                if other.as_int() == Some(0) && matches!(op, CmpOp::Eq | CmpOp::NotEq) {
+                    self.compared_text(callee, &args, equal, out);
+                }
                 // `find(x) != -1`, `strncmp(x, y, n) == 0`: which way is safe differs, so either counts.
                 self.predicate(callee, &args, equal || other.kind == Kind::Number, out);
             }
@@ -147,6 +154,25 @@ impl Eval<'_> {
             (CmpOp::Greater | CmpOp::GreaterEq, true) | (CmpOp::Less | CmpOp::LessEq, false) => {
                 Self::add(&a, &Fact::Lower, out);
                 Self::add(&b, &Fact::Upper, out);
+            }
+        }
+    }
+
+    /// `strcmp(a, b)` is zero when the texts are equal.
+    fn compared_text(&mut self, callee: ExprId, args: &[ExprId], equal: bool, out: &mut Vec<(u64, Fact)>) {
+        let ExprKind::Name(name) = &self.func.expr(callee).kind else { return };
+        let fact = match &**name {
+            "strcmp" | "strcasecmp" | "memcmp" | "wcscmp" => Fact::Equality,
+            "strncmp" | "strncasecmp" => Fact::Prefix,
+            _ => return,
+        };
+        if let (true, [left, right, ..]) = (equal, args) {
+            let (a, b) = (self.peek(*left), self.peek(*right));
+            if b.is_constant() || b.roots.is_empty() {
+                Self::add(&a, &fact, out);
+            }
+            if a.is_constant() || a.roots.is_empty() {
+                Self::add(&b, &fact, out);
             }
         }
     }

@@ -61,7 +61,6 @@ pub(crate) struct Sink {
 /// What callers need to know of a function.
 #[derive(Debug, Clone)]
 pub(crate) struct Summary {
-    pub(crate) key: u64,
     pub(crate) returns: Value,
     pub(crate) sinks: Vec<Sink>,
     pub(crate) is_method: bool,

@@ -515,12 +515,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             }
         }
         "sizeof_expression" => {
-            let operand = node.child_by_field_name("value").map(|it| expr(b, it));
-            let type_text = node
-                .child_by_field_name("type")
-                .map_or("", |it| b.text(it))
-                .into();
-            ExprKind::SizeOf { operand, type_text }
+            ExprKind::SizeOf(node.child_by_field_name("value").map(|it| expr(b, it)))
         }
         "comma_expression" => {
             // Left operand first, the rest nests to the right.

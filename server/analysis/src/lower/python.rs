@@ -176,12 +176,6 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         "import_statement" | "import_from_statement" | "future_import_statement" => {
             StmtKind::Import(imports(b, node))
         }
-        "global_statement" | "nonlocal_statement" => StmtKind::Global(
-            children(node)
-                .into_iter()
-                .map(|it| b.text(it).into())
-                .collect(),
-        ),
         "function_definition" => {
             let name = node.child_by_field_name("name").map_or("", |it| b.text(it));
             StmtKind::Function(name.into())
@@ -223,7 +217,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             ))
         }
         "block" | "ERROR" => StmtKind::Block(block(b, node)),
-        "pass_statement" | "type_alias_statement" => return,
+        "pass_statement" | "type_alias_statement" | "global_statement" | "nonlocal_statement" => return,
         _ => StmtKind::Expr(expr(b, node)),
     };
     out.push(Stmt { span, kind });
