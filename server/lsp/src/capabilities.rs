@@ -173,14 +173,14 @@ mod tests {
 
     use super::*;
 
-    fn profile(capabilities: Value) -> Profile {
+    fn profile(capabilities: &Value) -> Profile {
         let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
         Profile::negotiate(&serde_json::from_value(params).unwrap())
     }
 
     #[test]
     fn a_client_that_states_nothing_gets_the_plainest_protocol() {
-        let profile = profile(json!({}));
+        let profile = profile(&json!({}));
         assert_eq!(profile.encoding, Encoding::Utf16);
         assert_eq!(profile.delivery, Delivery::Push);
         assert_eq!(profile.edits, EditDelivery::Inline);
@@ -200,13 +200,13 @@ mod tests {
             (json!([]), Encoding::Utf16),
         ] {
             let general = json!({ "general": { "positionEncodings": offered } });
-            assert_eq!(profile(general).encoding, expected, "{offered}");
+            assert_eq!(profile(&general).encoding, expected, "{offered}");
         }
     }
 
     #[test]
     fn a_client_that_pulls_is_never_pushed_to() {
-        let profile = profile(json!({
+        let profile = profile(&json!({
             "textDocument": {
                 "diagnostic": {},
                 "publishDiagnostics": { "relatedInformation": true },

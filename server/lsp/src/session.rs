@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use analysis::Snapshot;
 use kb_schema::{Discussion, HitKind, Knowledge, Query};
 use rustc_hash::FxHasher;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -14,7 +15,6 @@ use tower_lsp::Client;
 use crate::ServerOptions;
 use crate::capabilities::Profile;
 use crate::state::Documents;
-use crate::worker::Rules;
 
 /// How often we look whether the client's process is still there.
 const PARENT_INTERVAL: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ pub(crate) struct Session {
     pub(crate) options: ServerOptions,
     pub(crate) documents: Documents,
     /// The compiled entries, once there are any.
-    pub(crate) rules: watch::Sender<Option<Rules>>,
+    pub(crate) rules: watch::Sender<Option<Snapshot>>,
     /// How many analyses may run at once.
     pub(crate) permits: Semaphore,
     /// Set when a client that pulls should pull again.

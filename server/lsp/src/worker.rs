@@ -17,13 +17,6 @@ use crate::publish;
 use crate::session::Session;
 use crate::state::{Following, Job};
 
-/// The compiled entries, and how often they have been compiled.
-#[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    pub(crate) snapshot: Snapshot,
-    generation: u64,
-}
-
 /// One text with everything that was found out about it.
 #[derive(Debug)]
 pub(crate) struct Analyzed {
@@ -80,7 +73,7 @@ impl Analyzed {
 /// Follows one document until it is closed: analyses its latest text and announces the result.
 pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Following) {
     let mut rules = session.rules.subscribe();
-    let (mut memo, mut generation) = (Memo::default(), 0);
+    let mut memo = Memo::default();
     let mut settled = None;
     while following.wanted.has_changed().is_ok() {
         if rules.wait_for(Option::is_some).await.is_err() {
@@ -107,16 +100,12 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
         let Some(ready) = rules.borrow().clone() else {
             break;
         };
-        if ready.generation != generation {
-            // Another set of rules may see things in functions that have not changed.
-            (memo, generation) = (Memo::default(), ready.generation);
-        }
         let current = Arc::clone(&following.current);
         let stamp = job.stamp;
         let (version, document) = (job.version, job.document.clone());
         let worked = spawn_blocking(move || {
             let cancelled = || current.load(Ordering::Acquire) != stamp;
-            let analyzed = analyze(job, &ready.snapshot, &mut memo, &cancelled);
+            let analyzed = analyze(job, &ready, &mut memo, &cancelled);
             (memo, analyzed)
         });
         let analyzed = match worked.await {
@@ -174,7 +163,7 @@ fn analyze(
 
 /// Compiles the entries now and whenever they change, and has the open documents analysed again.
 pub(crate) async fn follow_knowledge(session: Arc<Session>, mut changed: watch::Receiver<()>) {
-    for generation in 1.. {
+    loop {
         changed.borrow_and_update();
         let entries = session.knowledge.entries();
         let host = spawn_blocking(move || Host::new(&entries))
@@ -187,12 +176,8 @@ pub(crate) async fn follow_knowledge(session: Arc<Session>, mut changed: watch::
         for problem in host.problems() {
             tracing::warn!(%problem, "refused in the knowledge base");
         }
-        let rules = Rules {
-            snapshot: host.snapshot(),
-            generation,
-        };
-        session.rules.send_replace(Some(rules));
-        if generation > 1 {
+        let before = session.rules.send_replace(Some(host.snapshot()));
+        if before.is_some() {
             session.documents.supersede_all();
             session.refresh.notify_one();
         }
