@@ -1,16 +1,17 @@
 //! Every entry of the repository proves itself: one named test for each entry and property.
 //! Adding an entry adds its tests; no Rust changes.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod common;
+
 use analysis::{Analysis, Host, Snapshot};
-use kb_schema::{Entry, EntrySet, Example, ExampleKind, Language};
+use kb_schema::{Entry, Example, ExampleKind, Language};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let set = Arc::new(load());
+    let set = Arc::new(common::load());
     let host = Host::new(&set);
     let problems: Vec<String> =
         set.problems.iter().chain(host.problems()).map(ToString::to_string).collect();
@@ -30,34 +31,6 @@ fn main() {
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
-}
-
-/// Reads kb/entries from the disk, so that a changed entry is tested without a rebuild.
-fn load() -> EntrySet {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kb/entries");
-    let mut set = EntrySet::default();
-    for language in Language::ALL {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(root.join(language.id()))
-            .map(|dir| dir.flatten().map(|it| it.path()).collect())
-            .unwrap_or_default();
-        files.sort();
-        for path in files {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if path.extension().is_some_and(|it| it == "md") {
-                match kb_schema::parse_entry(&name, &text) {
-                    Ok(entry) => set.entries.push(Arc::new(entry)),
-                    Err(problems) => set.problems.extend(problems),
-                }
-            } else if path.file_name().is_some_and(|it| it == "library.toml") {
-                match kb_schema::parse_library(&name, &text) {
-                    Ok(library) => set.libraries.push(Arc::new(library)),
-                    Err(problems) => set.problems.extend(problems),
-                }
-            }
-        }
-    }
-    set
 }
 
 fn check(snapshot: &Snapshot, entry: &Entry, code: &str) -> Analysis {
