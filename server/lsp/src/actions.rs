@@ -28,15 +28,17 @@ pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) ->
     }
     let analyzed = &view.analyzed;
     let range = from_proto::range(params.range, &analyzed.document.text, profile.encoding);
-    let findings = analyzed.analysis.findings.iter().enumerate();
-    let touched: Vec<_> = findings
-        .filter(|(_, it)| touches(&it.range, &range))
-        .collect();
     let uri = &params.text_document.uri;
     let shown = to_proto::diagnostics(view, uri, profile);
+    let asked = &params.context.diagnostics;
     let (mut fixes, mut discussions, mut suppressions) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, finding) in touched {
-        let diagnostic = known(&params.context.diagnostics, &shown[index]);
+    for (index, finding) in analyzed.analysis.findings.iter().enumerate() {
+        let theirs = known(asked, &shown[index]);
+        // Neovim asks for the cursor's place but names every diagnostic of its line.
+        if theirs.is_none() && !touches(&finding.range, &range) {
+            continue;
+        }
+        let diagnostic = theirs.unwrap_or(&shown[index]).clone();
         let maker = Maker {
             analyzed,
             uri,
@@ -84,11 +86,10 @@ fn touches(one: &Range<usize>, other: &Range<usize>) -> bool {
 }
 
 /// The diagnostic as the client has it, so that it can tell which of its own the action cures.
-fn known(clients: &[Diagnostic], ours: &Diagnostic) -> Diagnostic {
-    let same = clients
+fn known<'c>(clients: &'c [Diagnostic], ours: &Diagnostic) -> Option<&'c Diagnostic> {
+    clients
         .iter()
-        .find(|it| it.code == ours.code && it.range == ours.range);
-    same.unwrap_or(ours).clone()
+        .find(|it| it.code == ours.code && it.range == ours.range)
 }
 
 struct Maker<'v> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kb_schema::{EntrySet, parse_entry};
+use kb_schema::{EntrySet, parse_entry, parse_library};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Shelf};
@@ -167,6 +167,35 @@ async fn a_finding_says_what_where_and_why() {
     assert_eq!(found["data"]["version"], 1);
     assert!(found["data"].get("origin").is_none());
     assert!(found.get("relatedInformation").is_none());
+}
+
+#[tokio::test]
+async fn the_way_of_the_data_is_related_information_where_the_client_shows_it() {
+    let library = "language = \"python\"\n[source.stdin]\nabout = \"input\"\nnames = [\"input\"]\n";
+    let tainted = SHELL.replace("{ dynamic = true }", "{ tainted = [\"stdin\"] }");
+    let mut set = set(&[("py/os-system.md", &tainted)]);
+    let library = parse_library("python/library.toml", library).unwrap();
+    set.libraries = vec![Arc::new(library)];
+    let capabilities = json!({
+        "textDocument": { "publishDiagnostics": { "relatedInformation": true } },
+    });
+    let mut client = Client::start(Shelf::new(set), capabilities).await;
+    client
+        .open(
+            URI,
+            "python",
+            "import os\nname = input()\n\nos.system('ls ' + name)\n",
+        )
+        .await;
+    let published = client.published(URI, 1).await;
+    let related = published[0]["relatedInformation"].as_array().unwrap();
+    assert_eq!(related[0]["location"]["uri"], URI);
+    assert_eq!(related[0]["location"]["range"]["start"]["line"], 1);
+
+    let at = json!({ "textDocument": { "uri": URI }, "position": place(3, 6) });
+    let answer = client.request("textDocument/hover", at).await;
+    let page = answer["result"]["contents"]["value"].as_str().unwrap();
+    assert!(page.contains("- line 2: "), "{page}");
 }
 
 #[tokio::test]
@@ -344,9 +373,10 @@ async fn actions_are_quick_fixes_with_the_clients_own_diagnostic() {
     client.open(URI, "python", TEXT).await;
     let mut shown = client.published(URI, 1).await[0].clone();
     shown["tags"] = json!([1]);
+    // The cursor is elsewhere on the line; the diagnostic says what is meant.
     let params = json!({
         "textDocument": { "uri": URI },
-        "range": shown["range"],
+        "range": { "start": place(2, 0), "end": place(2, 0) },
         "context": { "diagnostics": [shown], "only": ["quickfix"] },
     });
     let answer = client.request("textDocument/codeAction", params).await;

@@ -118,7 +118,7 @@ async fn what_is_unknown_or_too_early_gets_an_error_and_nothing_breaks() {
     client.open(URI, "python", "a = 1\n").await;
     let early = client.request("textDocument/hover", json!({})).await;
     assert_eq!(early["error"]["code"], -32002, "{early}");
-    let params = json!({ "processId": null, "rootUri": null, "capabilities": {} });
+    let params = json!({ "capabilities": {} });
     let answer = client.request("initialize", params).await;
     assert_eq!(answer["result"]["serverInfo"]["name"], "secondlook");
     let early = client
