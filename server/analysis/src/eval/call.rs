@@ -220,7 +220,7 @@ impl<'a> Eval<'a> {
         } else {
             "?()".into()
         };
-        let obj = value::id_of(&format!("{}:{}", self.key, span.start));
+        let obj = self.fresh_object(span);
         let sourced = self.with_source(
             Data {
                 path: Some(call.path.clone()),
@@ -323,6 +323,14 @@ impl<'a> Eval<'a> {
         .into()
     }
 
+    /// The identity of what a call at this place gives back. Each time it is a new object, to
+    /// which nothing has happened yet.
+    fn fresh_object(&mut self, span: Span) -> u64 {
+        let obj = value::id_of(&format!("{}:{}", self.key, span.start));
+        self.env.open.retain(|open| open.obj != obj);
+        obj
+    }
+
     /// What a function of this file gives back, and what it does with what goes in.
     fn local_result(&mut self, call: &CallFact<'a>) -> Option<Value> {
         let name = call.path.rsplit('.').next().unwrap_or(&call.path);
@@ -354,7 +362,10 @@ impl<'a> Eval<'a> {
         self.apply_sinks(&summary, call, &bound);
         let passed = self.note_passed(call.span);
         let place = self.place(call.span);
-        Some(substitute(&summary.returns, &bound, 3).step(place, &returned(passed)))
+        let given_back = substitute(&summary.returns, &bound, 3);
+        let is_argument = call.args.iter().any(|arg| arg.value.obj == given_back.obj);
+        let obj = if is_argument { given_back.obj } else { self.fresh_object(call.span) };
+        Some(given_back.with(|data| data.obj = obj).step(place, &returned(passed)))
     }
 
     /// Methods of text, which every Python value might be.

@@ -21,9 +21,8 @@ impl<'a> Eval<'a> {
         if value.obj != 0 {
             return Some(value.obj);
         }
-        match (value.consts.as_slice(), value.roots.as_slice()) {
-            ([Const::Str(text)], _) if value.exact => Some(value::id_of(text)),
-            (_, [root]) => Some(root.id),
+        match value.consts.as_slice() {
+            [Const::Str(text)] if value.exact => Some(value::id_of(text)),
             _ => None,
         }
     }

@@ -312,7 +312,8 @@ impl<'a> Eval<'a> {
             .iter()
             .all(|root| root.origin == Origin::Unknown)
             || object.roots.is_empty();
-        let obj = value::id_of(&format!("{}.{name}", object.obj));
+        // A member of something unknown, such as an element, may be another one each time.
+        let obj = if object.obj == 0 { 0 } else { value::id_of(&format!("{}.{name}", object.obj)) };
         sourced.with(|data| {
             data.obj = obj;
             data.roots = if is_field {
