@@ -78,10 +78,14 @@ impl Client {
 
     /// Connects and says nothing.
     pub(crate) fn connect(shelf: Arc<Shelf>) -> Self {
+        Self::connect_with(shelf, ServerOptions::default())
+    }
+
+    /// Connects to a server with these options and says nothing.
+    pub(crate) fn connect_with(shelf: Arc<Shelf>, options: ServerOptions) -> Self {
         let (input, server_input) = tokio::io::duplex(1 << 20);
         let (server_output, output) = tokio::io::duplex(1 << 20);
         let (changed, news) = watch::channel(());
-        let options = ServerOptions::default();
         let server = lsp::serve_on(server_input, server_output, shelf, news, options);
         Self {
             input,
@@ -133,8 +137,7 @@ impl Client {
         self.wait(|it| it["method"] == method).await
     }
 
-    /// The next published diagnostics of a document's version, which must come without a detour
-    /// over an older version that was already superseded.
+    /// The next published diagnostics of a document's version.
     pub(crate) async fn published(&mut self, uri: &str, version: i64) -> Vec<Value> {
         let message = self
             .wait(|it| {
@@ -144,6 +147,17 @@ impl Client {
             })
             .await;
         message["params"]["diagnostics"].as_array().unwrap().clone()
+    }
+
+    /// The versions of a document that diagnostics were published for, in the order they came,
+    /// among the messages that nobody has waited for.
+    pub(crate) fn passed_over(&self, uri: &str) -> Vec<i64> {
+        let published = self.waiting.iter().filter(|it| {
+            it["method"] == "textDocument/publishDiagnostics" && it["params"]["uri"] == uri
+        });
+        published
+            .filter_map(|it| it["params"]["version"].as_i64())
+            .collect()
     }
 
     /// Whether a message of that method has come so far.

@@ -1,6 +1,7 @@
 //! The connection: capabilities, life and death, marks, commands.
 
 use kb_schema::EntrySet;
+use lsp::ServerOptions;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Shelf};
@@ -60,6 +61,26 @@ async fn a_client_that_pulls_gets_no_push_and_the_other_way_round() {
     pushed.published(URI, 1).await;
     pushed.change(URI, 7, json!([{ "text": "a = 2\n" }])).await;
     pushed.published(URI, 7).await;
+}
+
+#[tokio::test]
+async fn a_pull_that_would_take_too_long_is_told_to_ask_again() {
+    let never = std::time::Duration::from_secs(3_600);
+    let patience = std::time::Duration::from_millis(20);
+    let options = ServerOptions {
+        debounce: never,
+        patience,
+    };
+    let mut client = Client::connect_with(empty(), options);
+    let params = json!({ "capabilities": pulling() });
+    client.request("initialize", params).await;
+    client.open(URI, "python", "a = 1\n").await;
+    let params = json!({ "textDocument": { "uri": URI } });
+    let answer = client.request("textDocument/diagnostic", params).await;
+    assert_eq!(answer["error"]["code"], -32802, "{answer}");
+    assert_eq!(answer["error"]["data"]["retriggerRequest"], true);
+    // The server ends although the document's worker sleeps.
+    assert_eq!(client.stop().await, 0);
 }
 
 #[tokio::test]
