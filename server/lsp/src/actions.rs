@@ -288,15 +288,18 @@ fn can_end(text: &str, line: &Range<usize>, root: Node<'_>) -> bool {
 
 /// Whether a byte lies inside a string or a comment, not at its edge.
 fn inside_token(root: Node<'_>, byte: usize) -> bool {
-    let mut node = root.descendant_for_byte_range(byte, byte);
-    while let Some(current) = node {
-        let within = current.start_byte() < byte && byte < current.end_byte();
-        let kind = current.kind();
-        if within && (kind.contains("string") || kind.contains("comment") || kind.contains("char"))
-        {
+    let mut cursor = root.walk();
+    loop {
+        let node = cursor.node();
+        let kind = node.kind();
+        let token = ["string", "comment", "char"]
+            .iter()
+            .any(|part| kind.contains(part));
+        if token && node.start_byte() < byte && byte < node.end_byte() {
             return true;
         }
-        node = current.parent();
+        if cursor.goto_first_child_for_byte(byte).is_none() {
+            return false;
+        }
     }
-    false
 }

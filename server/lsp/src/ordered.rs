@@ -59,6 +59,11 @@ impl Service<Request> for Ordered {
             return self.inner.call(request);
         }
         match request.method() {
+            // The service inside leaves these without an answer, which the protocol allows for
+            // notifications only.
+            method if method.starts_with("$/") && request.id().is_some() => {
+                answer(request, |_| Err::<Value, _>(Error::method_not_found()))
+            }
             "shutdown" => {
                 session.shut_down.store(true, Ordering::Release);
                 self.inner.call(request)

@@ -147,8 +147,10 @@ async fn what_is_unknown_or_too_early_gets_an_error_and_nothing_breaks() {
         .await;
     assert_eq!(early["error"]["code"], -32602, "{early}");
 
-    let unknown = client.request("textDocument/foldingRange", json!({})).await;
-    assert_eq!(unknown["error"]["code"], -32601, "{unknown}");
+    for method in ["textDocument/foldingRange", "$/unheardOf"] {
+        let unknown = client.request(method, json!({})).await;
+        assert_eq!(unknown["error"]["code"], -32601, "{unknown}");
+    }
     let command = json!({ "command": "secondlook.nothing" });
     let unknown = client.request("workspace/executeCommand", command).await;
     assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
