@@ -171,6 +171,8 @@ pub struct Test {
     pub entry: BTreeMap<String, Test>,
     /// It is a product or sum of unguarded, non-constant whole numbers that can wrap around.
     pub wraps: Option<bool>,
+    /// It is a product of at least so many factors that are not constant.
+    pub factors: Option<u8>,
     /// It is the address of something local to the function.
     pub local: Option<bool>,
     /// Whether its length is known to fit into the array in that argument.

@@ -72,6 +72,29 @@ impl Env {
         }
     }
 
+        /// A guard holds where both paths have it, or where the other path replaced the data: after
+    /// `if x not in ALLOWED: x = DEFAULT` every `x` is harmless.
+    fn join_guards(&mut self, other: &Self) {
+        let replaced = |here: &Self, there: &Self, id: u64| here.mentions(id) && !there.mentions(id);
+        let mut kept: Vec<(u64, Fact)> = self
+            .guards
+            .iter()
+            .filter(|guard| other.guards.contains(guard) || replaced(self, other, guard.0))
+            .cloned()
+            .collect();
+        for guard in &other.guards {
+            if !kept.contains(guard) && replaced(other, self, guard.0) {
+                kept.push(guard.clone());
+            }
+        }
+        self.guards = kept;
+    }
+
+    /// Whether a variable holds data of that root.
+    fn mentions(&self, id: u64) -> bool {
+        self.vars.values().any(|value| value.roots.iter().any(|root| root.id == id))
+    }
+
     /// Open events of either path stay open, under the conditions that told the paths apart.
     fn join_open(&mut self, other: &Self) {
         let shared = self.decided.iter().zip(&other.decided).take_while(|(a, b)| a == b).count();
@@ -112,6 +135,7 @@ impl Env {
     /// What holds when either path was taken: all values and open events, but only the guards
     /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
+        self.join_guards(other);
         for (name, value) in &other.vars {
             match self.vars.get_mut(name) {
                 Some(mine) if mine.is_same(value) => {}
@@ -121,8 +145,7 @@ impl Env {
                 }
             }
         }
-        self.guards.retain(|guard| other.guards.contains(guard));
-        self.join_open(other);
+                self.join_open(other);
         self
     }
 }

@@ -565,6 +565,7 @@ impl<'a> Eval<'a> {
         let mut after: Option<Env> = None;
         for (cond, body) in arms {
             let known = self.expr(*cond);
+            self.null_check(*cond, &known);
             let no = self.env.clone();
             self.refine(*cond, true);
             // A constant condition leaves one way only, but both are code that somebody reads;
@@ -600,6 +601,7 @@ impl<'a> Eval<'a> {
             let mut forever = cond.is_none();
             if let Some(cond) = cond.filter(|_| !(at_least_once && round == 0)) {
                 let known = self.expr(cond);
+                self.null_check(cond, &known);
                 forever = surely(&known, true);
                 let before = self.env.clone();
                 self.refine(cond, false);

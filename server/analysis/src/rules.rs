@@ -111,7 +111,10 @@ pub(crate) struct LangRules {
     pub(crate) compares: Vec<u32>,
     pub(crate) event_calls: Dispatch<(u32, Role)>,
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
+        /// Whether a mere use opens an event of some pattern.
+    pub(crate) starts_by_use: bool,
     pub(crate) queries: Vec<(u32, Query)>,
+
     pub(crate) sources: Dispatch<u16>,
     pub(crate) source_about: Vec<Arc<str>>,
     pub(crate) handler_source: Option<u16>,
@@ -181,7 +184,9 @@ impl LangRules {
             compares: Vec::new(),
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
+                        starts_by_use: false,
             queries: Vec::new(),
+
             sources: Dispatch::default(),
             source_about: Vec::new(),
             handler_source: None,
@@ -388,7 +393,10 @@ impl LangRules {
                     self.event_calls.add(name, (id, role));
                 }
             }
-            Event::Use(kind) => self.event_uses.push((id, role, *kind)),
+                        Event::Use(kind) => {
+                self.starts_by_use |= role == Role::Start;
+                self.event_uses.push((id, role, *kind));
+            }
         }
     }
 

@@ -133,6 +133,8 @@ pub(crate) struct Data {
     pub(crate) array_len: Option<u64>,
     /// Result of arithmetic that can wrap around.
     pub(crate) arithmetic: bool,
+    /// How many factors of a product are not constant.
+    pub(crate) factors: u8,
     /// Ids of roots that a harmless value was measured from (`len(x)`): a check of the measure is
     /// a check of the data.
     pub(crate) measures: Vec<u64>,
@@ -363,6 +365,7 @@ impl Value {
                 None
             },
             arithmetic: a.arithmetic || b.arithmetic,
+            factors: a.factors.max(b.factors),
             measures: if a.measures == b.measures { a.measures.clone() } else { Vec::new() },
             size_of: if a.size_of == b.size_of {
                 a.size_of.clone()
@@ -454,6 +457,7 @@ impl Value {
         self.local.hash(state);
         self.array_len.hash(state);
         self.arithmetic.hash(state);
+        self.factors.hash(state);
         self.measures.hash(state);
         self.size_of.hash(state);
         self.built_at.hash(state);

@@ -99,6 +99,7 @@ struct RawTest {
     element: Option<Box<RawTest>>,
     entry: BTreeMap<String, RawTest>,
     wraps: Option<bool>,
+    factors: Option<u8>,
     local: Option<bool>,
     fits: Option<String>,
     sizeof_pointer: Option<bool>,
@@ -373,6 +374,7 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
             .map(|(key, test)| Ok((key, build_test(test)?)))
             .collect::<Result<_, Trouble>>()?,
         wraps: raw.wraps,
+        factors: raw.factors,
         local: raw.local,
         fits: key(raw.fits)?,
         sizeof_pointer: raw.sizeof_pointer,

@@ -6,7 +6,7 @@ use kb_schema::{ArgKey, Event, Subject, Use};
 
 use super::Eval;
 use super::call::CallFact;
-use crate::env::Open;
+use crate::env::{Fact, Open};
 use crate::ir::{ExprId, Span};
 use crate::matching::Matcher;
 use crate::rules::Role;
@@ -118,7 +118,7 @@ impl<'a> Eval<'a> {
 
     /// `*p`, `p->x`, `p[i]`.
     pub(super) fn dereference(&mut self, id: ExprId, value: &Value) {
-        if self.env.open.is_empty() {
+                if self.env.open.is_empty() && !self.around.rules.starts_by_use {
             return;
         }
         let span = self.span(id);
@@ -137,9 +137,10 @@ impl<'a> Eval<'a> {
         }
     }
 
-    pub(super) fn null_check(&mut self, value: &Value) {
+        pub(super) fn null_check(&mut self, id: ExprId, value: &Value) {
         if !self.env.open.is_empty() {
-            self.use_events(Use::NullCheck, value, Span::default(), &[]);
+            let span = self.span(id);
+            self.use_events(Use::NullCheck, value, span, &[]);
         }
     }
 
@@ -158,8 +159,23 @@ impl<'a> Eval<'a> {
                     .open
                     .retain(|open| !(open.pattern == *id && open.obj == obj)),
                 Role::End => self.end_event(*id, obj, span, None),
-                Role::Start => {}
+                                Role::Start => self.start_use(*id, obj, value, span),
+
             }
+        }
+    }
+
+        /// A use opens an event only where no condition has looked at the value before: what was
+    /// checked is used on purpose.
+    fn start_use(&mut self, id: u32, obj: u64, value: &Value, span: Span) {
+        let checked = value.roots.iter().any(|root| {
+            self.env.guards.iter().any(|(known, fact)| *known == root.id && *fact == Fact::Null)
+                || self.env.decided.contains(&root.id)
+        });
+        let known = self.env.open.iter().any(|open| open.pattern == id && open.obj == obj);
+        if !checked && !known && !value.roots.is_empty() {
+            let place = self.place(span);
+            self.env.open.push(Open { pattern: id, obj, place, under: Vec::new() });
         }
     }
 

@@ -38,8 +38,8 @@ impl<'a> Eval<'a> {
                 self.binary(*op, &values, span)
             }
             ExprKind::Not(inner) => {
-                let value = self.expr(*inner);
-                self.null_check(&value);
+                                let value = self.expr(*inner);
+                self.null_check(*inner, &value);
                 match value.consts.as_slice() {
                     [Const::Bool(it)] if value.exact => Value::constant(Const::Bool(!it)),
                     _ => truth(),
@@ -392,7 +392,8 @@ impl<'a> Eval<'a> {
         for operand in operands {
             let value = self.expr(*operand);
             if self.around.language == Language::C {
-                self.null_check(&value);
+                                self.null_check(*operand, &value);
+
             }
             out = Some(match out {
                 Some(before) if !and => before.merge(&value),
@@ -415,10 +416,10 @@ impl<'a> Eval<'a> {
         let a = self.expr(left);
         let b = self.expr(right);
         if a.kind == Kind::Null {
-            self.null_check(&b);
+            self.null_check(right, &b);
         }
         if b.kind == Kind::Null || b.as_int() == Some(0) {
-            self.null_check(&a);
+            self.null_check(left, &a);
         }
         if matches!(op, CmpOp::Eq | CmpOp::NotEq) {
             self.match_compare(id, (left, &a), (right, &b));
@@ -568,6 +569,10 @@ impl<'a> Eval<'a> {
             };
             data.arithmetic =
                 pointer.is_none() && (grows || operands.iter().any(|(value, _)| value.arithmetic));
+            if op == BinOp::Mul {
+                let factors = operands.iter().filter(|(value, _)| !value.is_constant());
+                data.factors = factors.fold(0, |all, (value, _)| all.saturating_add(value.factors.max(1)));
+            }
             if constant {
                 data.consts = vec![Const::Other];
                 data.exact = true;
