@@ -29,7 +29,9 @@ pub(crate) struct Open {
     pub(crate) place: Place,
     /// Empty when every path here had the event; otherwise the data that the conditions on the
     /// way to it looked at.
-    pub(crate) under: Vec<u64>,
+        pub(crate) under: Vec<u64>,
+    /// It counts only where every path had it.
+    pub(crate) everywhere: bool,
 }
 
 /// How many conditions of a path are remembered.
@@ -103,13 +105,14 @@ impl Env {
         let has = |list: &[Open], open: &Open| {
             list.iter().any(|it| it.pattern == open.pattern && it.obj == open.obj)
         };
+                self.open.retain(|open| !open.everywhere || has(&other.open, open));
         for open in &mut self.open {
             if !has(&other.open, open) {
                 open.under.extend(&apart);
             }
         }
         for open in &other.open {
-            if !has(&self.open, open) {
+                        if !open.everywhere && !has(&self.open, open) {
                 let mut open = open.clone();
                 open.under.extend(&apart);
                 self.open.push(open);

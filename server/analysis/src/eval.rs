@@ -76,7 +76,11 @@ pub(crate) struct Eval<'a> {
     handler: bool,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
-    steps: usize,
+        steps: usize,
+    /// How many objects have come into being.
+    objects: u64,
+    /// What every expression came to when it was last evaluated.
+    values: Vec<Option<Value>>,
 }
 
 /// Evaluates a function or the module.
@@ -105,7 +109,9 @@ pub(crate) fn evaluate(
         gotos: FxHashMap::default(),
         handler: false,
         discarded: None,
-        steps: 0,
+                steps: 0,
+        objects: 0,
+        values: vec![None; func.exprs.len()],
     };
     eval.enter();
     eval.block(&func.body);
@@ -209,10 +215,13 @@ impl<'a> Eval<'a> {
                     Kind::Number
                 }
                 ("str", 0, 0) => Kind::Str,
-                (_, 1.., _) => Kind::Pointer,
+                                (_, 1.., _) => Kind::Pointer,
+                _ if self.around.language == Language::C && param.ty.is_number() => Kind::Number,
+
                 _ => Kind::Unknown,
             };
-            let numeric = kind == Kind::Number;
+            // In C a number is data too: it becomes a length or an index.
+            let numeric = kind == Kind::Number && self.around.language == Language::Python;
             let value: Value = Data {
                 path: Some(self.param_path(param).into()),
                 roots: if numeric { Vec::new() } else { roots },
@@ -529,11 +538,13 @@ impl<'a> Eval<'a> {
     /// In C a name keeps its declared shape whatever is assigned to it.
     fn as_declared(&self, path: &str, value: Value) -> Value {
         match self.types.get(path) {
-            Some(ty)
-                if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null =>
-            {
+            Some(ty) if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null => {
                 value.with(|data| data.kind = Kind::Pointer)
             }
+            Some(ty) if ty.is_number() && value.kind == Kind::Unknown => {
+                value.with(|data| data.kind = Kind::Number)
+            }
+            Some(ty) if ty.is_number() && value.local => value.with(|data| data.local = false),
             _ => value,
         }
     }

@@ -286,6 +286,22 @@ pub(crate) struct Type {
     pub(crate) variable_length: bool,
 }
 
+impl Type {
+    /// Whether a C variable of this type holds a number.
+    pub(crate) fn is_number(&self) -> bool {
+        self.pointers == 0
+            && self.array.is_none()
+            && self.base.split_whitespace().last().is_some_and(|word| {
+                matches!(
+                    word,
+                    "int" | "long" | "short" | "char" | "unsigned" | "signed" | "float" | "double" | "bool" | "_Bool"
+                        | "size_t" | "ssize_t" | "off_t" | "time_t" | "ptrdiff_t" | "socklen_t" | "mode_t" | "pid_t"
+                        | "u8" | "u16" | "u32" | "u64" | "s8" | "s16" | "s32" | "s64" | "uint" | "ulong"
+                ) || (word.ends_with("_t") && word.trim_start_matches('u').starts_with("int"))
+            })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Param {
     pub(crate) name: Box<str>,

@@ -16,3 +16,4 @@ mod value;
 
 pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 pub use host::{Host, Memo, Snapshot, Source};
+pub use syntax::Language;

@@ -161,15 +161,31 @@ impl<'a> Eval<'a> {
                 self.bound(name, arg.whole, arg.whole, arg.expr, &arg.value);
             }
         }
+                self.values[callee.0 as usize] = Some(Value::named(call.path.clone()));
         self.match_mention(*callee, &call.path);
         self.match_call(&call, discarded);
         let result = self.result(&call);
         self.effects(&call);
         self.call_events(&call, &result);
+                if self.is_assertion(&call) {
+            self.refine(call.args[0].expr, true);
+        }
         if self.around.rules.never_return.has(&call.path) {
             self.reachable = false;
         }
         result
+    }
+
+        /// `assert(n < MAX)` and its many relatives in C: a macro that goes on only if its condition
+    /// holds.
+    fn is_assertion(&self, call: &CallFact<'a>) -> bool {
+        let condition = call.args.first().is_some_and(|arg| {
+            matches!(self.func.expr(arg.expr).kind, ExprKind::Compare { .. } | ExprKind::Logic { .. } | ExprKind::Not(_))
+        });
+        let name = call.path.to_ascii_lowercase();
+        condition
+            && self.around.language == Language::C
+            && (name.contains("assert") || name.starts_with("require") || name.starts_with("check"))
     }
 
     /// The callee's resolved name, and the receiver of a method.
@@ -220,7 +236,7 @@ impl<'a> Eval<'a> {
         } else {
             "?()".into()
         };
-        let obj = self.fresh_object(span);
+        let obj = self.fresh_object();
         let sourced = self.with_source(
             Data {
                 path: Some(call.path.clone()),
@@ -323,13 +339,13 @@ impl<'a> Eval<'a> {
         .into()
     }
 
-    /// The identity of what a call at this place gives back. Each time it is a new object, to
-    /// which nothing has happened yet.
-    fn fresh_object(&mut self, span: Span) -> u64 {
-        let obj = value::id_of(&format!("{}:{}", self.key, span.start));
-        self.env.open.retain(|open| open.obj != obj);
-        obj
+        /// The identity of something that was not there before: another one at every evaluation, so
+    /// that what happened to the last round's object is not held against this round's.
+    fn fresh_object(&mut self) -> u64 {
+        self.objects += 1;
+        value::id_of(&format!("{}:{}", self.key, self.objects))
     }
+
 
     /// What a function of this file gives back, and what it does with what goes in.
     fn local_result(&mut self, call: &CallFact<'a>) -> Option<Value> {
@@ -364,7 +380,7 @@ impl<'a> Eval<'a> {
         let place = self.place(call.span);
         let given_back = substitute(&summary.returns, &bound, 3);
         let is_argument = call.args.iter().any(|arg| arg.value.obj == given_back.obj);
-        let obj = if is_argument { given_back.obj } else { self.fresh_object(call.span) };
+        let obj = if is_argument { given_back.obj } else { self.fresh_object() };
         Some(given_back.with(|data| data.obj = obj).step(place, &returned(passed)))
     }
 
@@ -528,14 +544,14 @@ impl<'a> Eval<'a> {
             if written.contains(&position) {
                 continue;
             }
-            if let ExprKind::AddrOf(inner) = self.func.expr(arg.expr).kind {
+            if let Some(inner) = self.address_taken(arg.expr) {
                 let root = value::root(
                     value::id_of(self.source(call.span)),
                     Origin::Unknown,
                     self.place(call.span),
                     None,
                 );
-                let obj = value::id_of(&format!("{}:{}:{position}", self.key, call.span.start));
+                let obj = self.fresh_object();
                 if let Some(path) = self.path_of(inner) {
                     let old = self.env.get(&path).cloned();
                     let fresh: Value = Data {
@@ -552,6 +568,19 @@ impl<'a> Eval<'a> {
                 }
             }
         }
+    }
+
+        /// `&x`, also behind casts: what a callee can write to.
+    fn address_taken(&self, id: ExprId) -> Option<ExprId> {
+        let mut current = id;
+        for _ in 0..8 {
+            match &self.func.expr(current).kind {
+                ExprKind::AddrOf(inner) => return Some(*inner),
+                ExprKind::Carry(inner) | ExprKind::Cast { value: inner, .. } => current = *inner,
+                _ => return None,
+            }
+        }
+        None
     }
 
     fn fill(&mut self, call: &CallFact<'a>, position: usize, source: u16) {

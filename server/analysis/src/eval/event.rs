@@ -7,7 +7,7 @@ use kb_schema::{ArgKey, Event, Subject, Use};
 use super::Eval;
 use super::call::CallFact;
 use crate::env::{Fact, Open};
-use crate::ir::{ExprId, Span};
+use crate::ir::{ExprId, ExprKind, Span};
 use crate::matching::Matcher;
 use crate::rules::Role;
 use crate::value::{self, Const, Kind, Value};
@@ -63,7 +63,8 @@ impl<'a> Eval<'a> {
                     self.env
                         .open
                         .retain(|open| !(open.pattern == id && open.obj == obj));
-                    self.env.open.push(Open { pattern: id, obj, place, under: Vec::new() });
+                    let open = Open { pattern: id, obj, place, under: Vec::new(), everywhere: false };
+                    self.env.open.push(open);
                 }
                 Role::Cancel(_) => self
                     .env
@@ -140,8 +141,20 @@ impl<'a> Eval<'a> {
         pub(super) fn null_check(&mut self, id: ExprId, value: &Value) {
         if !self.env.open.is_empty() {
             let span = self.span(id);
-            self.use_events(Use::NullCheck, value, span, &[]);
+                        // Whatever looks at the value at all ends a need for a check, but only a plain mention
+            // is a check that may come too late.
+            let ends: Vec<u32> = if self.is_plain(id) {
+                Vec::new()
+            } else {
+                let late = self.around.rules.event_uses.iter().filter(|(_, role, _)| *role == Role::End);
+                late.map(|(id, ..)| *id).collect()
+            };
+            self.use_events(Use::NullCheck, value, span, &ends);
         }
+    }
+
+    fn is_plain(&self, id: ExprId) -> bool {
+        matches!(self.func.expr(id).kind, ExprKind::Name(_) | ExprKind::Attr { .. })
     }
 
     fn use_events(&mut self, kind: Use, value: &Value, span: Span, except: &[u32]) {
@@ -175,7 +188,7 @@ impl<'a> Eval<'a> {
         let known = self.env.open.iter().any(|open| open.pattern == id && open.obj == obj);
         if !checked && !known && !value.roots.is_empty() {
             let place = self.place(span);
-            self.env.open.push(Open { pattern: id, obj, place, under: Vec::new() });
+            self.env.open.push(Open { pattern: id, obj, place, under: Vec::new(), everywhere: true });
         }
     }
 

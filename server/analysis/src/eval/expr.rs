@@ -13,8 +13,14 @@ use crate::value::{self, Const, Data, Kind, Note, Origin, Seg, Value};
 const MAX_PATH: usize = 160;
 
 impl<'a> Eval<'a> {
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
     pub(super) fn expr(&mut self, id: ExprId) -> Value {
+        let value = self.expr_value(id);
+        self.values[id.0 as usize] = Some(value.clone());
+        value
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
+    fn expr_value(&mut self, id: ExprId) -> Value {
         let func = self.func;
         let node = func.expr(id);
         let span = node.span;
@@ -556,9 +562,9 @@ impl<'a> Eval<'a> {
                 Value::number()
             };
         }
-        let pointer = operands
-            .iter()
-            .find(|(value, _)| matches!(value.kind, Kind::Pointer | Kind::Array));
+        let mut pointers = operands.iter().filter(|(value, _)| matches!(value.kind, Kind::Pointer | Kind::Array));
+        // The difference of two pointers is a number.
+        let pointer = pointers.next().filter(|_| op != BinOp::Sub || pointers.next().is_none());
         let constant = operands.iter().all(|(value, _)| value.is_constant());
         let grows = matches!(op, BinOp::Add | BinOp::Mul | BinOp::Shl);
         Value::carrying(values).with(|data| {
@@ -582,6 +588,7 @@ impl<'a> Eval<'a> {
                 data.obj = base.obj;
             }
             // A remainder or a mask bounds what it gives.
+                        data.measures = Value::measure(operands.iter().map(|(value, _)| value)).measures.clone();
             if matches!(op, BinOp::Mod | BinOp::And) {
                 data.roots.clear();
             }

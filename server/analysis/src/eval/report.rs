@@ -148,7 +148,7 @@ impl<'a> Eval<'a> {
         value: &Value,
     ) {
         let rules = self.around.rules;
-        for rule in rules.assigns.clone() {
+        for &rule in &rules.assigns {
             let pattern = rules.rules[rule as usize].pattern();
             if !pattern.target.as_ref().is_some_and(|it| it.is_match(name)) {
                 continue;
@@ -194,7 +194,7 @@ impl<'a> Eval<'a> {
             .and_then(|path| self.env.get(&path).cloned())
             .unwrap_or_else(Value::number);
         let (base_name, index_name) = (self.last_name(base), self.last_name(index));
-        for rule in rules.indexes.clone() {
+        for &rule in &rules.indexes {
             let parts = vec![
                 RawPart {
                     key: RawKey::Plain(PartKey::Receiver),
@@ -237,7 +237,7 @@ impl<'a> Eval<'a> {
 
     pub(super) fn match_return(&mut self, id: ExprId, value: &Value, whole: Span) {
         let rules = self.around.rules;
-        for rule in rules.returns.clone() {
+        for &rule in &rules.returns {
             let last = self.last_name(id);
             let span = self.span(id);
             let parts = vec![RawPart {
@@ -271,7 +271,7 @@ impl<'a> Eval<'a> {
         right: (ExprId, &Value),
     ) {
         let rules = self.around.rules;
-        for rule in rules.compares.clone() {
+        for &rule in &rules.compares {
             let (a, b) = (self.last_name(left.0), self.last_name(right.0));
             let span = self.span(id);
             let parts = vec![
