@@ -126,6 +126,15 @@ def test_data_flow_is_told_step_by_step(secondlook: Secondlook, folder: Path) ->
     assert any(step["range"]["start"]["line"] == 10 for step in finding["trace"]), finding
 
 
+def test_a_declaration_of_a_library_function_hides_nothing(
+    secondlook: Secondlook, folder: Path
+) -> None:
+    # C11 took gets out of stdio.h, so code that calls it declares it.
+    text = samples.C_GETS.format(note="").replace("\n\n", "\n\nchar *gets(char *line);\n\n", 1)
+    (folder / "ask.c").write_text(text)
+    assert "CWE-242" in secondlook.check(folder).cwes()
+
+
 def test_the_answer_is_the_same_every_time(secondlook: Secondlook, folder: Path) -> None:
     for number in range(40):
         text = samples.PY_SHELL if number % 2 else samples.C_FORMAT
@@ -140,15 +149,15 @@ def test_the_answer_is_the_same_every_time(secondlook: Secondlook, folder: Path)
 
 def test_standard_input_takes_the_name_it_is_given(secondlook: Secondlook, folder: Path) -> None:
     text = samples.PY_SHELL.format(head="", note="")
-    report = secondlook.check("--stdin-filename", "made/up.py", stdin=text, cwd=folder)
+    report = secondlook.check("--stdin-filename", "made/up.py", "-", stdin=text, cwd=folder)
     assert report.outcome.code == 1
     assert {it["path"] for it in report.findings} == {"made/up.py"}
     assert report.cwes() == {"CWE-78"}
 
-    quiet = secondlook.check("--stdin-filename", "up.py", stdin=samples.PY_CLEAN, cwd=folder)
+    quiet = secondlook.check("--stdin-filename", "up.py", "-", stdin=samples.PY_CLEAN, cwd=folder)
     assert quiet.outcome.code == 0
     code_in_c = samples.C_FORMAT.format(note="")
-    in_c = secondlook.check("--stdin-filename", "up.c", stdin=code_in_c, cwd=folder)
+    in_c = secondlook.check("--stdin-filename", "up.c", "-", stdin=code_in_c, cwd=folder)
     assert "CWE-134" in in_c.cwes()
 
 

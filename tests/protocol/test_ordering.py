@@ -136,7 +136,7 @@ def last_lines(client: Client, documents: list[Document]) -> None:
     """Puts a weakness on top of each text, so that there is something to compare at the end."""
     head = {
         "python": "import os\ndef last(x): os.system('🙂' + x)\n",
-        "c": "char *gets(char *s);\nint last(void) { char b[9]; gets(b); return *b; }\n",
+        "c": "/* 漢 */\nint last(void) { char b[9]; gets(b); return *b; }\n",
     }
     for document in documents:
         encoding = client.capabilities["positionEncoding"]

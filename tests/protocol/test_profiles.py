@@ -233,27 +233,3 @@ async def test_a_finding_can_be_silenced_here(session: Session) -> None:
     assert f"secondlook: ignore[{diagnostic.code}]" in text
     session.replace(text)
     assert await session.diagnostics() == []
-
-
-@pytest.mark.asyncio
-async def test_a_discussion_can_be_opened(session: Session) -> None:
-    diagnostic = await only_diagnostic(session)
-    actions = await session.actions(diagnostic)
-    opening = next(
-        it for it in actions if it.command and it.command.command == "secondlook.openRationale"
-    )
-    assert opening.command is not None
-    await session.client.workspace_execute_command_async(
-        lsp.ExecuteCommandParams(opening.command.command, opening.command.arguments)
-    )
-    address = (opening.command.arguments or [None])[0]
-    for _ in range(600):
-        shown = [it.uri for it in session.client.shown_documents]
-        said = [it.message for it in session.client.messages]
-        if shown or said:
-            break
-        await asyncio.sleep(0.1)
-    if "window" in session.stated:
-        assert shown == [address]
-    else:
-        assert any(str(address) in it for it in said)
