@@ -1,0 +1,167 @@
+//! The store: bundled and installed knowledge as one set, its index, and how both are renewed.
+//! It knows nothing of findings, editors or models.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use kb_schema::{EntrySet, Hit, Knowledge, Query};
+
+use crate::index::SearchIndex;
+use crate::load::{Contents, combine};
+use crate::scan::Scan;
+use crate::{bundled, cache};
+
+/// Our folder below the user's data and cache folders.
+const OURS: &str = "secondlook";
+
+/// Where knowledge comes from and where its index is kept.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Folders of a user's entries; an earlier one wins. One that is missing is a problem, unless
+    /// it is the default one ([`default_entry_dir`]).
+    pub entry_dirs: Vec<PathBuf>,
+    /// Where built indexes are kept; nowhere means in memory.
+    pub cache_dir: Option<PathBuf>,
+    /// Whether the bundled entries take part.
+    pub bundled: bool,
+}
+
+impl Options {
+    /// The bundled entries, those in the user's data folder, and the user's cache folder.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self {
+            entry_dirs: default_entry_dir().into_iter().collect(),
+            cache_dir: base("XDG_CACHE_HOME", ".cache").map(|base| base.join(OURS)),
+            bundled: true,
+        }
+    }
+}
+
+/// `$XDG_DATA_HOME/secondlook/entries`, which need not exist.
+#[must_use]
+pub fn default_entry_dir() -> Option<PathBuf> {
+    base("XDG_DATA_HOME", ".local/share").map(|base| base.join(OURS).join("entries"))
+}
+
+/// A base folder. The XDG rules have relative paths ignored.
+fn base(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+}
+
+/// Knowledge at one moment. The index is opened, or built, by the first search.
+struct State {
+    scan: Scan,
+    contents: Arc<Contents>,
+    index: Arc<OnceLock<Option<SearchIndex>>>,
+    generation: u64,
+}
+
+/// All knowledge of one run: opened once, renewed by [`Store::refresh`].
+pub struct Store {
+    options: Options,
+    optional: Option<PathBuf>,
+    state: RwLock<Arc<State>>,
+    /// Held while folders are read again, so that two refreshes do not overtake each other.
+    renewing: Mutex<()>,
+}
+
+impl Store {
+    /// Loads everything. It never fails as a whole: what is wrong stands in the set's `problems`.
+    #[must_use]
+    pub fn open(options: Options) -> Self {
+        let optional = default_entry_dir();
+        let scan = Scan::of(&options.entry_dirs, optional.as_deref());
+        let contents = contents(&options, &scan);
+        Self {
+            options,
+            optional,
+            state: RwLock::new(Arc::new(State {
+                scan,
+                contents: Arc::new(contents),
+                index: Arc::default(),
+                generation: 1,
+            })),
+            renewing: Mutex::new(()),
+        }
+    }
+
+    /// Looks at the folders again and takes over what has changed. Says whether anything that a
+    /// caller can see did. Costs one look at each file's size and time when nothing has.
+    pub fn refresh(&self) -> bool {
+        let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.state();
+        let scan = Scan::of(&self.options.entry_dirs, self.optional.as_deref());
+        if scan == old.scan {
+            return false;
+        }
+        let contents = contents(&self.options, &scan);
+        let changed = contents.hash != old.contents.hash;
+        // A file that was only touched keeps set, index and generation; its new time is noted.
+        let state = if changed {
+            State {
+                scan,
+                contents: Arc::new(contents),
+                index: Arc::default(),
+                generation: old.generation + 1,
+            }
+        } else {
+            State {
+                scan,
+                contents: Arc::clone(&old.contents),
+                index: Arc::clone(&old.index),
+                generation: old.generation,
+            }
+        };
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        changed
+    }
+
+    /// The folders that are looked at.
+    #[must_use]
+    pub fn entry_dirs(&self) -> &[PathBuf] {
+        &self.options.entry_dirs
+    }
+
+    /// The folder of built indexes.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<&Path> {
+        self.options.cache_dir.as_deref()
+    }
+
+    fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn contents(options: &Options, scan: &Scan) -> Contents {
+    let bundled = options.bundled.then(bundled::parsed);
+    combine(bundled.as_deref(), &scan.read())
+}
+
+impl Knowledge for Store {
+    fn entries(&self) -> Arc<EntrySet> {
+        Arc::clone(&self.state().contents.set)
+    }
+
+    fn generation(&self) -> u64 {
+        self.state().generation
+    }
+
+    fn search(&self, query: &Query) -> Vec<Hit> {
+        let state = self.state();
+        let set = &state.contents.set;
+        let index = state
+            .index
+            .get_or_init(|| cache::load(self.cache_dir(), set, state.contents.entries_hash));
+        index
+            .as_ref()
+            .and_then(|index| index.search(set, query).ok())
+            .unwrap_or_default()
+    }
+}
