@@ -1,7 +1,7 @@
 """Measures `check` and the language server beside their peers, in one run on one machine.
 
 Everything is CPU time of one thread: each process is pinned to one core and told to use one
-thread, runs take turns so that a slow minute hurts everyone alike, and medians are shown with the
+thread, checks take turns so that a slow minute hurts everyone alike, and medians are shown with the
 lowest and the highest run. It uses none of our crates.
 """
 

@@ -56,7 +56,9 @@ def test_the_list_names_one_entry_a_line(secondlook: Secondlook) -> None:
 
 
 def test_every_entry_shows_why_and_what_instead(secondlook: Secondlook) -> None:
-    for entry in ids(secondlook):
+    listed = ids(secondlook)
+    assert listed
+    for entry in listed:
         shown = secondlook("kb", "show", entry)
         assert shown.code == 0
         assert entry in shown.out
