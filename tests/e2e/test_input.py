@@ -112,6 +112,9 @@ def test_what_is_no_file_is_not_waited_for(secondlook: Secondlook, beside: Path)
     report = secondlook.check(beside)
     assert report.cwes() == {"CWE-78"}
     assert report.of("pipe.py") == []
+    by_name = secondlook.check("pipe.py", "good.py", cwd=beside)
+    assert by_name.cwes() == {"CWE-78"}
+    assert "pipe.py" in by_name.skipped or "pipe.py" in by_name.outcome.err
 
 
 def test_an_unreadable_file_is_named(secondlook: Secondlook) -> None:

@@ -28,10 +28,13 @@ def ids(secondlook: Secondlook) -> list[str]:
 
 
 def search(secondlook: Secondlook, text: str) -> list[str]:
-    """The ids that a search ranks, best first."""
+    """The ids that a search ranks, best first; it ends with 1 when it finds nothing."""
     outcome = secondlook("kb", "search", "--", text)
-    assert outcome.code == 0, outcome
-    return [word for word in first_column(outcome.out) if ID.match(word)]
+    lines = [line.split() for line in outcome.out.splitlines()]
+    # The score stands in front.
+    found = [words[1] for words in lines if len(words) > 2 and ID.match(words[1])]
+    assert outcome.code == (0 if found else 1), outcome
+    return found
 
 
 def add(secondlook: Secondlook, name: str, text: str) -> Path:
@@ -111,8 +114,9 @@ def test_the_best_hit_is_about_the_weakness(
     assert re.search(rf"\b{weakness}\b", secondlook("kb", "show", best).out)
 
 
-def test_a_search_without_hits_is_no_error(secondlook: Secondlook) -> None:
+def test_a_search_without_hits_says_so(secondlook: Secondlook) -> None:
     assert search(secondlook, "zyxwvutsrq") == []
+    assert "nothing" in secondlook("kb", "search", "zyxwvutsrq").err
 
 
 def test_the_numbers_agree_with_the_list(secondlook: Secondlook) -> None:

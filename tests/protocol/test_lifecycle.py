@@ -80,13 +80,14 @@ def test_requests_before_the_handshake_are_refused(secondlook: Secondlook) -> No
 
 
 def test_only_protocol_stands_on_standard_output(secondlook: Secondlook) -> None:
-    loud = secondlook.environment | {"RUST_LOG": "trace"}
+    loud = secondlook.environment | {"SECONDLOOK_LOG": "trace"}
     with Client([secondlook.path, "lsp"], loud, secondlook.home) as client:
         client.initialize(PROFILES["utf-16 push"])
         client.open(URI, SHELL)
         client.diagnostics(URI, 1)
         assert client.shutdown() == 0
         assert client.trouble == []
+    assert client.stderr != ""
 
 
 def test_without_a_client_it_says_how_it_is_used(secondlook: Secondlook) -> None:
