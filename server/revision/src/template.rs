@@ -1,0 +1,110 @@
+//! An entry's fix, carried out on the parts of the matched code. It proves nothing; the gate does.
+
+use analysis::{Finding, PartKey};
+use kb_schema::{ArgKey, Fix};
+use syntax::{Language, Node};
+
+use crate::arguments::Arguments;
+use crate::edit::{Edit, indentation, line_ending};
+use crate::render::{Renderer, part};
+use crate::{imports, parameterize};
+
+/// What the fix changes here. `None` when the code lacks a part that it speaks of.
+pub(crate) fn edits(
+    language: Language,
+    text: &str,
+    root: Node<'_>,
+    finding: &Finding,
+    fix: &Fix,
+) -> Option<Vec<Edit>> {
+    let at = finding.matched.start;
+    let mut edits = Vec::new();
+    let mut modules = Vec::new();
+    for module in &fix.imports {
+        let import = imports::ensure(language, text, root, module, at)?;
+        // Each import is found out from the same text, so two may want the same place.
+        edits.extend(import.edit);
+        modules.push((module.clone(), import.name));
+    }
+    let mut arguments = Arguments::of(finding);
+    let original = bare_name(language, text, finding)
+        .and_then(|name| imports::original_name(text, root, name, at));
+    let listed = Arguments::of(finding);
+    let renderer = Renderer {
+        text,
+        finding,
+        arguments: &listed,
+        modules: &modules,
+        callee_name: original.as_deref(),
+    };
+    let lay_out = |new: String| {
+        let end = format!("{}{}", line_ending(text), indentation(text, at));
+        new.replace("\r\n", "\n").replace('\n', &end)
+    };
+    if let Some(new) = &fix.rename {
+        rename(
+            language,
+            text,
+            root,
+            finding,
+            &renderer.render(new)?,
+            &mut edits,
+        )?;
+    }
+    if let Some(new) = &fix.callee {
+        edits.push(Edit::new(
+            part(finding, &PartKey::Callee)?,
+            renderer.render(new)?,
+        ));
+    }
+    if let Some(new) = &fix.replace {
+        edits.push(Edit::new(
+            finding.matched.clone(),
+            lay_out(renderer.render(new)?),
+        ));
+    }
+    for (key, new) in &fix.set {
+        arguments.set(&ArgKey::parse(key).ok()?, lay_out(renderer.render(new)?))?;
+    }
+    for key in &fix.remove {
+        arguments.remove(&ArgKey::parse(key).ok()?)?;
+    }
+    for (position, new) in &fix.insert {
+        arguments.insert(position.parse().ok()?, &lay_out(renderer.render(new)?))?;
+    }
+    if let Some(mark) = &fix.parameterize {
+        edits.extend(parameterize::edits(
+            language, text, root, finding, &listed, mark,
+        )?);
+    }
+    edits.extend(arguments.finish(text)?);
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    Some(edits)
+}
+
+/// The callee where it is one plain name, which Python has to import.
+fn bare_name<'a>(language: Language, text: &'a str, finding: &Finding) -> Option<&'a str> {
+    if language != Language::Python || part(finding, &PartKey::Receiver).is_some() {
+        return None;
+    }
+    text.get(part(finding, &PartKey::CalleeName)?)
+}
+
+fn rename(
+    language: Language,
+    text: &str,
+    root: Node<'_>,
+    finding: &Finding,
+    new: &str,
+    edits: &mut Vec<Edit>,
+) -> Option<()> {
+    let place = part(finding, &PartKey::CalleeName)?;
+    let mut name = new.to_owned();
+    if let Some(bare) = bare_name(language, text, finding) {
+        let import = imports::also_from(text, root, bare, new, finding.matched.start)?;
+        name = import.name;
+        edits.extend(import.edit);
+    }
+    edits.push(Edit::new(place, name));
+    Some(())
+}
