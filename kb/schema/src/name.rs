@@ -13,7 +13,9 @@ use std::fmt;
 pub struct NamePattern {
     text: String,
     segments: Vec<String>,
-    exact: bool,
+        exact: bool,
+    /// `*.last` or `**.last`: only the last segment and whether something stands before it count.
+    any_prefix: Option<bool>,
 }
 
 impl NamePattern {
@@ -37,8 +39,14 @@ impl NamePattern {
                 "name `{text}` must end in a name, or it would match everything"
             ));
         }
+        let any_prefix = match segments.as_slice() {
+            [first, _] if first == "*" => Some(true),
+            [first, _] if first == "**" => Some(false),
+            _ => None,
+        };
         Ok(Self {
             exact: !text.contains('*'),
+            any_prefix,
             text: text.to_owned(),
             segments,
         })
@@ -82,6 +90,13 @@ impl NamePattern {
     pub fn matches(&self, name: &str) -> bool {
         if self.exact {
             return self.text == name;
+        }
+                let last = name.rsplit('.').next().unwrap_or(name);
+        if !glob(self.last().as_bytes(), last.as_bytes()) {
+            return false;
+        }
+        if let Some(needs_receiver) = self.any_prefix {
+            return !needs_receiver || last.len() < name.len();
         }
         let parts: Vec<&str> = name.split('.').collect();
         match_segments(&self.segments, &parts)

@@ -99,6 +99,46 @@ pub(crate) enum Effect {
     Formats { to: usize, format: usize },
 }
 
+/// A raw query, and words without which it cannot match.
+pub(crate) struct RawQuery {
+    pub(crate) rule: u32,
+    pub(crate) query: Query,
+    pub(crate) capture: u32,
+    /// Of each group one word must occur in the text.
+    words: Vec<Vec<String>>,
+}
+
+impl RawQuery {
+        /// Whether the query could match anything in this text where `counts` says it matters. Running
+    /// one costs ten times a walk.
+    pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
+        self.words.iter().all(|group| {
+            group.iter().any(|word| {
+                memchr::memmem::find_iter(text.as_bytes(), word.as_bytes()).any(counts)
+            })
+        })
+    }
+}
+
+/// The words that a query's `#eq?` and `#any-of?` predicates demand. Alternative patterns demand
+/// different words, so a query with several demands none.
+fn words(query: &Query, source: &str) -> Vec<Vec<String>> {
+    if query.pattern_count() != 1 {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    for name in ["(#eq? ", "(#any-of? "] {
+        for (at, _) in source.match_indices(name) {
+            let inside = source[at..].split(')').next().unwrap_or("");
+            let group: Vec<String> = inside.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            if !group.is_empty() && !inside.contains('\\') {
+                out.push(group);
+            }
+        }
+    }
+    out
+}
+
 /// Everything one language's analysis needs.
 pub(crate) struct LangRules {
     pub(crate) library: Arc<Library>,
@@ -113,7 +153,7 @@ pub(crate) struct LangRules {
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
         /// Whether a mere use opens an event of some pattern.
     pub(crate) starts_by_use: bool,
-    pub(crate) queries: Vec<(u32, Query)>,
+        pub(crate) queries: Vec<RawQuery>,
 
     pub(crate) sources: Dispatch<u16>,
     pub(crate) source_about: Vec<Arc<str>>,
@@ -364,16 +404,16 @@ impl LangRules {
                 let grammar = language_of(entry.language).grammar();
                 let query = Query::new(&grammar, source)
                     .map_err(|error| format!("the query does not compile: {}", error.message))?;
-                if query.capture_index_for_name("finding").is_none() {
+                                let Some(capture) = query.capture_index_for_name("finding") else {
                     return Err("the query needs a capture `@finding`".into());
-                }
+                };
                 if let Some(predicate) = (0..query.pattern_count())
                     .flat_map(|it| query.general_predicates(it))
                     .next()
                 {
                     return Err(format!("unknown predicate `#{}`", predicate.operator));
                 }
-                self.queries.push((id, query));
+                                self.queries.push(RawQuery { rule: id, capture, words: words(&query, source), query });
             }
         }
         pattern.callee.iter().for_each(|name| self.know(name));

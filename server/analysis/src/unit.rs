@@ -67,7 +67,9 @@ pub(crate) fn run(
         rules,
         language,
         text,
-        names: names(&outline.scopes),
+                names: names(&outline.scopes),
+        inner: inner(&outline.scopes),
+
         outline,
         next: Kit::default(),
         kit,
@@ -82,7 +84,9 @@ struct Unit<'a, 't> {
     rules: &'a LangRules,
     language: Language,
     text: &'a str,
-    outline: Outline<'t>,
+        outline: Outline<'t>,
+    /// The functions directly inside each.
+    inner: Vec<Vec<usize>>,
     /// Functions by class and name; the last definition wins, as at run time.
     names: FxHashMap<(Option<Box<str>>, Box<str>), usize>,
     kit: &'a mut Kit,
@@ -90,6 +94,14 @@ struct Unit<'a, 't> {
     outcomes: FxHashMap<usize, Kept>,
     module: Env,
     module_digest: u64,
+}
+
+fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
+    let mut out = vec![Vec::new(); scopes.len()];
+    for (index, scope) in scopes.iter().enumerate().skip(1) {
+        out[scope.parent].push(index);
+    }
+    out
 }
 
 fn names(scopes: &[Scope]) -> FxHashMap<(Option<Box<str>>, Box<str>), usize> {
@@ -263,11 +275,7 @@ impl Unit<'_, '_> {
     /// Whether others read this function's variables: nested functions and methods do.
     fn is_looked_into(&self, index: usize) -> bool {
         &*self.outline.scopes[index].name == "__init__"
-            || self
-                .outline
-                .scopes
-                .iter()
-                .any(|scope| scope.parent == index)
+                        || !self.inner[index].is_empty()
     }
 
     fn evaluate_one(&self, index: usize, function: &Function) -> Outcome {
@@ -308,40 +316,30 @@ impl Unit<'_, '_> {
     /// Hits of raw queries in one function, its nested functions left to themselves.
     fn queries(&self, index: usize) -> Vec<Found> {
         let mut out = Vec::new();
-        if self.rules.queries.is_empty() {
-            return out;
-        }
+        let source = self.source(index);
         let scope = &self.outline.scopes[index];
-        let node = self.outline.nodes[index];
-        let inner: Vec<&Range<usize>> = self
-            .outline
-            .scopes
-            .iter()
-            .skip(1)
-            .filter(|it| it.parent == index && it.key != scope.key)
-            .map(|it| &it.range)
-            .collect();
-        for (rule, query) in &self.rules.queries {
-            let Some(capture) = query.capture_index_for_name("finding") else {
-                continue;
-            };
+        let outside = |at: usize| {
+            let at = at + scope.range.start;
+            !self.inner[index].iter().any(|it| self.outline.scopes[*it].range.contains(&at))
+        };
+        for raw in self.rules.queries.iter().filter(|it| it.may_match(source, &outside)) {
             let mut cursor = QueryCursor::new();
-            let mut matches = cursor.matches(query, node, self.text.as_bytes());
+            let mut matches = cursor.matches(&raw.query, self.outline.nodes[index], self.text.as_bytes());
             while let Some(hit) = matches.next() {
-                for found in hit.captures().iter().filter(|it| it.index == capture) {
+                for found in hit.captures().iter().filter(|it| it.index == raw.capture) {
                     let range = found.node.byte_range();
-                    if inner.iter().any(|it| it.contains(&range.start)) {
+                    let nested = self.inner[index]
+                        .iter()
+                        .any(|it| self.outline.scopes[*it].range.contains(&range.start));
+                    if nested {
                         continue;
                     }
                     let start = range.start.saturating_sub(scope.range.start);
                     let end = range.end.saturating_sub(scope.range.start);
                     let span = crate::ir::Span::new(start..end);
                     out.push(Found {
-                        rule: *rule,
-                        place: Place {
-                            func: scope.key,
-                            span,
-                        },
+                        rule: raw.rule,
+                        place: Place { func: scope.key, span },
                         matched: span,
                         trace: Vec::new(),
                         parts: Vec::new(),

@@ -146,7 +146,9 @@ impl<'a> Eval<'a> {
             let ends: Vec<u32> = if self.is_plain(id) {
                 Vec::new()
             } else {
-                let late = self.around.rules.event_uses.iter().filter(|(_, role, _)| *role == Role::End);
+                let late = self.around.rules.event_uses.iter().filter(|(_, role, kind)| {
+                    *role == Role::End && *kind == Use::NullCheck
+                });
                 late.map(|(id, ..)| *id).collect()
             };
             self.use_events(Use::NullCheck, value, span, &ends);
