@@ -16,7 +16,6 @@ use types::{
 
 use crate::capabilities::{EditDelivery, Profile};
 use crate::ext::{self, ActionData};
-use crate::standin as revision;
 use crate::state::View;
 use crate::worker::Analyzed;
 use crate::{from_proto, to_proto};
@@ -112,7 +111,7 @@ impl Maker<'_> {
 
     fn fixes(&self, index: usize) -> Vec<CodeAction> {
         let fixes = self.analyzed.fixes(index);
-        let action = |(at, fix): (usize, &revision::ProposedFix)| {
+        let action = |(at, fix): (usize, &revision::Proposal)| {
             let mut action = self.action(fix.title.clone());
             action.is_preferred = (fix.applicability == Applicability::Safe).then_some(true);
             match self.profile.edits {

@@ -13,7 +13,6 @@ mod ordered;
 mod publish;
 mod server;
 mod session;
-mod standin;
 mod state;
 mod to_proto;
 mod worker;

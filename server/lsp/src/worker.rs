@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::standin as revision;
-use analysis::{Analysis, Host, Memo, Snapshot, Source};
+use analysis::{Analysis, Finding, Host, Memo, Snapshot, Source};
 use kb_schema::EntrySet;
-use revision::ProposedFix;
+use revision::Proposal;
 use syntax::Document;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -28,7 +27,7 @@ pub(crate) struct Analyzed {
     pub(crate) text: String,
     pub(crate) analysis: Analysis,
     rules: Option<Snapshot>,
-    fixes: Mutex<HashMap<usize, Arc<Vec<ProposedFix>>>>,
+    fixes: Mutex<HashMap<usize, Arc<Vec<Proposal>>>>,
 }
 
 impl Analyzed {
@@ -47,18 +46,25 @@ impl Analyzed {
 
     /// The gated fixes of a finding. The gate analyses the text again, so the first call for each
     /// finding takes its time.
-    pub(crate) fn fixes(&self, finding: usize) -> Arc<Vec<ProposedFix>> {
-        let known = |fixes: &HashMap<usize, Arc<Vec<ProposedFix>>>| fixes.get(&finding).cloned();
+    pub(crate) fn fixes(&self, finding: usize) -> Arc<Vec<Proposal>> {
+        let known = |fixes: &HashMap<usize, Arc<Vec<Proposal>>>| fixes.get(&finding).cloned();
         let lock = || self.fixes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fixes) = known(&lock()) {
             return fixes;
         }
         let found = self.rules.as_ref().zip(self.analysis.findings.get(finding));
-        let fixes = Arc::new(found.map_or_else(Vec::new, |(rules, it)| {
-            revision::fixes(rules, &self.source(), it)
-        }));
+        let fixes = Arc::new(found.map_or_else(Vec::new, |(rules, it)| self.prove(rules, it)));
         lock().insert(finding, Arc::clone(&fixes));
         fixes
+    }
+
+    fn prove(&self, rules: &Snapshot, finding: &Finding) -> Vec<Proposal> {
+        let language = self.document.language;
+        let found = revision::fixes(rules, language, &self.text, &self.analysis, finding);
+        for (title, rejection) in &found.rejected {
+            tracing::debug!(entry = finding.entry.id, title, %rejection, "fix refused");
+        }
+        found.proposals
     }
 
     fn source(&self) -> Source<'_> {

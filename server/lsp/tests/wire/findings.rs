@@ -407,6 +407,50 @@ async fn actions_are_quick_fixes_with_the_clients_own_diagnostic() {
     assert!(actions(&mut client, URI, 0, Value::Null).await.is_empty());
 }
 
+#[tokio::test]
+async fn a_fix_comes_with_its_edit_or_is_resolved_to_it() {
+    let mended = TEXT.replace("os.system", "os.spawn");
+    for resolves in [false, true] {
+        let properties = if resolves { json!(["edit"]) } else { json!([]) };
+        let capabilities = json!({
+            "textDocument": { "codeAction": { "resolveSupport": { "properties": properties } } },
+        });
+        let mut client = Client::start(shelf(), capabilities).await;
+        let offered = &client.capabilities["codeActionProvider"]["resolveProvider"];
+        assert_eq!(offered, &json!(resolves));
+        client.open(URI, "python", TEXT).await;
+        client.published(URI, 1).await;
+        let offered = actions(&mut client, URI, 2, Value::Null).await;
+        let mut fix = titled(&offered, "Call os.spawn").clone();
+        assert_eq!(fix["isPreferred"], true);
+        if resolves {
+            assert!(fix.get("edit").is_none());
+            fix = client.request("codeAction/resolve", fix).await["result"].take();
+        }
+        let edit = &fix["edit"]["changes"][URI][0];
+        let change = json!({ "range": edit["range"], "text": edit["newText"] });
+        client.change(URI, 2, json!([change])).await;
+        assert_eq!(client.text(URI).await.0, mended);
+        assert!(client.published(URI, 2).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_fix_for_an_older_version_is_not_resolved() {
+    let capabilities = json!({
+        "textDocument": { "codeAction": { "resolveSupport": { "properties": ["edit"] } } },
+    });
+    let mut client = Client::start(shelf(), capabilities).await;
+    client.open(URI, "python", TEXT).await;
+    let offered = actions(&mut client, URI, 2, Value::Null).await;
+    let fix = titled(&offered, "Call os.spawn").clone();
+    client
+        .change(URI, 2, json!([{ "text": format!("# more\n{TEXT}") }]))
+        .await;
+    let answer = client.request("codeAction/resolve", fix).await;
+    assert_eq!(answer["error"]["code"], -32801, "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_many_edits_the_diagnostics_are_those_of_a_fresh_open() {
     let call = "\ndef g(n):\n    os.system('é😀' + n)\n";
