@@ -13,7 +13,7 @@ use std::fmt;
 pub struct NamePattern {
     text: String,
     segments: Vec<String>,
-        exact: bool,
+    exact: bool,
     /// `*.last` or `**.last`: only the last segment and whether something stands before it count.
     any_prefix: Option<bool>,
 }
@@ -91,7 +91,7 @@ impl NamePattern {
         if self.exact {
             return self.text == name;
         }
-                let last = name.rsplit('.').next().unwrap_or(name);
+        let last = name.rsplit('.').next().unwrap_or(name);
         if !glob(self.last().as_bytes(), last.as_bytes()) {
             return false;
         }

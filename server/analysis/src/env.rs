@@ -29,7 +29,7 @@ pub(crate) struct Open {
     pub(crate) place: Place,
     /// Empty when every path here had the event; otherwise the data that the conditions on the
     /// way to it looked at.
-        pub(crate) under: Vec<u64>,
+    pub(crate) under: Vec<u64>,
     /// It counts only where every path had it.
     pub(crate) everywhere: bool,
 }
@@ -74,10 +74,11 @@ impl Env {
         }
     }
 
-        /// A guard holds where both paths have it, or where the other path replaced the data: after
+    /// A guard holds where both paths have it, or where the other path replaced the data: after
     /// `if x not in ALLOWED: x = DEFAULT` every `x` is harmless.
     fn join_guards(&mut self, other: &Self) {
-        let replaced = |here: &Self, there: &Self, id: u64| here.mentions(id) && !there.mentions(id);
+        let replaced =
+            |here: &Self, there: &Self, id: u64| here.mentions(id) && !there.mentions(id);
         let mut kept: Vec<(u64, Fact)> = self
             .guards
             .iter()
@@ -94,25 +95,39 @@ impl Env {
 
     /// Whether a variable holds data of that root.
     fn mentions(&self, id: u64) -> bool {
-        self.vars.values().any(|value| value.roots.iter().any(|root| root.id == id))
+        self.vars
+            .values()
+            .any(|value| value.roots.iter().any(|root| root.id == id))
     }
 
     /// Open events of either path stay open, under the conditions that told the paths apart.
     fn join_open(&mut self, other: &Self) {
-        let shared = self.decided.iter().zip(&other.decided).take_while(|(a, b)| a == b).count();
-        let apart: Vec<u64> =
-            self.decided.iter().skip(shared).chain(other.decided.iter().skip(shared)).copied().collect();
+        let shared = self
+            .decided
+            .iter()
+            .zip(&other.decided)
+            .take_while(|(a, b)| a == b)
+            .count();
+        let apart: Vec<u64> = self
+            .decided
+            .iter()
+            .skip(shared)
+            .chain(other.decided.iter().skip(shared))
+            .copied()
+            .collect();
         let has = |list: &[Open], open: &Open| {
-            list.iter().any(|it| it.pattern == open.pattern && it.obj == open.obj)
+            list.iter()
+                .any(|it| it.pattern == open.pattern && it.obj == open.obj)
         };
-                self.open.retain(|open| !open.everywhere || has(&other.open, open));
+        self.open
+            .retain(|open| !open.everywhere || has(&other.open, open));
         for open in &mut self.open {
             if !has(&other.open, open) {
                 open.under.extend(&apart);
             }
         }
         for open in &other.open {
-                        if !open.everywhere && !has(&self.open, open) {
+            if !open.everywhere && !has(&self.open, open) {
                 let mut open = open.clone();
                 open.under.extend(&apart);
                 self.open.push(open);
@@ -148,7 +163,7 @@ impl Env {
                 }
             }
         }
-                self.join_open(other);
+        self.join_open(other);
         self
     }
 }

@@ -76,7 +76,7 @@ pub(crate) struct Eval<'a> {
     handler: bool,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
-        steps: usize,
+    steps: usize,
     /// How many objects have come into being.
     objects: u64,
     /// What every expression came to when it was last evaluated.
@@ -109,7 +109,7 @@ pub(crate) fn evaluate(
         gotos: FxHashMap::default(),
         handler: false,
         discarded: None,
-                steps: 0,
+        steps: 0,
         objects: 0,
         values: vec![None; func.exprs.len()],
     };
@@ -215,7 +215,7 @@ impl<'a> Eval<'a> {
                     Kind::Number
                 }
                 ("str", 0, 0) => Kind::Str,
-                                (_, 1.., _) => Kind::Pointer,
+                (_, 1.., _) => Kind::Pointer,
                 _ if self.around.language == Language::C && param.ty.is_number() => Kind::Number,
 
                 _ => Kind::Unknown,
@@ -538,7 +538,9 @@ impl<'a> Eval<'a> {
     /// In C a name keeps its declared shape whatever is assigned to it.
     fn as_declared(&self, path: &str, value: Value) -> Value {
         match self.types.get(path) {
-            Some(ty) if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null => {
+            Some(ty)
+                if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null =>
+            {
                 value.with(|data| data.kind = Kind::Pointer)
             }
             Some(ty) if ty.is_number() && value.kind == Kind::Unknown => {

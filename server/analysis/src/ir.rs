@@ -294,9 +294,34 @@ impl Type {
             && self.base.split_whitespace().last().is_some_and(|word| {
                 matches!(
                     word,
-                    "int" | "long" | "short" | "char" | "unsigned" | "signed" | "float" | "double" | "bool" | "_Bool"
-                        | "size_t" | "ssize_t" | "off_t" | "time_t" | "ptrdiff_t" | "socklen_t" | "mode_t" | "pid_t"
-                        | "u8" | "u16" | "u32" | "u64" | "s8" | "s16" | "s32" | "s64" | "uint" | "ulong"
+                    "int"
+                        | "long"
+                        | "short"
+                        | "char"
+                        | "unsigned"
+                        | "signed"
+                        | "float"
+                        | "double"
+                        | "bool"
+                        | "_Bool"
+                        | "size_t"
+                        | "ssize_t"
+                        | "off_t"
+                        | "time_t"
+                        | "ptrdiff_t"
+                        | "socklen_t"
+                        | "mode_t"
+                        | "pid_t"
+                        | "u8"
+                        | "u16"
+                        | "u32"
+                        | "u64"
+                        | "s8"
+                        | "s16"
+                        | "s32"
+                        | "s64"
+                        | "uint"
+                        | "ulong"
                 ) || (word.ends_with("_t") && word.trim_start_matches('u').starts_with("int"))
             })
     }

@@ -162,7 +162,9 @@ impl Matcher<'_> {
                 .is_none_or(|key| self.is_same(given, key))
             && test.fits.as_ref().is_none_or(|key| self.fits(value, key))
             && test.factors.is_none_or(|least| value.factors >= least)
-            && test.wraps.is_none_or(|wanted| (value.arithmetic && self.live(value).any(|_| true)) == wanted)
+            && test
+                .wraps
+                .is_none_or(|wanted| (value.arithmetic && self.live(value).any(|_| true)) == wanted)
             && test
                 .dynamic
                 .is_none_or(|wanted| self.is_dynamic(value) == wanted)

@@ -109,13 +109,13 @@ pub(crate) struct RawQuery {
 }
 
 impl RawQuery {
-        /// Whether the query could match anything in this text where `counts` says it matters. Running
+    /// Whether the query could match anything in this text where `counts` says it matters. Running
     /// one costs ten times a walk.
     pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
         self.words.iter().all(|group| {
-            group.iter().any(|word| {
-                memchr::memmem::find_iter(text.as_bytes(), word.as_bytes()).any(counts)
-            })
+            group
+                .iter()
+                .any(|word| memchr::memmem::find_iter(text.as_bytes(), word.as_bytes()).any(counts))
         })
     }
 }
@@ -130,7 +130,12 @@ fn words(query: &Query, source: &str) -> Vec<Vec<String>> {
     for name in ["(#eq? ", "(#any-of? "] {
         for (at, _) in source.match_indices(name) {
             let inside = source[at..].split(')').next().unwrap_or("");
-            let group: Vec<String> = inside.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            let group: Vec<String> = inside
+                .split('"')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
             if !group.is_empty() && !inside.contains('\\') {
                 out.push(group);
             }
@@ -151,9 +156,9 @@ pub(crate) struct LangRules {
     pub(crate) compares: Vec<u32>,
     pub(crate) event_calls: Dispatch<(u32, Role)>,
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
-        /// Whether a mere use opens an event of some pattern.
+    /// Whether a mere use opens an event of some pattern.
     pub(crate) starts_by_use: bool,
-        pub(crate) queries: Vec<RawQuery>,
+    pub(crate) queries: Vec<RawQuery>,
 
     pub(crate) sources: Dispatch<u16>,
     pub(crate) source_about: Vec<Arc<str>>,
@@ -224,7 +229,7 @@ impl LangRules {
             compares: Vec::new(),
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
-                        starts_by_use: false,
+            starts_by_use: false,
             queries: Vec::new(),
 
             sources: Dispatch::default(),
@@ -404,7 +409,7 @@ impl LangRules {
                 let grammar = language_of(entry.language).grammar();
                 let query = Query::new(&grammar, source)
                     .map_err(|error| format!("the query does not compile: {}", error.message))?;
-                                let Some(capture) = query.capture_index_for_name("finding") else {
+                let Some(capture) = query.capture_index_for_name("finding") else {
                     return Err("the query needs a capture `@finding`".into());
                 };
                 if let Some(predicate) = (0..query.pattern_count())
@@ -413,7 +418,12 @@ impl LangRules {
                 {
                     return Err(format!("unknown predicate `#{}`", predicate.operator));
                 }
-                                self.queries.push(RawQuery { rule: id, capture, words: words(&query, source), query });
+                self.queries.push(RawQuery {
+                    rule: id,
+                    capture,
+                    words: words(&query, source),
+                    query,
+                });
             }
         }
         pattern.callee.iter().for_each(|name| self.know(name));
@@ -433,7 +443,7 @@ impl LangRules {
                     self.event_calls.add(name, (id, role));
                 }
             }
-                        Event::Use(kind) => {
+            Event::Use(kind) => {
                 self.starts_by_use |= role == Role::Start;
                 self.event_uses.push((id, role, *kind));
             }

@@ -67,7 +67,7 @@ pub(crate) fn run(
         rules,
         language,
         text,
-                names: names(&outline.scopes),
+        names: names(&outline.scopes),
         inner: inner(&outline.scopes),
 
         outline,
@@ -84,7 +84,7 @@ struct Unit<'a, 't> {
     rules: &'a LangRules,
     language: Language,
     text: &'a str,
-        outline: Outline<'t>,
+    outline: Outline<'t>,
     /// The functions directly inside each.
     inner: Vec<Vec<usize>>,
     /// Functions by class and name; the last definition wins, as at run time.
@@ -274,8 +274,7 @@ impl Unit<'_, '_> {
 
     /// Whether others read this function's variables: nested functions and methods do.
     fn is_looked_into(&self, index: usize) -> bool {
-        &*self.outline.scopes[index].name == "__init__"
-                        || !self.inner[index].is_empty()
+        &*self.outline.scopes[index].name == "__init__" || !self.inner[index].is_empty()
     }
 
     fn evaluate_one(&self, index: usize, function: &Function) -> Outcome {
@@ -320,11 +319,19 @@ impl Unit<'_, '_> {
         let scope = &self.outline.scopes[index];
         let outside = |at: usize| {
             let at = at + scope.range.start;
-            !self.inner[index].iter().any(|it| self.outline.scopes[*it].range.contains(&at))
+            !self.inner[index]
+                .iter()
+                .any(|it| self.outline.scopes[*it].range.contains(&at))
         };
-        for raw in self.rules.queries.iter().filter(|it| it.may_match(source, &outside)) {
+        for raw in self
+            .rules
+            .queries
+            .iter()
+            .filter(|it| it.may_match(source, &outside))
+        {
             let mut cursor = QueryCursor::new();
-            let mut matches = cursor.matches(&raw.query, self.outline.nodes[index], self.text.as_bytes());
+            let mut matches =
+                cursor.matches(&raw.query, self.outline.nodes[index], self.text.as_bytes());
             while let Some(hit) = matches.next() {
                 for found in hit.captures().iter().filter(|it| it.index == raw.capture) {
                     let range = found.node.byte_range();
@@ -339,7 +346,10 @@ impl Unit<'_, '_> {
                     let span = crate::ir::Span::new(start..end);
                     out.push(Found {
                         rule: raw.rule,
-                        place: Place { func: scope.key, span },
+                        place: Place {
+                            func: scope.key,
+                            span,
+                        },
                         matched: span,
                         trace: Vec::new(),
                         parts: Vec::new(),

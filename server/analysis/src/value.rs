@@ -366,7 +366,11 @@ impl Value {
             },
             arithmetic: a.arithmetic || b.arithmetic,
             factors: a.factors.max(b.factors),
-            measures: if a.measures == b.measures { a.measures.clone() } else { Vec::new() },
+            measures: if a.measures == b.measures {
+                a.measures.clone()
+            } else {
+                Vec::new()
+            },
             size_of: if a.size_of == b.size_of {
                 a.size_of.clone()
             } else {
@@ -384,7 +388,12 @@ impl Value {
             measures.extend(&value.measures);
         }
         measures.truncate(MAX_ROOTS);
-        Data { kind: Kind::Number, measures, ..Data::default() }.into()
+        Data {
+            kind: Kind::Number,
+            measures,
+            ..Data::default()
+        }
+        .into()
     }
 
     /// Everything of several values that a container or an unknown function could pass on.

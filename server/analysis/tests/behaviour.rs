@@ -15,7 +15,11 @@ fn snapshot() -> Snapshot {
 
 fn analyze(snapshot: &Snapshot, text: &str, memo: &mut Memo) -> Analysis {
     let tree = syntax::parse(Language::Python, text);
-    let source = Source { language: Language::Python, text, tree: &tree };
+    let source = Source {
+        language: Language::Python,
+        text,
+        tree: &tree,
+    };
     snapshot.analyze(&source, memo, &|| false).unwrap()
 }
 
@@ -33,7 +37,16 @@ fn summary(analysis: &Analysis, text: &str) -> Vec<(String, String)> {
 }
 
 fn details(analysis: &Analysis) -> Vec<String> {
-    analysis.findings.iter().map(|it| format!("{} {:?} {:?} {:?}", it.entry.id, it.range, it.trace, it.slice)).collect()
+    analysis
+        .findings
+        .iter()
+        .map(|it| {
+            format!(
+                "{} {:?} {:?} {:?}",
+                it.entry.id, it.range, it.trace, it.slice
+            )
+        })
+        .collect()
 }
 
 const SHOP: &str = r#"import os
@@ -66,7 +79,13 @@ def launch(tool):
 fn aliases_and_built_text_are_followed() {
     let found = summary(&analyze(&snapshot(), SHOP, &mut Memo::default()), SHOP);
     let lines: Vec<&str> = found.iter().map(|(_, line)| line.as_str()).collect();
-    assert_eq!(lines, ["cursor.execute(query)", r#"sp.call("convert " + tool, shell=True)"#]);
+    assert_eq!(
+        lines,
+        [
+            "cursor.execute(query)",
+            r#"sp.call("convert " + tool, shell=True)"#
+        ]
+    );
 }
 
 #[test]
@@ -80,8 +99,14 @@ fn a_memo_never_changes_the_answer() {
         ("import subprocess as sp", "import subprocess as other"),
         ("import subprocess as other", "import subprocess as sp"),
         ("def launch(tool):", "def launch(tool, extra=None):"),
-        ("    return launch(name)", "    if name == \"a\":\n        return launch(name)\n    return \"\""),
-        ("def fixed(cursor):", "def fetch_all(cursor):\n    return fetch(cursor, \"x\")\n\ndef fixed(cursor):"),
+        (
+            "    return launch(name)",
+            "    if name == \"a\":\n        return launch(name)\n    return \"\"",
+        ),
+        (
+            "def fixed(cursor):",
+            "def fetch_all(cursor):\n    return fetch(cursor, \"x\")\n\ndef fixed(cursor):",
+        ),
         ("\"convert \" + tool", "[\"convert\", tool]"),
     ];
     for (from, to) in edits {
@@ -89,7 +114,11 @@ fn a_memo_never_changes_the_answer() {
         text = text.replace(from, to);
         let kept = analyze(&snapshot, &text, &mut memo);
         let fresh = analyze(&snapshot, &text, &mut Memo::default());
-        assert_eq!(details(&kept), details(&fresh), "after {from:?} became {to:?}");
+        assert_eq!(
+            details(&kept),
+            details(&fresh),
+            "after {from:?} became {to:?}"
+        );
     }
 }
 
@@ -99,16 +128,34 @@ fn an_edit_evaluates_only_what_it_can_change() {
     let mut memo = Memo::default();
     let mut text = String::from("import os\n\n");
     for number in 0..200 {
-        let _ = write!(text, "def step_{number}(value):\n    total = value + {number}\n    return total\n\n");
+        let _ = write!(
+            text,
+            "def step_{number}(value):\n    total = value + {number}\n    return total\n\n"
+        );
     }
     let _ = analyze(&snapshot, &text, &mut memo);
     assert_eq!(memo.evaluated(), 200);
-    let edited = text.replace("total = value + 100\n", "total = value + 100\n    os.system(\"ls \" + value)\n");
+    let edited = text.replace(
+        "total = value + 100\n",
+        "total = value + 100\n    os.system(\"ls \" + value)\n",
+    );
     let analysis = analyze(&snapshot, &edited, &mut memo);
     assert_eq!(analysis.findings.len(), 1);
-    assert_eq!(memo.evaluated(), 1, "one function changed and nobody calls it");
-    let _ = analyze(&snapshot, &edited.replace("import os", "import os, sys"), &mut memo);
-    assert_eq!(memo.evaluated(), 200, "an import may change what every name means");
+    assert_eq!(
+        memo.evaluated(),
+        1,
+        "one function changed and nobody calls it"
+    );
+    let _ = analyze(
+        &snapshot,
+        &edited.replace("import os", "import os, sys"),
+        &mut memo,
+    );
+    assert_eq!(
+        memo.evaluated(),
+        200,
+        "an import may change what every name means"
+    );
 }
 
 #[test]
@@ -124,7 +171,11 @@ fn a_comment_silences_what_it_names() {
         let text = format!("import os\n\ndef show(path):\n{line}{comment}\n");
         let analysis = analyze(&snapshot, &text, &mut Memo::default());
         assert_eq!(analysis.findings.is_empty(), silent, "{comment:?}");
-        assert_eq!(analysis.suppressed.len(), usize::from(silent), "{comment:?}");
+        assert_eq!(
+            analysis.suppressed.len(),
+            usize::from(silent),
+            "{comment:?}"
+        );
     }
 }
 
@@ -132,42 +183,59 @@ fn a_comment_silences_what_it_names() {
 fn deep_and_long_input_is_said_not_crashed_on() {
     let snapshot = snapshot();
     // 1 MiB is half of what a default thread has.
-    let worker = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
-        let deep = [
-            "(".repeat(10_000) + "1" + &")".repeat(10_000),
-            "[".repeat(10_000),
-            "x = ".to_owned() + &"a + ".repeat(20_000) + "b\n",
-            (0..3_000).fold(String::new(), |mut text, depth| {
-                let _ = writeln!(text, "{}if x:", " ".repeat(depth));
-                text
-            }),
-            "def f():\n    ".to_owned() + &"lambda x: ".repeat(5_000) + "x\n",
-            "f(".repeat(8_000),
-            "a.b".to_owned() + &".c".repeat(20_000) + "()\n",
-        ];
-        for text in &deep {
-            let _ = analyze(&snapshot, text, &mut Memo::default());
-        }
-        let c = [
-            "int f(void) { ".to_owned() + &"if (x) ".repeat(5_000) + "y(); }",
-            "int f(void) { ".to_owned() + &"if (x) y(); else ".repeat(5_000) + "z(); }",
-            "int f(void) { ".to_owned() + &"{".repeat(10_000),
-            "int a = ".to_owned() + &"!".repeat(10_000) + "1;",
-        ];
-        for text in &c {
-            let _ = snapshot.check(Language::C, text);
-        }
-        let nested = analyze(&snapshot, &deep[0], &mut Memo::default());
-        assert!(nested.notes.iter().any(|note| note.message.contains("deeply")), "{:?}", nested.notes);
-    });
+    let worker = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || {
+            let deep = [
+                "(".repeat(10_000) + "1" + &")".repeat(10_000),
+                "[".repeat(10_000),
+                "x = ".to_owned() + &"a + ".repeat(20_000) + "b\n",
+                (0..3_000).fold(String::new(), |mut text, depth| {
+                    let _ = writeln!(text, "{}if x:", " ".repeat(depth));
+                    text
+                }),
+                "def f():\n    ".to_owned() + &"lambda x: ".repeat(5_000) + "x\n",
+                "f(".repeat(8_000),
+                "a.b".to_owned() + &".c".repeat(20_000) + "()\n",
+            ];
+            for text in &deep {
+                let _ = analyze(&snapshot, text, &mut Memo::default());
+            }
+            let c = [
+                "int f(void) { ".to_owned() + &"if (x) ".repeat(5_000) + "y(); }",
+                "int f(void) { ".to_owned() + &"if (x) y(); else ".repeat(5_000) + "z(); }",
+                "int f(void) { ".to_owned() + &"{".repeat(10_000),
+                "int a = ".to_owned() + &"!".repeat(10_000) + "1;",
+            ];
+            for text in &c {
+                let _ = snapshot.check(Language::C, text);
+            }
+            let nested = analyze(&snapshot, &deep[0], &mut Memo::default());
+            assert!(
+                nested
+                    .notes
+                    .iter()
+                    .any(|note| note.message.contains("deeply")),
+                "{:?}",
+                nested.notes
+            );
+        });
     worker.unwrap().join().unwrap();
 }
 
 #[test]
 fn a_cancelled_analysis_gives_nothing() {
     let tree = syntax::parse(Language::Python, SHOP);
-    let source = Source { language: Language::Python, text: SHOP, tree: &tree };
-    assert!(snapshot().analyze(&source, &mut Memo::default(), &|| true).is_none());
+    let source = Source {
+        language: Language::Python,
+        text: SHOP,
+        tree: &tree,
+    };
+    assert!(
+        snapshot()
+            .analyze(&source, &mut Memo::default(), &|| true)
+            .is_none()
+    );
 }
 
 #[test]

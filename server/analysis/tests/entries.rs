@@ -13,16 +13,28 @@ fn main() {
     let arguments = Arguments::from_args();
     let set = Arc::new(common::load());
     let host = Host::new(&set);
-    let problems: Vec<String> =
-        set.problems.iter().chain(host.problems()).map(ToString::to_string).collect();
+    let problems: Vec<String> = set
+        .problems
+        .iter()
+        .chain(host.problems())
+        .map(ToString::to_string)
+        .collect();
     let mut trials = vec![Trial::test("all-entries-load", move || {
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems.join("\n").into())
+        }
     })];
     let snapshot = host.snapshot();
     for entry in &set.entries {
         type Property = fn(&Snapshot, &Entry) -> Result<(), String>;
-        let properties: [(&str, Property); 4] =
-            [("exact", exact), ("quiet", quiet), ("robust", robust), ("cut", cut)];
+        let properties: [(&str, Property); 4] = [
+            ("exact", exact),
+            ("quiet", quiet),
+            ("robust", robust),
+            ("cut", cut),
+        ];
         for (name, property) in properties {
             let (snapshot, entry) = (snapshot.clone(), entry.clone());
             trials.push(Trial::test(format!("{}::{name}", entry.id), move || {
@@ -64,11 +76,17 @@ fn exact(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
         return Ok(());
     }
     let mut wrong = Vec::new();
-    for example in entry.examples.iter().filter(|it| it.kind != ExampleKind::Secure) {
+    for example in entry
+        .examples
+        .iter()
+        .filter(|it| it.kind != ExampleKind::Secure)
+    {
         let found = lines_of(&check(snapshot, entry, &example.code), entry, &example.code);
         if found != example.lines {
             let hint = match example.kind {
-                ExampleKind::KnownMiss | ExampleKind::KnownNoise => " (move this block: the engine got better)",
+                ExampleKind::KnownMiss | ExampleKind::KnownNoise => {
+                    " (move this block: the engine got better)"
+                }
                 _ => "",
             };
             wrong.push(format!(
@@ -108,11 +126,21 @@ fn robust(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
     let mut wrong = Vec::new();
     for example in &entry.examples {
         let plain = lines_of(&check(snapshot, entry, &example.code), entry, &example.code);
-        let comment = if entry.language == Language::C { "//" } else { "#" };
+        let comment = if entry.language == Language::C {
+            "//"
+        } else {
+            "#"
+        };
         let emoji: String = example
             .code
             .lines()
-            .map(|line| if line.trim().is_empty() || line.ends_with('\\') || in_string(line) { format!("{line}\n") } else { format!("{line} {comment} 🦀\n") })
+            .map(|line| {
+                if line.trim().is_empty() || line.ends_with('\\') || in_string(line) {
+                    format!("{line}\n")
+                } else {
+                    format!("{line} {comment} 🦀\n")
+                }
+            })
             .collect();
         let variants = [
             ("CRLF", example.code.replace('\n', "\r\n")),
@@ -121,13 +149,19 @@ fn robust(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
         ];
         for (what, code) in variants {
             // A raw query sees comments as nodes; entries that need one live with that.
-            let raw = entry.patterns.iter().any(|it| it.on == kb_schema::On::Query);
+            let raw = entry
+                .patterns
+                .iter()
+                .any(|it| it.on == kb_schema::On::Query);
             if what != "CRLF" && (raw || example.code.contains("\"\"\"")) {
                 continue;
             }
             let found = lines_of(&check(snapshot, entry, &code), entry, &code);
             if found != plain {
-                wrong.push(format!("{}: with {what} {found:?} instead of {plain:?}", at(entry, example)));
+                wrong.push(format!(
+                    "{}: with {what} {found:?} instead of {plain:?}",
+                    at(entry, example)
+                ));
             }
         }
     }
@@ -151,9 +185,16 @@ fn cut(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
 }
 
 fn numbered(code: &str) -> String {
-    code.lines().enumerate().map(|(index, line)| format!("{:4} {line}\n", index + 1)).collect()
+    code.lines()
+        .enumerate()
+        .map(|(index, line)| format!("{:4} {line}\n", index + 1))
+        .collect()
 }
 
 fn finish(wrong: &[String]) -> Result<(), String> {
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
 }

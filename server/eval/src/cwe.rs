@@ -18,14 +18,20 @@ const FAMILIES: &[&[u32]] = &[
 /// Whether two numbers are equal or stand in one family.
 #[must_use]
 pub fn same_family(a: u32, b: u32) -> bool {
-    a == b || FAMILIES.iter().any(|family| family.contains(&a) && family.contains(&b))
+    a == b
+        || FAMILIES
+            .iter()
+            .any(|family| family.contains(&a) && family.contains(&b))
 }
 
 /// The numbers that count as `number`, itself included.
 #[must_use]
 pub fn family(number: u32) -> Vec<u32> {
-    let mut out: Vec<u32> =
-        FAMILIES.iter().filter(|it| it.contains(&number)).flat_map(|it| it.iter().copied()).collect();
+    let mut out: Vec<u32> = FAMILIES
+        .iter()
+        .filter(|it| it.contains(&number))
+        .flat_map(|it| it.iter().copied())
+        .collect();
     out.push(number);
     out.sort_unstable();
     out.dedup();
@@ -39,7 +45,10 @@ mod tests {
     #[test]
     fn families_join_what_labellers_mix_up() {
         assert!(same_family(78, 88) && same_family(787, 120) && same_family(590, 416));
-        assert!(same_family(94, 94), "a number outside every family is its own");
+        assert!(
+            same_family(94, 94),
+            "a number outside every family is its own"
+        );
         assert!(!same_family(89, 79) && !same_family(94, 78) && !same_family(416, 787));
     }
 }

@@ -62,7 +62,10 @@ pub fn read_cases(text: &str) -> Result<Vec<Case>, CaseError> {
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(index, line)| {
-            serde_json::from_str(line).map_err(|source| CaseError { line: index + 1, source })
+            serde_json::from_str(line).map_err(|source| CaseError {
+                line: index + 1,
+                source,
+            })
         })
         .collect()
 }
@@ -137,8 +140,11 @@ pub fn detect(snapshot: &Snapshot, cases: &[Case], tick: &(dyn Fn() + Sync)) -> 
             out
         })
         .collect();
-    let by_id: HashMap<&str, &Judged> =
-        judged.iter().flatten().map(|it| (it.id.as_str(), it)).collect();
+    let by_id: HashMap<&str, &Judged> = judged
+        .iter()
+        .flatten()
+        .map(|it| (it.id.as_str(), it))
+        .collect();
     let mut rows: BTreeMap<(String, String, (bool, u32)), Row> = BTreeMap::new();
     for (case, verdict) in cases.iter().zip(&judged) {
         let Some(verdict) = verdict else { continue };
@@ -155,7 +161,11 @@ pub fn detect(snapshot: &Snapshot, cases: &[Case], tick: &(dyn Fn() + Sync)) -> 
                 let row = rows.entry(key).or_insert_with(|| Row {
                     suite: case.suite.clone(),
                     lang: (*lang).to_owned(),
-                    cwe: if total { "all".to_owned() } else { format!("CWE-{cwe}") },
+                    cwe: if total {
+                        "all".to_owned()
+                    } else {
+                        format!("CWE-{cwe}")
+                    },
                     ..Row::default()
                 });
                 count(row, verdict, twin.copied());
@@ -163,7 +173,11 @@ pub fn detect(snapshot: &Snapshot, cases: &[Case], tick: &(dyn Fn() + Sync)) -> 
         }
     }
     let left_out = judged.iter().filter(|it| it.is_none()).count();
-    Detection { rows: rows.into_values().collect(), cases: judged.into_iter().flatten().collect(), left_out }
+    Detection {
+        rows: rows.into_values().collect(),
+        cases: judged.into_iter().flatten().collect(),
+        left_out,
+    }
 }
 
 fn count(row: &mut Row, verdict: &Judged, twin: Option<&Judged>) {
@@ -205,9 +219,13 @@ fn judge(snapshot: &Snapshot, case: &Case) -> Option<Judged> {
     };
     let line_of = |byte: usize| case.code[..byte].matches('\n').count() + 1;
     let on_line = case.lines.as_ref().map(|lines| {
-        analysis.findings.iter().filter(|it| same(&it.entry.cwe)).any(|it| {
-            (line_of(it.range.start)..=line_of(it.range.end)).any(|line| lines.contains(&line))
-        })
+        analysis
+            .findings
+            .iter()
+            .filter(|it| same(&it.entry.cwe))
+            .any(|it| {
+                (line_of(it.range.start)..=line_of(it.range.end)).any(|line| lines.contains(&line))
+            })
     });
     Some(Judged {
         id: case.id.clone(),

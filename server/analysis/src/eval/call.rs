@@ -161,13 +161,13 @@ impl<'a> Eval<'a> {
                 self.bound(name, arg.whole, arg.whole, arg.expr, &arg.value);
             }
         }
-                self.values[callee.0 as usize] = Some(Value::named(call.path.clone()));
+        self.values[callee.0 as usize] = Some(Value::named(call.path.clone()));
         self.match_mention(*callee, &call.path);
         self.match_call(&call, discarded);
         let result = self.result(&call);
         self.effects(&call);
         self.call_events(&call, &result);
-                if self.is_assertion(&call) {
+        if self.is_assertion(&call) {
             self.refine(call.args[0].expr, true);
         }
         if self.around.rules.never_return.has(&call.path) {
@@ -176,11 +176,14 @@ impl<'a> Eval<'a> {
         result
     }
 
-        /// `assert(n < MAX)` and its many relatives in C: a macro that goes on only if its condition
+    /// `assert(n < MAX)` and its many relatives in C: a macro that goes on only if its condition
     /// holds.
     fn is_assertion(&self, call: &CallFact<'a>) -> bool {
         let condition = call.args.first().is_some_and(|arg| {
-            matches!(self.func.expr(arg.expr).kind, ExprKind::Compare { .. } | ExprKind::Logic { .. } | ExprKind::Not(_))
+            matches!(
+                self.func.expr(arg.expr).kind,
+                ExprKind::Compare { .. } | ExprKind::Logic { .. } | ExprKind::Not(_)
+            )
         });
         let name = call.path.to_ascii_lowercase();
         condition
@@ -339,13 +342,12 @@ impl<'a> Eval<'a> {
         .into()
     }
 
-        /// The identity of something that was not there before: another one at every evaluation, so
+    /// The identity of something that was not there before: another one at every evaluation, so
     /// that what happened to the last round's object is not held against this round's.
     fn fresh_object(&mut self) -> u64 {
         self.objects += 1;
         value::id_of(&format!("{}:{}", self.key, self.objects))
     }
-
 
     /// What a function of this file gives back, and what it does with what goes in.
     fn local_result(&mut self, call: &CallFact<'a>) -> Option<Value> {
@@ -380,8 +382,16 @@ impl<'a> Eval<'a> {
         let place = self.place(call.span);
         let given_back = substitute(&summary.returns, &bound, 3);
         let is_argument = call.args.iter().any(|arg| arg.value.obj == given_back.obj);
-        let obj = if is_argument { given_back.obj } else { self.fresh_object() };
-        Some(given_back.with(|data| data.obj = obj).step(place, &returned(passed)))
+        let obj = if is_argument {
+            given_back.obj
+        } else {
+            self.fresh_object()
+        };
+        Some(
+            given_back
+                .with(|data| data.obj = obj)
+                .step(place, &returned(passed)),
+        )
     }
 
     /// Methods of text, which every Python value might be.
@@ -570,7 +580,7 @@ impl<'a> Eval<'a> {
         }
     }
 
-        /// `&x`, also behind casts: what a callee can write to.
+    /// `&x`, also behind casts: what a callee can write to.
     fn address_taken(&self, id: ExprId) -> Option<ExprId> {
         let mut current = id;
         for _ in 0..8 {

@@ -63,7 +63,13 @@ impl<'a> Eval<'a> {
                     self.env
                         .open
                         .retain(|open| !(open.pattern == id && open.obj == obj));
-                    let open = Open { pattern: id, obj, place, under: Vec::new(), everywhere: false };
+                    let open = Open {
+                        pattern: id,
+                        obj,
+                        place,
+                        under: Vec::new(),
+                        everywhere: false,
+                    };
                     self.env.open.push(open);
                 }
                 Role::Cancel(_) => self
@@ -119,7 +125,7 @@ impl<'a> Eval<'a> {
 
     /// `*p`, `p->x`, `p[i]`.
     pub(super) fn dereference(&mut self, id: ExprId, value: &Value) {
-                if self.env.open.is_empty() && !self.around.rules.starts_by_use {
+        if self.env.open.is_empty() && !self.around.rules.starts_by_use {
             return;
         }
         let span = self.span(id);
@@ -138,17 +144,20 @@ impl<'a> Eval<'a> {
         }
     }
 
-        pub(super) fn null_check(&mut self, id: ExprId, value: &Value) {
+    pub(super) fn null_check(&mut self, id: ExprId, value: &Value) {
         if !self.env.open.is_empty() {
             let span = self.span(id);
-                        // Whatever looks at the value at all ends a need for a check, but only a plain mention
+            // Whatever looks at the value at all ends a need for a check, but only a plain mention
             // is a check that may come too late.
             let ends: Vec<u32> = if self.is_plain(id) {
                 Vec::new()
             } else {
-                let late = self.around.rules.event_uses.iter().filter(|(_, role, kind)| {
-                    *role == Role::End && *kind == Use::NullCheck
-                });
+                let late = self
+                    .around
+                    .rules
+                    .event_uses
+                    .iter()
+                    .filter(|(_, role, kind)| *role == Role::End && *kind == Use::NullCheck);
                 late.map(|(id, ..)| *id).collect()
             };
             self.use_events(Use::NullCheck, value, span, &ends);
@@ -156,7 +165,10 @@ impl<'a> Eval<'a> {
     }
 
     fn is_plain(&self, id: ExprId) -> bool {
-        matches!(self.func.expr(id).kind, ExprKind::Name(_) | ExprKind::Attr { .. })
+        matches!(
+            self.func.expr(id).kind,
+            ExprKind::Name(_) | ExprKind::Attr { .. }
+        )
     }
 
     fn use_events(&mut self, kind: Use, value: &Value, span: Span, except: &[u32]) {
@@ -174,23 +186,35 @@ impl<'a> Eval<'a> {
                     .open
                     .retain(|open| !(open.pattern == *id && open.obj == obj)),
                 Role::End => self.end_event(*id, obj, span, None),
-                                Role::Start => self.start_use(*id, obj, value, span),
-
+                Role::Start => self.start_use(*id, obj, value, span),
             }
         }
     }
 
-        /// A use opens an event only where no condition has looked at the value before: what was
+    /// A use opens an event only where no condition has looked at the value before: what was
     /// checked is used on purpose.
     fn start_use(&mut self, id: u32, obj: u64, value: &Value, span: Span) {
         let checked = value.roots.iter().any(|root| {
-            self.env.guards.iter().any(|(known, fact)| *known == root.id && *fact == Fact::Null)
+            self.env
+                .guards
+                .iter()
+                .any(|(known, fact)| *known == root.id && *fact == Fact::Null)
                 || self.env.decided.contains(&root.id)
         });
-        let known = self.env.open.iter().any(|open| open.pattern == id && open.obj == obj);
+        let known = self
+            .env
+            .open
+            .iter()
+            .any(|open| open.pattern == id && open.obj == obj);
         if !checked && !known && !value.roots.is_empty() {
             let place = self.place(span);
-            self.env.open.push(Open { pattern: id, obj, place, under: Vec::new(), everywhere: true });
+            self.env.open.push(Open {
+                pattern: id,
+                obj,
+                place,
+                under: Vec::new(),
+                everywhere: true,
+            });
         }
     }
 

@@ -44,7 +44,7 @@ impl<'a> Eval<'a> {
                 self.binary(*op, &values, span)
             }
             ExprKind::Not(inner) => {
-                                let value = self.expr(*inner);
+                let value = self.expr(*inner);
                 self.null_check(*inner, &value);
                 match value.consts.as_slice() {
                     [Const::Bool(it)] if value.exact => Value::constant(Const::Bool(!it)),
@@ -319,7 +319,11 @@ impl<'a> Eval<'a> {
             .all(|root| root.origin == Origin::Unknown)
             || object.roots.is_empty();
         // A member of something unknown, such as an element, may be another one each time.
-        let obj = if object.obj == 0 { 0 } else { value::id_of(&format!("{}.{name}", object.obj)) };
+        let obj = if object.obj == 0 {
+            0
+        } else {
+            value::id_of(&format!("{}.{name}", object.obj))
+        };
         sourced.with(|data| {
             data.obj = obj;
             data.roots = if is_field {
@@ -398,8 +402,7 @@ impl<'a> Eval<'a> {
         for operand in operands {
             let value = self.expr(*operand);
             if self.around.language == Language::C {
-                                self.null_check(*operand, &value);
-
+                self.null_check(*operand, &value);
             }
             out = Some(match out {
                 Some(before) if !and => before.merge(&value),
@@ -562,9 +565,13 @@ impl<'a> Eval<'a> {
                 Value::number()
             };
         }
-        let mut pointers = operands.iter().filter(|(value, _)| matches!(value.kind, Kind::Pointer | Kind::Array));
+        let mut pointers = operands
+            .iter()
+            .filter(|(value, _)| matches!(value.kind, Kind::Pointer | Kind::Array));
         // The difference of two pointers is a number.
-        let pointer = pointers.next().filter(|_| op != BinOp::Sub || pointers.next().is_none());
+        let pointer = pointers
+            .next()
+            .filter(|_| op != BinOp::Sub || pointers.next().is_none());
         let constant = operands.iter().all(|(value, _)| value.is_constant());
         let grows = matches!(op, BinOp::Add | BinOp::Mul | BinOp::Shl);
         Value::carrying(values).with(|data| {
@@ -577,7 +584,9 @@ impl<'a> Eval<'a> {
                 pointer.is_none() && (grows || operands.iter().any(|(value, _)| value.arithmetic));
             if op == BinOp::Mul {
                 let factors = operands.iter().filter(|(value, _)| !value.is_constant());
-                data.factors = factors.fold(0, |all, (value, _)| all.saturating_add(value.factors.max(1)));
+                data.factors = factors.fold(0, |all, (value, _)| {
+                    all.saturating_add(value.factors.max(1))
+                });
             }
             if constant {
                 data.consts = vec![Const::Other];
@@ -588,7 +597,9 @@ impl<'a> Eval<'a> {
                 data.obj = base.obj;
             }
             // A remainder or a mask bounds what it gives.
-                        data.measures = Value::measure(operands.iter().map(|(value, _)| value)).measures.clone();
+            data.measures = Value::measure(operands.iter().map(|(value, _)| value))
+                .measures
+                .clone();
             if matches!(op, BinOp::Mod | BinOp::And) {
                 data.roots.clear();
             }

@@ -63,11 +63,13 @@ impl Eval<'_> {
 
     /// What an expression came to when the condition was evaluated.
     fn peek(&self, id: ExprId) -> Value {
-        self.values[id.0 as usize].clone().unwrap_or_else(Value::number)
+        self.values[id.0 as usize]
+            .clone()
+            .unwrap_or_else(Value::number)
     }
 
     fn add(value: &Value, fact: &Fact, out: &mut Vec<(u64, Fact)>) {
-                for root in &value.roots {
+        for root in &value.roots {
             out.push((root.id, fact.clone()));
         }
         // That a text is ten characters long says nothing of which text it is.
@@ -156,8 +158,16 @@ impl Eval<'_> {
     }
 
     /// `strcmp(a, b)` is zero when the texts are equal.
-    fn compared_text(&mut self, callee: ExprId, args: &[ExprId], equal: bool, out: &mut Vec<(u64, Fact)>) {
-        let ExprKind::Name(name) = &self.func.expr(callee).kind else { return };
+    fn compared_text(
+        &mut self,
+        callee: ExprId,
+        args: &[ExprId],
+        equal: bool,
+        out: &mut Vec<(u64, Fact)>,
+    ) {
+        let ExprKind::Name(name) = &self.func.expr(callee).kind else {
+            return;
+        };
         let fact = match &**name {
             "strcmp" | "strcasecmp" | "memcmp" | "wcscmp" => Fact::Equality,
             "strncmp" | "strncasecmp" => Fact::Prefix,

@@ -454,6 +454,10 @@ impl<'a> Eval<'a> {
         if !self.in_scope(pattern) {
             return;
         }
+        let first = match pattern.start {
+            Some(kb_schema::Event::Use(_)) => "it is read through here",
+            _ => "this comes first",
+        };
         let reported = match (&pattern.at, call) {
             (Some(key), Some(call)) => call.find_arg(key).map_or(span, |arg| arg.span),
             _ => span,

@@ -217,7 +217,9 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             ))
         }
         "block" | "ERROR" => StmtKind::Block(block(b, node)),
-        "pass_statement" | "type_alias_statement" | "global_statement" | "nonlocal_statement" => return,
+        "pass_statement" | "type_alias_statement" | "global_statement" | "nonlocal_statement" => {
+            return;
+        }
         _ => StmtKind::Expr(expr(b, node)),
     };
     out.push(Stmt { span, kind });

@@ -32,4 +32,3 @@ pub(crate) fn load() -> EntrySet {
     }
     set
 }
-

@@ -1,0 +1,160 @@
+//! Which files a check looks at, and their text. Everything that is left out has a reason.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+
+/// The largest file that is read. Larger ones are data or generated; nobody reads findings there.
+const MAX_FILE_BYTES: u64 = 5 << 20;
+/// How much of a file without an extension is read to see its first line.
+const HEAD_BYTES: u64 = 256;
+
+/// One file to look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) path: PathBuf,
+    pub(crate) language: syntax::Language,
+    /// Named on the command line rather than found in a folder.
+    pub(crate) explicit: bool,
+}
+
+/// A file that was not looked at, and why.
+#[derive(Debug, Clone)]
+pub(crate) struct Skipped {
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
+    pub(crate) explicit: bool,
+}
+
+/// What the command line stands for.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) skipped: Vec<Skipped>,
+    /// Paths that could not be used at all.
+    pub(crate) errors: Vec<String>,
+}
+
+/// Finds every file below the paths, in order of path.
+pub(crate) fn find(paths: &[PathBuf], no_ignore: bool) -> Found {
+    let mut found = Found::default();
+    for path in paths {
+        match std::fs::metadata(path) {
+            Err(error) => found
+                .errors
+                .push(format!("{}: {}", path.display(), plain(&error))),
+            Ok(meta) if meta.is_dir() => walk(path, no_ignore, &mut found),
+            Ok(_) => explicit(path, &mut found),
+        }
+    }
+    found.targets.sort_by(|a, b| a.path.cmp(&b.path));
+    found.targets.dedup_by(|a, b| a.path == b.path);
+    found
+}
+
+fn explicit(path: &Path, found: &mut Found) {
+    match language_of(path) {
+        Some(language) => found.targets.push(Target {
+            path: path.to_owned(),
+            language,
+            explicit: true,
+        }),
+        None => found.skipped.push(Skipped {
+            path: path.to_owned(),
+            reason: "neither Python nor C by its name or first line".to_owned(),
+            explicit: true,
+        }),
+    }
+}
+
+fn walk(root: &Path, no_ignore: bool, found: &mut Found) {
+    let walker = WalkBuilder::new(root)
+        .standard_filters(!no_ignore)
+        .require_git(false)
+        .follow_links(false)
+        .build();
+    for entry in walker {
+        match entry {
+            Ok(entry) => {
+                if !entry.file_type().is_some_and(|it| it.is_file()) {
+                    continue;
+                }
+                let path = entry.into_path();
+                if let Some(language) = language_of(&path) {
+                    found.targets.push(Target {
+                        path,
+                        language,
+                        explicit: false,
+                    });
+                }
+            }
+            Err(error) => {
+                let path = unreadable(&error).unwrap_or_else(|| root.to_owned());
+                let reason = error.io_error().map_or_else(|| error.to_string(), plain);
+                found.skipped.push(Skipped {
+                    path,
+                    reason,
+                    explicit: true,
+                });
+            }
+        }
+    }
+}
+
+fn unreadable(error: &ignore::Error) -> Option<PathBuf> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path.clone()),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => {
+            unreadable(err)
+        }
+        _ => None,
+    }
+}
+
+fn language_of(path: &Path) -> Option<syntax::Language> {
+    let name = path.to_string_lossy();
+    if let Some(language) = syntax::Language::from_path(&name) {
+        return Some(language);
+    }
+    if path.extension().is_some() {
+        return None;
+    }
+    let mut head = Vec::new();
+    std::fs::File::open(path)
+        .ok()?
+        .take(HEAD_BYTES)
+        .read_to_end(&mut head)
+        .ok()?;
+    syntax::Language::detect(&name, &head)
+}
+
+/// A file's bytes, or why they are not read.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = std::fs::File::open(path).map_err(|error| plain(&error))?;
+    let size = file.metadata().map_err(|error| plain(&error))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(format!(
+            "{} MiB is over the limit of {} MiB",
+            size >> 20,
+            MAX_FILE_BYTES >> 20
+        ));
+    }
+    let mut bytes = Vec::new();
+    // A file may grow while it is read; the limit holds all the same.
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| plain(&error))?;
+    Ok(bytes)
+}
+
+/// An operating system's message without its number.
+pub(crate) fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map(|first| first.to_lowercase().chain(chars).collect())
+        .unwrap_or_default()
+}

@@ -1,0 +1,204 @@
+//! `secondlook kb`: reads the knowledge base and prints it. Also opens it for every command.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use kb_index::{Options, Store};
+use kb_schema::{Entry, EntrySet, ExampleKind, HitKind, Knowledge, Problem, Query};
+
+use crate::args::{Args, Kb, Language};
+use crate::{EXIT_ERROR, EXIT_FINDINGS, output};
+
+/// Opens the bundled entries and the user's.
+pub(crate) fn open(args: &Args) -> Arc<Store> {
+    let mut options = Options::from_env();
+    options.entry_dirs.extend(args.entries.iter().cloned());
+    Arc::new(Store::open(options))
+}
+
+/// Says which entries were refused. They stop nothing else.
+pub(crate) fn warn(entries: &EntrySet, compiled: &[Problem]) {
+    for problem in entries.problems.iter().chain(compiled) {
+        output::warning(&problem.to_string());
+    }
+}
+
+pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
+    let store = open(args);
+    let entries = store.entries();
+    warn(&entries, analysis::Host::new(&entries).problems());
+    match command {
+        Kb::List => output::out(&list(&entries)),
+        Kb::Show { id } => match entries.get(id) {
+            Some(entry) => output::out(&page(entry)),
+            None => {
+                output::error(&unknown(&entries, id));
+                return Ok(EXIT_ERROR);
+            }
+        },
+        Kb::Search {
+            text,
+            language,
+            limit,
+            explain,
+        } => {
+            let language = language.map(|it| match it {
+                Language::Python => kb_schema::Language::Python,
+                Language::C => kb_schema::Language::C,
+            });
+            let hits = store.search(&Query {
+                text: text.join(" "),
+                language,
+                limit: *limit,
+            });
+            if hits.is_empty() {
+                output::note("nothing found");
+                return Ok(EXIT_FINDINGS);
+            }
+            let mut out = String::new();
+            for hit in hits {
+                let what = match &hit.kind {
+                    HitKind::Entry => hit.entry.title.clone(),
+                    HitKind::Discussion(it) => {
+                        format!("{}: {}\n{:>9}{}", it.title, it.warns, "", it.url())
+                    }
+                };
+                let _ = writeln!(out, "{:7.3}  {}  {what}", hit.score, hit.entry.id);
+                for term in hit.terms.iter().take(if *explain { usize::MAX } else { 0 }) {
+                    let _ = writeln!(
+                        out,
+                        "{:9}{:7.3}  {} in {}",
+                        "", term.score, term.term, term.field
+                    );
+                }
+            }
+            output::out(&out);
+        }
+        Kb::Stats => output::out(&stats(&entries)),
+    }
+    Ok(0)
+}
+
+fn list(entries: &EntrySet) -> String {
+    let width = entries
+        .entries
+        .iter()
+        .map(|it| it.id.len())
+        .max()
+        .unwrap_or(0);
+    entries
+        .entries
+        .iter()
+        .fold(String::new(), |mut out, entry| {
+            let cwe: Vec<String> = entry.cwe_names().collect();
+            let severity = entry.severity.to_string();
+            let _ = writeln!(
+                out,
+                "{:width$}  {severity:7}  {:16}  {}",
+                entry.id,
+                cwe.join(","),
+                entry.title
+            );
+            out
+        })
+}
+
+/// An unknown id, with the nearest known one.
+fn unknown(entries: &EntrySet, id: &str) -> String {
+    let near = entries
+        .entries
+        .iter()
+        .map(|entry| {
+            (
+                similar::TextDiff::from_chars(id, &entry.id).ratio(),
+                &entry.id,
+            )
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((ratio, near)) if ratio > 0.5 => format!("no entry `{id}`; did you mean `{near}`?"),
+        _ => format!("no entry `{id}`; `secondlook kb list` names them all"),
+    }
+}
+
+fn page(entry: &Entry) -> String {
+    let mut out = String::new();
+    let cwe: Vec<String> = entry.cwe_names().collect();
+    let _ = writeln!(out, "# {}: {}\n", entry.id, entry.title);
+    let _ = writeln!(
+        out,
+        "{} · {} · {}",
+        entry.severity,
+        cwe.join(", "),
+        entry.language.id()
+    );
+    if entry.is_knowledge_only() {
+        let _ = writeln!(out, "It advises only and flags nothing.");
+    }
+    let _ = writeln!(
+        out,
+        "\n## Why\n{}\n\n## Guideline\n{}",
+        entry.why, entry.guideline
+    );
+    for (kind, name) in [
+        (ExampleKind::Vulnerable, "Vulnerable"),
+        (ExampleKind::Secure, "Secure"),
+    ] {
+        let _ = writeln!(out, "\n## {name}");
+        for example in entry.examples(kind) {
+            let _ = writeln!(out, "```{}\n{}```", entry.language.id(), example.code);
+        }
+    }
+    for fix in &entry.fixes {
+        let _ = writeln!(out, "\nFix: {}", fix.title);
+    }
+    let _ = writeln!(out, "\n## Discussions");
+    for discussion in &entry.discussions {
+        let _ = writeln!(
+            out,
+            "- {}: {}\n  {}",
+            discussion.title,
+            discussion.warns,
+            discussion.url()
+        );
+    }
+    if entry.discussions.is_empty() {
+        let _ = writeln!(out, "- {}", entry.href());
+    }
+    out
+}
+
+fn stats(entries: &EntrySet) -> String {
+    let mut out = String::new();
+    let row = |out: &mut String, name: &str, of: &dyn Fn(&Entry) -> usize| {
+        let sum = |language: Option<kb_schema::Language>| -> usize {
+            let chosen = entries
+                .entries
+                .iter()
+                .filter(|it| language.is_none_or(|l| it.language == l));
+            chosen.map(|entry| of(entry)).sum()
+        };
+        let _ = writeln!(
+            out,
+            "{name:24}{:>8}{:>8}{:>8}",
+            sum(Some(kb_schema::Language::Python)),
+            sum(Some(kb_schema::Language::C)),
+            sum(None)
+        );
+    };
+    let _ = writeln!(out, "{:24}{:>8}{:>8}{:>8}", "", "python", "c", "all");
+    row(&mut out, "entries", &|_| 1);
+    row(&mut out, "  that flag something", &|it| {
+        usize::from(!it.is_knowledge_only())
+    });
+    row(&mut out, "  with a discussion", &|it| {
+        usize::from(!it.discussions.is_empty())
+    });
+    row(&mut out, "  with a template fix", &|it| {
+        usize::from(!it.fixes.is_empty())
+    });
+    row(&mut out, "patterns", &|it| it.patterns.len());
+    row(&mut out, "discussions", &|it| it.discussions.len());
+    row(&mut out, "examples", &|it| it.examples.len());
+    out
+}

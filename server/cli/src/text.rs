@@ -1,0 +1,293 @@
+//! Findings for people: annotated source, the reason, the people who explained it, the fix.
+//! Layout only; what is said comes from the finding and its entry.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use kb_schema::{Applicability, Discussion, Severity};
+use similar::TextDiff;
+
+use crate::check::{Checked, Run};
+use crate::{output, report};
+
+/// The longest line that is shown as it is; around a finding in a longer one, a window is shown.
+const MAX_LINE: usize = 200;
+/// How far a step of the trace may be from the finding to be drawn in the same picture.
+const NEAR_LINES: usize = 40;
+
+pub(crate) fn render(run: &Run<'_>) -> String {
+    let renderer = if output::coloured(run.args.color) {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut out = String::new();
+    let (mut findings, mut files, mut fixable) = (0, 0, 0);
+    for file in &run.files {
+        for note in file
+            .note
+            .iter()
+            .chain(file.analysis.notes.first().map(|it| &it.message))
+        {
+            if run.check.explain {
+                let _ = writeln!(out, "note: {}: {note}", file.path.display());
+            }
+        }
+        for (finding, fixes) in file.analysis.findings.iter().zip(&file.fixes) {
+            findings += 1;
+            fixable += usize::from(
+                fixes
+                    .iter()
+                    .any(|it| it.applicability == Applicability::Safe),
+            );
+            one(run, file, finding, fixes, &renderer, &mut out);
+        }
+        files += usize::from(!file.analysis.findings.is_empty());
+    }
+    if !run.check.quiet {
+        summary(run, findings, files, fixable, &mut out);
+    }
+    out
+}
+
+fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &mut String) {
+    let looked = run.files.len();
+    if run.fixed > 0 {
+        let _ = writeln!(out, "{} fixed.", count(run.fixed, "finding"));
+    }
+    if findings == 0 {
+        let _ = writeln!(out, "Nothing found in {}.", count(looked, "file"));
+    } else {
+        let _ = write!(
+            out,
+            "{} in {} of {}",
+            count(findings, "finding"),
+            count(files, "file"),
+            looked
+        );
+        let _ = match fixable {
+            0 => writeln!(out, "."),
+            number => writeln!(out, " ({number} fixable with --fix)."),
+        };
+    }
+    let silenced: usize = run
+        .files
+        .iter()
+        .map(|file| file.analysis.suppressed.len())
+        .sum();
+    if silenced > 0 {
+        let _ = writeln!(out, "{} silenced by a comment.", count(silenced, "finding"));
+    }
+    let skipped = run.skipped.iter().filter(|it| !it.explicit).count();
+    if skipped > 0 {
+        let _ = writeln!(
+            out,
+            "{} skipped (--format json names them).",
+            count(skipped, "file")
+        );
+    }
+}
+
+fn count(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+fn one(
+    run: &Run<'_>,
+    file: &Checked,
+    finding: &analysis::Finding,
+    fixes: &[revision::Proposal],
+    renderer: &Renderer,
+    out: &mut String,
+) {
+    let entry = &finding.entry;
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
+    };
+    let cwe: Vec<String> = entry.cwe_names().collect();
+    let title = format!("{} ({})", finding.message, cwe.join(", "));
+    let path = file.path.display().to_string();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut group = level
+        .primary_title(title)
+        .id(entry.id.clone())
+        .element(picture(file, finding, &path));
+    group = group.element(
+        Level::NOTE
+            .with_name("why")
+            .message(first_sentence(&entry.why)),
+    );
+    for discussion in &entry.discussions {
+        let text = said(discussion);
+        group = group.element(Level::NOTE.with_name("discussed").message(text));
+    }
+    if entry.discussions.is_empty() {
+        group = group.element(Level::NOTE.with_name("see").message(entry.href()));
+    }
+    groups.push(group);
+    let _ = writeln!(out, "{}", renderer.render(&groups));
+    for fix in fixes {
+        let how = match fix.applicability {
+            Applicability::Safe => "safe",
+            Applicability::Review => "needs a look",
+        };
+        let _ = writeln!(out, "fix ({how}): {}", fix.title);
+        if let Some(fixed) = revision::apply(&file.text, &fix.edits) {
+            let _ = write!(out, "{}", hunks(&file.text, &fixed));
+        }
+    }
+    if run.check.explain {
+        explain(run, file, finding, out);
+    }
+    out.push('\n');
+}
+
+fn said(discussion: &Discussion) -> String {
+    format!(
+        "{}: {}\n{}",
+        discussion.title,
+        discussion.warns,
+        discussion.url()
+    )
+}
+
+/// The source with the finding and the steps that led to it.
+fn picture<'a>(
+    file: &'a Checked,
+    finding: &analysis::Finding,
+    path: &str,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let line_of = |byte: usize| file.text[..byte].matches('\n').count();
+    let at = line_of(finding.range.start);
+    let mut shown = vec![first_line(&file.text, &finding.range)];
+    let steps: Vec<(Range<usize>, String)> = finding
+        .trace
+        .iter()
+        .filter(|step| {
+            step.range != finding.range && line_of(step.range.start).abs_diff(at) <= NEAR_LINES
+        })
+        .map(|step| (first_line(&file.text, &step.range), step.note.clone()))
+        .collect();
+    shown.extend(steps.iter().map(|(range, _)| range.clone()));
+    // Only the lines between the first and the last annotation are handed over: files are long.
+    let first = shown.iter().map(|it| it.start).min().unwrap_or(0);
+    let last = shown.iter().map(|it| it.end).max().unwrap_or(0);
+    let start = file.text[..first].rfind('\n').map_or(0, |it| it + 1);
+    let end = file.text[last..]
+        .find('\n')
+        .map_or(file.text.len(), |it| last + it);
+    if end - start > MAX_LINE && line_of(start) == line_of(end) {
+        return window(file, &shown[0], path);
+    }
+    let primary = AnnotationKind::Primary.span(shown[0].start - start..shown[0].end - start);
+    let context = steps.into_iter().map(|(range, note)| {
+        AnnotationKind::Context
+            .span(range.start - start..range.end - start)
+            .label(note)
+    });
+    Snippet::source(&file.text[start..end])
+        .path(path.to_owned())
+        .line_start(line_of(start) + 1)
+        .annotation(primary)
+        .annotations(context)
+}
+
+/// A piece of a line that is too long to show.
+fn window<'a>(
+    file: &'a Checked,
+    range: &Range<usize>,
+    path: &str,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let text = &file.text;
+    let floor = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let line_start = text[..range.start].rfind('\n').map_or(0, |it| it + 1);
+    let line_end = text[range.start..]
+        .find('\n')
+        .map_or(text.len(), |it| range.start + it);
+    let start = floor(range.start.saturating_sub(MAX_LINE / 4).max(line_start));
+    let end = floor((range.start + MAX_LINE).min(line_end));
+    let span = range.start - start..range.end.min(end) - start;
+    Snippet::source(&text[start..end])
+        .path(path.to_owned())
+        .line_start(text[..start].matches('\n').count() + 1)
+        .annotation(AnnotationKind::Primary.span(span))
+}
+
+/// A range cut to its first line, so that a call over twenty lines stays readable.
+fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
+    let line = text[range.clone()].lines().next().unwrap_or("");
+    range.start..range.start + line.len()
+}
+
+fn first_sentence(markdown: &str) -> String {
+    markdown
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("")
+        .trim()
+        .to_owned()
+}
+
+fn explain(run: &Run<'_>, file: &Checked, finding: &analysis::Finding, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "explain: pattern {} of {}",
+        finding.pattern + 1,
+        finding.entry.id
+    );
+    for step in &finding.trace {
+        let line = file.text[..step.range.start].matches('\n').count() + 1;
+        let _ = writeln!(out, "  line {line}: {}", step.note);
+    }
+    let _ = writeln!(out, "  slice:");
+    for line in finding.slice_text(&file.text).lines() {
+        let _ = writeln!(out, "    {line}");
+    }
+    for found in report::discussions(run, file, finding) {
+        let whose = if found.own { "own" } else { "found" };
+        let _ = writeln!(out, "  {whose} {:7.3}  {}", found.score, found.title);
+        let _ = writeln!(out, "               {}", found.url);
+        for term in found.terms.iter().take(6) {
+            let _ = writeln!(
+                out,
+                "               {:7.3}  {} in {}",
+                term.score, term.term, term.field
+            );
+        }
+    }
+}
+
+/// The changed lines of a fix, indented under its title.
+fn hunks(before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let mut out = String::new();
+    for hunk in diff.unified_diff().context_radius(0).iter_hunks() {
+        for line in hunk
+            .to_string()
+            .lines()
+            .filter(|line| !line.starts_with("\\ No newline"))
+        {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    out
+}
+
+/// A unified diff of a whole file, as `patch` takes it.
+pub(crate) fn unified(path: &Path, before: &str, after: &str) -> String {
+    let name = path.display().to_string();
+    let name = name.strip_prefix("./").unwrap_or(&name);
+    TextDiff::from_lines(before, after)
+        .unified_diff()
+        .header(&format!("a/{name}"), &format!("b/{name}"))
+        .to_string()
+}
