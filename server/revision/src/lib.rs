@@ -8,6 +8,7 @@ pub mod gate;
 mod imports;
 mod parameterize;
 mod render;
+mod sql;
 mod template;
 
 use analysis::{Analysis, Finding, Snapshot};

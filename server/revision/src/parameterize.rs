@@ -1,6 +1,5 @@
 //! Turns a string that is put together from data into one with placeholders, and passes the data
-//! beside it. Knows Python's literals and just enough SQL to leave alone what no placeholder can
-//! stand for.
+//! beside it. Knows Python's literals, and no drivers.
 
 use std::ops::Range;
 
@@ -10,6 +9,7 @@ use syntax::{Descend, Language, Node, walk};
 use crate::arguments::Arguments;
 use crate::edit::{Edit, line_ending};
 use crate::imports::binds;
+use crate::sql;
 
 pub(crate) fn edits(
     language: Language,
@@ -35,12 +35,11 @@ pub(crate) fn edits(
     if inner.byte_range() != *built {
         assigned_once(text, root, finding, inner, built)?;
     }
-    let (query, holes) = query(text, pieces, mark)?;
+    let (query, values) = query(text, pieces, mark)?;
     let source = text.get(built.clone())?;
-    if holes.is_empty() || is_bytes(text, root, built) {
+    if values.is_empty() || is_bytes(text, root, built) {
         return None;
     }
-    let values: Vec<&str> = holes.iter().filter_map(|it| text.get(it.clone())).collect();
     let comma = if values.len() == 1 { "," } else { "" };
     let long = source.contains("\"\"\"") || source.contains("'''");
     Some(vec![
@@ -157,48 +156,68 @@ fn is_bytes(text: &str, root: Node<'_>, built: &Range<usize>) -> bool {
     found
 }
 
-/// The text with marks, and the holes that they stand for.
-fn query(text: &str, pieces: &[Piece], mark: &str) -> Option<(String, Vec<Range<usize>>)> {
+/// The text with marks, and the source of the values that they stand for.
+fn query(text: &str, pieces: &[Piece], mark: &str) -> Option<(String, Vec<String>)> {
     let mut out = String::new();
-    let mut holes = Vec::new();
-    let mut after_hole = None;
-    let mut pieces = merged(pieces).into_iter().peekable();
-    while let Some(piece) = pieces.next() {
-        match piece {
+    let mut values = Vec::new();
+    let mut pieces = merged(pieces);
+    for index in 0..pieces.len() {
+        let hole = match &pieces[index] {
+            Merged::Text(piece) if mark == "?" && piece.contains('?') => return None,
             Merged::Text(piece) => {
-                let mut piece = piece.as_str();
-                if let Some(quote) = after_hole.take() {
-                    piece = piece.strip_prefix(quote)?;
-                }
-                if mark == "?" && piece.contains('?') {
-                    return None;
-                }
-                if mark.starts_with('%') {
-                    out.push_str(&piece.replace('%', "%%"));
-                } else {
-                    out.push_str(piece);
-                }
+                out.push_str(piece);
+                continue;
             }
-            Merged::Hole(range) => {
-                if after_hole.is_some() {
+            Merged::Hole(hole) => text.get(hole.clone())?,
+        };
+        let value = match sql::open_quote(&out) {
+            Some(at) => {
+                // The quotes go, and what stood with the value between them goes with the value.
+                let quoted = out.split_off(at);
+                let prefix = &quoted[1..];
+                let quote = quoted.chars().next()?;
+                let Some(Merged::Text(next)) = pieces.get_mut(index + 1) else {
                     return None;
-                }
-                let quoted = out.ends_with(['\'', '"']) && inside_quotes(&out);
-                if quoted {
-                    after_hole = out.pop();
-                    // The other half must be there to go with it.
-                    pieces.peek()?;
-                }
-                if inside_quotes(&out) || is_name(&out) {
-                    return None;
-                }
-                out.push_str(mark);
-                text.get(range.clone())?;
-                holes.push(range);
+                };
+                let close = next.find(quote)?;
+                let suffix = next[..close].to_owned();
+                next.drain(..=close);
+                surrounded(prefix, hole, &suffix)?
             }
+            None => hole.to_owned(),
+        };
+        let joined = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '(');
+        let goes_on = match pieces.get(index + 1) {
+            Some(Merged::Text(next)) => next.starts_with(joined),
+            Some(Merged::Hole(_)) => true,
+            None => false,
+        };
+        if goes_on || !sql::takes_value(&out) {
+            return None;
         }
+        // No SQL holds this character, so that the marks can be told from the text below.
+        out.push('\0');
+        values.push(value);
     }
-    after_hole.is_none().then_some((out, holes))
+    if mark.starts_with('%') {
+        out = out.replace('%', "%%");
+    }
+    (out.matches('\0').count() == values.len()).then(|| (out.replace('\0', mark), values))
+}
+
+/// A value with fixed text around it, such as the `%` of LIKE, as one expression.
+fn surrounded(prefix: &str, hole: &str, suffix: &str) -> Option<String> {
+    if prefix.is_empty() && suffix.is_empty() {
+        return Some(hole.to_owned());
+    }
+    let special = ['\\', '{', '}', '"', '\'', '\n', '\r', '\0'];
+    let mut not_in_hole = vec!['\\', '{', '}', '\n', '\r', '!', ':', '#'];
+    let quote = if hole.contains('"') { '\'' } else { '"' };
+    not_in_hole.push(quote);
+    if prefix.contains(special) || suffix.contains(special) || hole.contains(&not_in_hole[..]) {
+        return None;
+    }
+    Some(format!("f{quote}{prefix}{{{hole}}}{suffix}{quote}"))
 }
 
 enum Merged {
@@ -218,54 +237,6 @@ fn merged(pieces: &[Piece]) -> Vec<Merged> {
         }
     }
     out
-}
-
-/// Whether SQL text ends within a quoted literal or name.
-fn inside_quotes(sql: &str) -> bool {
-    let mut open = None;
-    for c in sql.chars() {
-        match open {
-            Some(quote) if quote == c => open = None,
-            None if matches!(c, '\'' | '"' | '`') => open = Some(c),
-            _ => {}
-        }
-    }
-    open.is_some()
-}
-
-/// Whether what follows is a name, a list or a direction, which cannot be bound.
-fn is_name(sql: &str) -> bool {
-    let before = sql.trim_end();
-    if before.len() == sql.len()
-        && sql.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '['))
-    {
-        return true;
-    }
-    let before = before.trim_end_matches('(').trim_end();
-    let lower = before.to_ascii_lowercase();
-    let word = lower
-        .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-        .next()
-        .unwrap_or("");
-    let names = [
-        "", "from", "into", "table", "update", "join", "exists", "view", "index", "database",
-        "schema", "truncate", "by", "as", "in", "on", "user", "role", "select", "distinct", "set",
-        "asc", "desc", "column", "use", "pragma", "show", "describe",
-    ];
-    if word.is_empty() {
-        // After a comma in a list, the list decides.
-        return match before.chars().last() {
-            None => true,
-            Some(',') => {
-                !lower.contains("values") && !lower.contains(" set ") && !lower.contains("limit")
-            }
-            Some(_) => false,
-        };
-    }
-    if word == "values" {
-        return sql.trim_end() == before;
-    }
-    names.contains(&word)
 }
 
 /// A Python literal of this text.

@@ -57,19 +57,6 @@ fn errors(language: Language, text: &str) -> usize {
 fn serves(snapshot: &Snapshot, entry: &Entry, at: usize) -> Result<(), String> {
     let fix = &entry.fixes[at];
     let language = language(entry);
-    // Titles tell proposals apart; two fixes of an entry must not share one.
-    if entry
-        .fixes
-        .iter()
-        .filter(|it| it.title == fix.title)
-        .count()
-        > 1
-    {
-        return Err(format!(
-            "{}: two fixes are called `{}`",
-            entry.path, fix.title
-        ));
-    }
     let (mut offered, mut wrong) = (0, Vec::new());
     for example in entry.examples(ExampleKind::Vulnerable) {
         let code = &example.code;
@@ -77,7 +64,9 @@ fn serves(snapshot: &Snapshot, entry: &Entry, at: usize) -> Result<(), String> {
         let before = snapshot.check(language, code);
         let mine = before.findings.iter().filter(|it| it.entry.id == entry.id);
         let known = mine.clone().count();
-        for finding in mine {
+        // Fixes of one title serve different patterns.
+        let meant = |pattern| fix.patterns.is_empty() || fix.patterns.contains(&(pattern + 1));
+        for finding in mine.filter(|it| meant(it.pattern)) {
             let line = code[..finding.range.start].matches('\n').count() + 1;
             let fixes = revision::fixes(snapshot, language, code, &before, finding);
             for (title, why) in fixes.rejected.iter().filter(|it| it.0 == fix.title) {
