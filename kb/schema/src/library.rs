@@ -18,6 +18,8 @@ pub struct Source {
     pub fills: Vec<(NamePattern, usize)>,
     /// Whether the parameters of route handlers are such data.
     pub handler_params: bool,
+    /// Names of a handler's parameters that are no such data: objects that the framework hands over.
+    pub not_params: Vec<String>,
     /// Names of parameters that are such data by convention (`argv`).
     pub params: Vec<String>,
 }

@@ -168,15 +168,21 @@ impl<'a> Eval<'a> {
                 .vars
                 .extend(vars.map(|(name, value)| (name.clone(), value.clone())));
         }
+        let mut routes = String::new();
         for decorator in &self.func.decorators {
             let value = self.expr(*decorator);
             let path = value.path.as_deref().unwrap_or("");
             let path = path.strip_suffix("()").unwrap_or(path);
-            self.handler |= self.around.rules.handlers.has(path);
+            if self.around.rules.handlers.has(path) {
+                self.handler = true;
+                routes.push_str(self.source(self.span(*decorator)));
+            }
         }
         for (index, param) in self.func.params.iter().enumerate() {
+            let mut handed_over = false;
             if let Some(default) = param.default {
                 let value = self.expr(default);
+                handed_over = self.handler && self.is_handed_over(&value);
                 self.bound(&param.name, param.span, param.span, default, &value);
             }
             let place = self.place(param.span);
@@ -194,7 +200,15 @@ impl<'a> Eval<'a> {
             let request_data = self
                 .handler
                 .then_some(self.around.rules.handler_source)
-                .flatten();
+                .flatten()
+                .filter(|id| {
+                    let source = &self.around.rules.library.sources[usize::from(*id)];
+                    !handed_over && !source.not_params.iter().any(|name| **name == *param.name)
+                });
+            // `<int:number>` in a route lets only numbers through.
+            let converted = ["int", "float", "uuid"]
+                .iter()
+                .any(|kind| routes.contains(&format!("<{kind}:{}>", param.name)));
             let source = if is_self {
                 None
             } else {
@@ -218,6 +232,7 @@ impl<'a> Eval<'a> {
                 (_, 1.., _) => Kind::Pointer,
                 _ if self.around.language == Language::C && param.ty.is_number() => Kind::Number,
 
+                _ if converted => Kind::Number,
                 _ => Kind::Unknown,
             };
             // In C a number is data too: it becomes a length or an index.
@@ -233,6 +248,15 @@ impl<'a> Eval<'a> {
             self.types.insert(param.name.clone(), param.ty.clone());
             self.env.bind(&param.name, value);
         }
+    }
+
+    /// `db = Depends(get_db)`: the framework makes the value, the request does not.
+    fn is_handed_over(&self, default: &Value) -> bool {
+        let path = default.path.as_deref().unwrap_or("");
+        self.around
+            .rules
+            .trusted
+            .has(path.strip_suffix("()").unwrap_or(path))
     }
 
     /// A parameter's annotation names what it is: `request: fastapi.Request`.
@@ -299,6 +323,7 @@ impl<'a> Eval<'a> {
         self.state()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of statement")]
     fn stmt(&mut self, stmt: &'a Stmt) {
         match &stmt.kind {
             StmtKind::Expr(id) => {
@@ -490,7 +515,7 @@ impl<'a> Eval<'a> {
                 }
             }
             ExprKind::Star(inner) | ExprKind::Carry(inner) => {
-                self.assign(*inner, from, value, span)
+                self.assign(*inner, from, value, span);
             }
             ExprKind::Index { base, index, .. } => {
                 let (base, index) = (*base, *index);

@@ -104,8 +104,8 @@ impl Matcher<'_> {
                 .iter()
                 .any(|inner| self.absent_holds(inner, surely));
         }
-        // `not = {…}` holds of nothing.
-        test.not.is_some() && surely
+        // `not = {…}` alone holds of nothing.
+        test.not.is_some() && surely && !asks_for_something(test)
     }
 
     pub(crate) fn holds(&self, test: &Test, given: &Given<'_>) -> bool {
@@ -113,10 +113,7 @@ impl Matcher<'_> {
         if test.absent == Some(true) {
             return false;
         }
-        test.constant
-            .is_empty()
-            .then_some(true)
-            .unwrap_or_else(|| surely_in(value, &test.constant))
+        (test.constant.is_empty() || surely_in(value, &test.constant))
             && (test.not_const.is_empty() || !maybe_in(value, &test.not_const))
             && test
                 .named
@@ -318,6 +315,25 @@ fn guards(accepted: &[Guard], fact: &Fact) -> bool {
             (Guard::Call(name), Fact::Call(path)) => name.matches(path),
             _ => false,
         })
+}
+
+/// Whether a test demands something that only a value can have.
+fn asks_for_something(test: &Test) -> bool {
+    !test.constant.is_empty()
+        || !test.tainted.is_empty()
+        || !test.names.is_empty()
+        || !test.entry.is_empty()
+        || test.dynamic == Some(true)
+        || test.built == Some(true)
+        || test.text.is_some()
+        || test.named.is_some()
+        || test.kind.is_some()
+        || test.element.is_some()
+        || test.wraps == Some(true)
+        || test.factors.is_some()
+        || test.local == Some(true)
+        || test.sizeof_pointer == Some(true)
+        || test.same_as.is_some()
 }
 
 fn same(literal: &Literal, value: &Const) -> bool {

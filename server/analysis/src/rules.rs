@@ -195,7 +195,7 @@ impl LangRules {
             .find(|it| it.language == language)
             .cloned()
             .unwrap_or_else(|| Arc::new(Library::empty(language)));
-        let mut out = Self::with_library(library);
+        let mut out = Self::with_library(&library);
         for entry in set.entries.iter().filter(|it| it.language == language) {
             let trouble = out.check(entry);
             if trouble.is_empty() {
@@ -218,7 +218,7 @@ impl LangRules {
         out
     }
 
-    fn with_library(library: Arc<Library>) -> Self {
+    fn with_library(library: &Arc<Library>) -> Self {
         let mut out = Self {
             rules: Vec::new(),
             calls: Dispatch::default(),

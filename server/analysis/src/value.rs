@@ -107,6 +107,9 @@ const MAX_STEPS: u16 = 10;
 /// The most elements a list keeps apart.
 pub(crate) const MAX_ITEMS: usize = 64;
 
+/// A key of a dictionary literal with its value.
+pub(crate) type Entry = (Arc<str>, Value);
+
 /// An immutable value, cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Value(Arc<Data>);
@@ -124,7 +127,7 @@ pub(crate) struct Data {
     pub(crate) text: Option<Arc<[Seg]>>,
     pub(crate) roots: Vec<Root>,
     pub(crate) items: Option<Arc<[Value]>>,
-    pub(crate) entries: Option<Arc<[(Arc<str>, Value)]>>,
+    pub(crate) entries: Option<Arc<[Entry]>>,
     /// Identity of the object for ordered events; 0 when unknown.
     pub(crate) obj: u64,
     /// Address of something that dies with the function.

@@ -318,7 +318,7 @@ fn near<T>(word: &str, result: Result<T, String>) -> Result<T, Trouble> {
     result.map_err(|message| (word.to_owned(), message))
 }
 
-fn names(raw: Vec<String>) -> Result<Vec<NamePattern>, Trouble> {
+fn names(raw: &[String]) -> Result<Vec<NamePattern>, Trouble> {
     raw.iter()
         .map(|name| near(name, NamePattern::parse(name)))
         .collect()
@@ -358,7 +358,7 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
         dynamic: raw.dynamic,
         built: raw.built,
         tainted: raw.tainted,
-        names: names(raw.names)?,
+        names: names(&raw.names)?,
         text: maybe_regex(raw.text)?,
         not_text: maybe_regex(raw.not_text)?,
         named: maybe_regex(raw.named)?,
@@ -400,7 +400,7 @@ fn build_event(raw: RawEvent) -> Result<Event, Trouble> {
                 Some(key) => Subject::Argument(near(key, ArgKey::parse(key))?),
             };
             Ok(Event::Call {
-                callee: names(raw.call)?,
+                callee: names(&raw.call)?,
                 subject,
                 args: tests(raw.args)?,
             })
@@ -450,7 +450,7 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
         on: raw.on,
         message: raw.message,
         severity: raw.severity,
-        callee: names(raw.callee)?,
+        callee: names(&raw.callee)?,
         args: tests(raw.args)?,
         receiver: maybe_test(raw.receiver)?,
         target: maybe_regex(raw.target)?,

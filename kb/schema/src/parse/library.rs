@@ -49,6 +49,8 @@ struct RawSource {
     #[serde(default)]
     handler_params: bool,
     #[serde(default)]
+    not_params: Vec<String>,
+    #[serde(default)]
     params: Vec<String>,
 }
 
@@ -84,6 +86,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
             names: names(source.names),
             fills: names(fill_names).into_iter().zip(positions).collect(),
             handler_params: source.handler_params,
+            not_params: source.not_params,
             params: source.params,
         });
     }

@@ -232,111 +232,85 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.text_method(call) {
             return value;
         }
-        let rules = self.around.rules;
-        let span = call.span;
         let path: Arc<str> = if call.path.len() < 160 {
             format!("{}()", call.path).into()
         } else {
             "?()".into()
         };
         let obj = self.fresh_object();
-        let sourced = self.with_source(
-            Data {
-                path: Some(call.path.clone()),
-                ..Data::default()
+        let value = self
+            .modelled_result(call, &path)
+            .unwrap_or_else(|| self.unknown_result(call));
+        value.with(|data| {
+            data.path = Some(path);
+            data.obj = if data.obj == 0 { obj } else { data.obj };
+        })
+    }
+
+    /// What the library's model says a call gives back.
+    fn modelled_result(&self, call: &CallFact<'a>, path: &Arc<str>) -> Option<Value> {
+        let rules = self.around.rules;
+        for name in [&call.path, path] {
+            let sourced = self.with_source(Value::named(name.clone()), call.span);
+            if !sourced.roots.is_empty() {
+                return Some(sourced);
             }
-            .into(),
-            span,
-        );
-        if !sourced.roots.is_empty() {
-            return sourced.with(|data| {
-                data.path = Some(path);
-                data.obj = obj;
-            });
-        }
-        let sourced = self.with_source(
-            Data {
-                path: Some(path.clone()),
-                ..Data::default()
-            }
-            .into(),
-            span,
-        );
-        if !sourced.roots.is_empty() {
-            return sourced.with(|data| data.obj = obj);
         }
         let inputs = || call.args.iter().map(|arg| &arg.value);
         let receiver = call.receiver.as_ref().map(|(_, value)| value);
         if rules.sanitizers.has(&call.path) {
             let all = Value::carrying(inputs().chain(receiver));
-            return all.through(&call.path).with(|data| {
-                data.kind = Kind::Str;
-                data.path = Some(path);
-            });
+            return Some(all.through(&call.path).with(|data| data.kind = Kind::Str));
         }
         if rules.inert.has(&call.path) {
-            return Value::measure(inputs().chain(receiver)).with(|data| data.path = Some(path));
+            return Some(Value::measure(inputs().chain(receiver)));
         }
         if rules.trusted.has(&call.path) {
-            return Data {
-                path: Some(path),
-                obj,
-                ..Data::default()
+            return Some(Data::default().into());
+        }
+        if !rules.carries.has(&call.path) {
+            return None;
+        }
+        let is_text = matches!(&*call.path, "str" | "unicode" | "bytes" | "repr");
+        if let ([only], None, true) = (call.args.as_slice(), receiver, is_text) {
+            // `str(x)` is x.
+            return Some(only.value.with(|data| data.kind = Kind::Str));
+        }
+        let all = Value::carrying(inputs().chain(receiver.filter(|it| !it.roots.is_empty())));
+        let constant = call.args.iter().all(|arg| arg.value.is_constant()) && receiver.is_none();
+        Some(all.with(|data| {
+            if constant {
+                data.consts = vec![Const::Other];
+                data.exact = true;
             }
-            .into();
-        }
-        if rules.carries.has(&call.path) {
-            let all = Value::carrying(inputs().chain(receiver.filter(|it| !it.roots.is_empty())));
-            let constant =
-                call.args.iter().all(|arg| arg.value.is_constant()) && receiver.is_none();
-            return match call.args.as_slice() {
-                // `str(x)` is x.
-                [only]
-                    if receiver.is_none()
-                        && matches!(&*call.path, "str" | "unicode" | "bytes" | "repr") =>
-                {
-                    only.value.with(|data| data.kind = Kind::Str)
-                }
-                _ => all.with(|data| {
-                    data.path = Some(path);
-                    data.obj = obj;
-                    if constant {
-                        data.consts = vec![Const::Other];
-                        data.exact = true;
-                    }
-                }),
-            };
-        }
-        if let Some(receiver) = receiver.filter(|it| !it.roots.is_empty()) {
-            // A method of data gives data; whether its arguments come along nobody knows.
-            let is_object = receiver
+        }))
+    }
+
+    /// What a call that nobody models gives back.
+    fn unknown_result(&self, call: &CallFact<'a>) -> Value {
+        let receiver = call.receiver.as_ref().map(|(_, value)| value);
+        // A method of data gives data; whether its arguments come along nobody knows.
+        let is_data = |value: &&Value| {
+            value
                 .roots
                 .iter()
-                .all(|root| root.origin == Origin::Unknown);
-            if !is_object {
-                return Value::carrying([receiver]).with(|data| {
-                    data.path = Some(path);
-                    data.obj = obj;
-                });
-            }
-        }
-        let root = Root {
-            id: value::id_of(self.source(span)),
-            ..value::root(0, Origin::Unknown, self.place(span), None)
+                .any(|root| root.origin != Origin::Unknown)
         };
-        let fixed = !call.path.starts_with('?')
-            && self.around.language == Language::Python
+        if let Some(receiver) = receiver.filter(is_data) {
+            return Value::carrying([receiver]);
+        }
+        let made_without_data = self.around.language == Language::Python
+            && !call.path.starts_with('?')
+            && call.path.contains("()")
             && call.args.is_empty()
             && receiver.is_some_and(|it| it.roots.is_empty());
-        let roots = if fixed && call.path.contains("()") {
-            Vec::new()
-        } else {
-            vec![root]
-        };
+        if made_without_data {
+            return Data::default().into();
+        }
+        let id = value::id_of(self.source(call.span));
+        let root = value::root(id, Origin::Unknown, self.place(call.span), None);
         Data {
-            path: Some(path),
-            roots,
-            obj,
+            roots: vec![root],
             ..Data::default()
         }
         .into()

@@ -693,7 +693,7 @@ impl<'a> Eval<'a> {
                         ExprKind::Attr { base, .. }
                             if args.is_empty() || self.is_text_method(*callee) =>
                         {
-                            current = *base
+                            current = *base;
                         }
                         ExprKind::Name(_) if args.len() == 1 => current = args[0].value,
                         _ => return None,

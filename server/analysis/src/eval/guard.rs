@@ -49,7 +49,7 @@ impl Eval<'_> {
                 out.extend(common.unwrap_or_default());
             }
             ExprKind::Compare { op, left, right } => {
-                self.comparison(*op, *left, *right, truth, out)
+                self.comparison(*op, *left, *right, truth, out);
             }
             ExprKind::Call { callee, args, .. } => {
                 let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();

@@ -467,8 +467,8 @@ impl<'a> Eval<'a> {
             place: self.place(reported),
             matched: span,
             trace: vec![
-                (open.place, "it begins here".to_owned()),
-                (self.place(span), "and ends here".to_owned()),
+                (open.place, first.to_owned()),
+                (self.place(span), "and then this".to_owned()),
             ],
             parts: call.map(|call| self.call_parts(call)).unwrap_or_default(),
             built: None,
@@ -506,7 +506,7 @@ impl<'a> Eval<'a> {
                 for root in value.roots.iter().filter(|root| matcher.is_live(root)) {
                     match root.origin {
                         Origin::Source(id) if sink.sources.contains(&id) => {
-                            direct = direct.or_else(|| Some(root.clone()))
+                            direct = direct.or_else(|| Some(root.clone()));
                         }
                         Origin::Param(index) if !params.contains(&index) => params.push(index),
                         _ => {}

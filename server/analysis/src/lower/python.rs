@@ -48,10 +48,10 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
             default = node
                 .child_by_field_name("value")
                 .map(|value| expr(b, value));
-        } else if node.kind() == "typed_parameter" {
-            if let Some(inner) = node.named_child(0) {
-                name = inner;
-            }
+        } else if node.kind() == "typed_parameter"
+            && let Some(inner) = node.named_child(0)
+        {
+            name = inner;
         }
         if let Some(annotation) = node.child_by_field_name("type") {
             ty.base = b.text(annotation).into();
