@@ -35,7 +35,7 @@ pub(crate) fn edits(
     if inner.byte_range() != *built {
         assigned_once(text, root, finding, inner, built)?;
     }
-    let (query, values) = query(text, pieces, mark)?;
+    let (query, values) = query(text, &pieces_in(text, root, pieces)?, mark)?;
     let source = text.get(built.clone())?;
     if values.is_empty() || is_bytes(text, root, built) {
         return None;
@@ -73,10 +73,8 @@ fn assigned_once(
         return None;
     }
     let name = &text[variable.byte_range()];
-    let mut value = root.named_descendant_for_byte_range(built.start, built.end)?;
-    while value.parent()?.kind() == "parenthesized_expression" {
-        value = value.parent()?;
-    }
+    let value = root.named_descendant_for_byte_range(built.start, built.end)?;
+    let value = outside_brackets(value);
     let assignment = value.parent().filter(|it| it.kind() == "assignment")?;
     let target = assignment.child_by_field_name("left")?;
     if target.kind() != "identifier" || &text[target.byte_range()] != name {
@@ -157,10 +155,10 @@ fn is_bytes(text: &str, root: Node<'_>, built: &Range<usize>) -> bool {
 }
 
 /// The text with marks, and the source of the values that they stand for.
-fn query(text: &str, pieces: &[Piece], mark: &str) -> Option<(String, Vec<String>)> {
+fn query(text: &str, pieces: &[Merged], mark: &str) -> Option<(String, Vec<String>)> {
     let mut out = String::new();
     let mut values = Vec::new();
-    let mut pieces = merged(pieces);
+    let mut pieces = pieces.to_vec();
     for index in 0..pieces.len() {
         let hole = match &pieces[index] {
             Merged::Text(piece) if mark == "?" && piece.contains('?') => return None,
@@ -220,12 +218,96 @@ fn surrounded(prefix: &str, hole: &str, suffix: &str) -> Option<String> {
     Some(format!("f{quote}{prefix}{{{hole}}}{suffix}{quote}"))
 }
 
+/// The pieces, with texts that touch as one and each hole narrowed to the one value that it takes.
+/// `None` when a hole takes its value in a way that is not understood, such as from a dictionary.
+fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<Vec<Merged>> {
+    let mut merged = merged(pieces);
+    let holes: Vec<Range<usize>> = merged.iter().filter_map(Merged::hole).collect();
+    let mut seen: Vec<Range<usize>> = Vec::new();
+    for piece in &mut merged {
+        let Merged::Hole(hole) = piece else { continue };
+        let node = root.named_descendant_for_byte_range(hole.start, hole.end)?;
+        if node.byte_range() != *hole {
+            return None;
+        }
+        let times = holes.iter().filter(|it| *it == hole).count();
+        let turn = seen.iter().filter(|it| *it == hole).count();
+        seen.push(hole.clone());
+        let outer = outside_brackets(node);
+        let parent = outer.parent()?;
+        match parent.kind() {
+            "interpolation" => {}
+            "binary_operator" => {
+                let operator = parent.child_by_field_name("operator")?;
+                let of_percent = operator.kind() == "%";
+                if of_percent && node.kind() == "tuple" {
+                    if node.named_child_count() != times {
+                        return None;
+                    }
+                    let value = node.named_child(u32::try_from(turn).ok()?)?;
+                    *hole = value.byte_range();
+                } else if of_percent {
+                    let left = parent.child_by_field_name("left")?;
+                    let named = text[left.byte_range()].contains("%(");
+                    if times > 1 || named || node.kind() == "dictionary" {
+                        return None;
+                    }
+                } else if operator.kind() != "+" {
+                    return None;
+                }
+            }
+            "tuple" => {
+                let holder = outside_brackets(parent).parent()?;
+                if holder.kind() != "binary_operator" {
+                    return None;
+                }
+            }
+            "argument_list" | "keyword_argument" => {
+                let mut call = parent.parent()?;
+                if parent.kind() == "keyword_argument" {
+                    call = call.parent()?;
+                }
+                let function = call.child_by_field_name("function")?;
+                let name = function
+                    .child_by_field_name("attribute")
+                    .unwrap_or(function);
+                if !matches!(&text[name.byte_range()], "format" | "str") {
+                    return None;
+                }
+            }
+            _ => return None,
+        }
+        if text[hole.clone()].starts_with('*') {
+            return None;
+        }
+    }
+    Some(merged)
+}
+
+fn outside_brackets(mut node: Node<'_>) -> Node<'_> {
+    while let Some(parent) = node.parent()
+        && parent.kind() == "parenthesized_expression"
+    {
+        node = parent;
+    }
+    node
+}
+
+#[derive(Clone)]
 enum Merged {
     Text(String),
     Hole(Range<usize>),
 }
 
-/// Texts that touch, as one.
+impl Merged {
+    fn hole(&self) -> Option<Range<usize>> {
+        match self {
+            Self::Text(_) => None,
+            Self::Hole(range) => Some(range.clone()),
+        }
+    }
+}
+
 fn merged(pieces: &[Piece]) -> Vec<Merged> {
     let mut out: Vec<Merged> = Vec::new();
     for piece in pieces {

@@ -23,8 +23,8 @@ pub(crate) fn takes_value(sql: &str) -> bool {
     let lower = before.to_ascii_lowercase();
     match last {
         '-' | '*' | '/' => {
-            !(before.ends_with("--") || before.ends_with("*/") || before.ends_with("/*"))
-                && !lower.ends_with("select *")
+            let no_operator = ["--", "*/", "/*", "select *"];
+            !no_operator.iter().any(|it| lower.ends_with(it))
         }
         '=' | '<' | '>' | '+' | '|' | '%' => true,
         '(' => bracket_takes_value(&lower[..lower.len() - 1]),
