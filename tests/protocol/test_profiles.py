@@ -213,7 +213,7 @@ async def test_the_fix_mends_the_text(session: Session) -> None:
     actions = await session.actions(diagnostic)
     fix = next(it for it in actions if it.is_preferred)
     assert fix.kind == lsp.CodeActionKind.QuickFix
-    assert fix.diagnostics == [diagnostic]
+    assert list(fix.diagnostics or []) == [diagnostic]
     if session.resolves:
         assert fix.edit is None
         fix = await session.client.code_action_resolve_async(fix)
