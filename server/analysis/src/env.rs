@@ -40,6 +40,8 @@ const MAX_DECIDED: usize = 48;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Env {
     pub(crate) vars: FxHashMap<Arc<str>, Value>,
+    /// Whether a member (`x.y`) is among them; most functions have none to forget.
+    has_parts: bool,
     pub(crate) guards: Vec<(u64, Fact)>,
     pub(crate) open: Vec<Open>,
     /// The data that conditions on the way here looked at, in order.
@@ -54,10 +56,19 @@ impl Env {
     /// Binds a name; what was known of its parts is gone.
     pub(crate) fn bind(&mut self, name: &str, value: Value) {
         self.forget_parts(name);
+        self.set(name, value);
+    }
+
+    /// Changes what is known of a name and leaves its parts as they are.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        self.has_parts |= name.contains('.');
         self.vars.insert(name.into(), value);
     }
 
-    pub(crate) fn forget_parts(&mut self, name: &str) {
+    fn forget_parts(&mut self, name: &str) {
+        if !self.has_parts {
+            return;
+        }
         self.vars.retain(|key, _| {
             !key.strip_prefix(name)
                 .is_some_and(|rest| rest.starts_with(['.', '[']))
@@ -153,6 +164,7 @@ impl Env {
     /// What holds when either path was taken: all values and open events, but only the guards
     /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
+        self.has_parts |= other.has_parts;
         self.join_guards(other);
         for (name, value) in &other.vars {
             match self.vars.get_mut(name) {

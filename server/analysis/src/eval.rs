@@ -160,13 +160,13 @@ impl<'a> Eval<'a> {
     /// Binds parameters; those of a route handler are request data.
     fn enter(&mut self) {
         if let Some(fields) = self.around.fields {
-            let vars = fields
+            for (name, value) in fields
                 .vars
                 .iter()
-                .filter(|(name, _)| name.starts_with("self."));
-            self.env
-                .vars
-                .extend(vars.map(|(name, value)| (name.clone(), value.clone())));
+                .filter(|(name, _)| name.starts_with("self."))
+            {
+                self.env.set(name, value.clone());
+            }
         }
         let mut routes = String::new();
         for decorator in &self.func.decorators {
@@ -595,7 +595,7 @@ impl<'a> Eval<'a> {
             }
         });
         if let Some(path) = self.path_of(base) {
-            self.env.vars.insert(path.into(), updated);
+            self.env.set(&path, updated);
         }
     }
 

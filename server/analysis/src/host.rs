@@ -215,7 +215,7 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
     });
     // Two patterns of one entry on one range say one thing.
     findings.dedup_by(|b, a| a.entry.id == b.entry.id && a.range == b.range);
-    let (findings, suppressed) = suppress::split(text, findings);
+    let (findings, suppressed) = suppress::split(text, source.tree.root_node(), findings);
     Analysis {
         findings,
         suppressed,

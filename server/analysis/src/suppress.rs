@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use tree_sitter::Node;
+
 use crate::Finding;
 
 /// The word that begins a suppression inside a comment.
@@ -18,11 +20,15 @@ struct Suppression {
 }
 
 /// Splits findings into those that stay and those that a comment silences.
-pub(crate) fn split(text: &str, findings: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+pub(crate) fn split(
+    text: &str,
+    root: Node<'_>,
+    findings: Vec<Finding>,
+) -> (Vec<Finding>, Vec<Finding>) {
     if !text.contains(MARK) {
         return (findings, Vec::new());
     }
-    let suppressions = find(text);
+    let suppressions = find(text, root);
     let starts: Vec<usize> = std::iter::once(0)
         .chain(text.match_indices('\n').map(|(at, _)| at + 1))
         .collect();
@@ -39,10 +45,20 @@ pub(crate) fn split(text: &str, findings: Vec<Finding>) -> (Vec<Finding>, Vec<Fi
     })
 }
 
-fn find(text: &str) -> Vec<Suppression> {
+fn find(text: &str, root: Node<'_>) -> Vec<Suppression> {
     let mut out = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    let mut start = 0;
+    for (index, whole) in text.split_inclusive('\n').enumerate() {
+        let line_start = start;
+        start += whole.len();
+        let line = whole.trim_end_matches(['\n', '\r']);
         let Some(at) = line.find(MARK) else { continue };
+        // Only a comment silences: the same words in a string are data.
+        let here = line_start + at;
+        let node = root.descendant_for_byte_range(here, here + 1);
+        if node.is_none_or(|it| it.kind() != "comment") {
+            continue;
+        }
         let before = line[..at].trim_end();
         let Some(code) = before
             .strip_suffix('#')

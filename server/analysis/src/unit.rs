@@ -68,6 +68,9 @@ pub(crate) fn run(
         language,
         text,
         names: names(&outline.scopes),
+        texts: texts(text, &outline.scopes),
+        needs: vec![Vec::new(); outline.scopes.len()],
+
         inner: inner(&outline.scopes),
 
         outline,
@@ -88,7 +91,11 @@ struct Unit<'a, 't> {
     /// The functions directly inside each.
     inner: Vec<Vec<usize>>,
     /// Functions by class and name; the last definition wins, as at run time.
-    names: FxHashMap<(Option<Box<str>>, Box<str>), usize>,
+    names: Names,
+    /// What each scope's text comes down to.
+    texts: Vec<u64>,
+    /// The functions whose outcome each scope uses.
+    needs: Vec<Vec<usize>>,
     kit: &'a mut Kit,
     next: Kit,
     outcomes: FxHashMap<usize, Kept>,
@@ -104,12 +111,31 @@ fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
     out
 }
 
-fn names(scopes: &[Scope]) -> FxHashMap<(Option<Box<str>>, Box<str>), usize> {
-    let mut out = FxHashMap::default();
-    for (index, scope) in scopes.iter().enumerate().skip(1) {
-        out.insert((scope.class.clone(), scope.name.clone()), index);
-    }
-    out
+/// Functions by the hash of class and name.
+type Names = FxHashMap<u64, usize>;
+
+fn names(scopes: &[Scope]) -> Names {
+    let named = scopes.iter().enumerate().skip(1);
+    named
+        .map(|(index, scope)| (name_key(scope.class.as_deref(), &scope.name), index))
+        .collect()
+}
+
+fn name_key(class: Option<&str>, name: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    (class, name).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn texts(text: &str, scopes: &[Scope]) -> Vec<u64> {
+    let one = |(index, scope): (usize, &Scope)| {
+        let mut hasher = FxHasher::default();
+        text.get(scope.range.clone()).hash(&mut hasher);
+        // A function's own text does not say whether it is one.
+        (index == 0).hash(&mut hasher);
+        hasher.finish()
+    };
+    scopes.iter().enumerate().map(one).collect()
 }
 
 impl Unit<'_, '_> {
@@ -160,21 +186,17 @@ impl Unit<'_, '_> {
                     continue;
                 }
                 stack.push((index, true));
-                let mut needs = self.needs(index);
-                needs.reverse();
-                stack.extend(
-                    needs
-                        .into_iter()
-                        .filter(|it| !done[*it])
-                        .map(|it| (it, false)),
-                );
+                let needs = self.find_needs(index);
+                let open = needs.iter().rev().filter(|it| !done[**it]);
+                stack.extend(open.map(|it| (*it, false)));
+                self.needs[index] = needs;
             }
         }
         order
     }
 
     /// The functions whose outcome this one uses, in source order of first use.
-    fn needs(&mut self, index: usize) -> Vec<usize> {
+    fn find_needs(&mut self, index: usize) -> Vec<usize> {
         let scope = self.outline.scopes[index].clone();
         let mut out = Vec::new();
         if scope.parent != 0 {
@@ -196,9 +218,7 @@ impl Unit<'_, '_> {
     }
 
     fn find(&self, class: Option<&str>, name: &str) -> Option<usize> {
-        self.names
-            .get(&(class.map(Into::into), name.into()))
-            .copied()
+        self.names.get(&name_key(class, name)).copied()
     }
 
     fn source(&self, index: usize) -> &str {
@@ -208,11 +228,7 @@ impl Unit<'_, '_> {
     }
 
     fn lower(&mut self, index: usize) -> Lowered {
-        let mut hasher = FxHasher::default();
-        self.source(index).hash(&mut hasher);
-        // A function's own text does not say whether it is one.
-        (index == 0).hash(&mut hasher);
-        let key = hasher.finish();
+        let key = self.texts[index];
         if let Some(known) = self.next.lowered.get(&key) {
             return known.clone();
         }
@@ -238,12 +254,12 @@ impl Unit<'_, '_> {
         let lowered = self.lower(index);
         let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
-        self.source(index).hash(&mut hasher);
+        self.texts[index].hash(&mut hasher);
         self.module_digest.hash(&mut hasher);
-        for need in self.needs(index) {
+        for need in &self.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
             self.outcomes
-                .get(&need)
+                .get(need)
                 .map(|kept| kept.digest)
                 .hash(&mut hasher);
         }
@@ -391,11 +407,7 @@ impl Unit<'_, '_> {
 }
 
 /// Names of functions of this file that a function mentions in calls.
-fn calls(
-    function: &Function,
-    names: &FxHashMap<(Option<Box<str>>, Box<str>), usize>,
-    class: Option<&str>,
-) -> Arc<[Box<str>]> {
+fn calls(function: &Function, names: &Names, class: Option<&str>) -> Arc<[Box<str>]> {
     use crate::ir::ExprKind;
     let mut out: Vec<Box<str>> = Vec::new();
     for expr in &function.exprs {
@@ -404,8 +416,8 @@ fn calls(
             ExprKind::Attr { name, .. } if class.is_some() => name,
             _ => continue,
         };
-        let known = names.contains_key(&(None, name.clone()))
-            || class.is_some_and(|class| names.contains_key(&(Some(class.into()), name.clone())));
+        let known = names.contains_key(&name_key(None, name))
+            || class.is_some_and(|class| names.contains_key(&name_key(Some(class), name)));
         if known && !out.contains(name) {
             out.push(name.clone());
         }

@@ -45,7 +45,10 @@ pub(crate) fn find(paths: &[PathBuf], no_ignore: bool) -> Found {
                 .errors
                 .push(format!("{}: {}", path.display(), plain(&error))),
             Ok(meta) if meta.is_dir() => walk(path, no_ignore, &mut found),
-            Ok(_) => explicit(path, &mut found),
+            Ok(meta) if meta.is_file() => explicit(path, &mut found),
+            Ok(_) => found
+                .errors
+                .push(format!("{}: not a file and not a folder", path.display())),
         }
     }
     found.targets.sort_by(|a, b| a.path.cmp(&b.path));

@@ -452,7 +452,7 @@ impl<'a> Eval<'a> {
                 let roots = receiver.roots.clone();
                 let grown = list_of(items).with(|data| value::add_roots(&mut data.roots, &roots));
                 if let Some(path) = self.path_of(*receiver_id) {
-                    self.env.vars.insert(path.into(), grown);
+                    self.env.set(&path, grown);
                 }
                 Some(Value::constant(Const::Null))
             }
@@ -613,7 +613,7 @@ impl<'a> Eval<'a> {
                 .get(&path)
                 .cloned()
                 .unwrap_or_else(|| value.clone());
-            self.env.vars.insert(path.into(), change(&old));
+            self.env.set(&path, change(&old));
         }
     }
 }

@@ -213,7 +213,7 @@ impl<'a> Eval<'a> {
             data.obj = value::id_of(name);
         });
         // Two mentions of one unknown thing are the same thing.
-        self.env.vars.insert(name.into(), value.clone());
+        self.env.set(name, value.clone());
         value
     }
 
@@ -277,7 +277,7 @@ impl<'a> Eval<'a> {
         if self.around.language == Language::C
             && let Some(path) = self.path_of(id)
         {
-            self.env.vars.insert(path.into(), value.clone());
+            self.env.set(&path, value.clone());
         }
         value
     }

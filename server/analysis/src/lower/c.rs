@@ -309,7 +309,7 @@ fn declaration(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         } else {
             (declarator, None)
         };
-        if shape.kind() == "function_declarator" {
+        if declares_function(shape) {
             continue;
         }
         let (name, ty) = declared(b, shape, base.clone());
@@ -322,6 +322,30 @@ fn declaration(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             },
         });
     }
+}
+
+/// A prototype, however its declarator is wrapped: `char *f(int);`. A variable that points to a
+/// function has its name inside brackets instead.
+fn declares_function(declarator: Node<'_>) -> bool {
+    let mut current = declarator;
+    for _ in 0..24 {
+        match current.kind() {
+            "function_declarator" => {
+                let inner = current.child_by_field_name("declarator");
+                return inner.is_none_or(|it| it.kind() != "parenthesized_declarator");
+            }
+            "pointer_declarator" | "attributed_declarator" => {}
+            _ => return false,
+        }
+        match current
+            .child_by_field_name("declarator")
+            .or_else(|| current.named_child(0))
+        {
+            Some(inner) => current = inner,
+            None => return false,
+        }
+    }
+    false
 }
 
 fn if_chain(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {

@@ -73,7 +73,7 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
                 });
                 out.nodes.push(whole);
                 inner = (out.scopes.len() - 1, None);
-                true
+                may_nest(language, text, node)
             }
             "class_definition" => {
                 let name = node
@@ -98,6 +98,17 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
         }
     }
     out
+}
+
+/// Whether a function may hold another one; looking at the words is far cheaper than walking.
+fn may_nest(language: Language, text: &str, node: Node<'_>) -> bool {
+    if language == Language::C {
+        return false;
+    }
+    let source = text.get(node.byte_range()).unwrap_or("").as_bytes();
+    memchr::memmem::find_iter(source, b"def ").nth(1).is_some()
+        || memchr::memmem::find(source, b"class ").is_some()
+        || memchr::memmem::find(source, b"def\t").is_some()
 }
 
 fn leave(cursor: &mut TreeCursor<'_>, levels: &mut Vec<(usize, Option<Box<str>>)>) -> bool {
