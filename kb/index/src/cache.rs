@@ -47,7 +47,8 @@ pub(crate) fn load(cache: Option<&Path>, set: &EntrySet, entries_hash: u64) -> O
 }
 
 /// Writes the index beside its place and moves it there in one step, so that no reader sees half
-/// of it. When another process was faster, its index stays: it has the same contents.
+/// of it. When another process was faster, its index is replaced by one of the same contents;
+/// who has that one open keeps it.
 fn save(folder: &Path, name: &str, files: &RamDirectory) -> Option<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let unique = |kind: &str| {

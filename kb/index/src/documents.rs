@@ -75,7 +75,10 @@ fn discussion_texts(entry: &Entry, discussion: &Discussion) -> Texts {
         String::new(),
         title,
         discussion.warns.clone(),
-        String::new(),
+        // What is warned of, so that a slice finds the warning; the cure belongs to the entry.
+        code(entry, |kind| {
+            matches!(kind, ExampleKind::Vulnerable | ExampleKind::KnownMiss)
+        }),
         entry.markers.join("\n"),
         entry.apis.join("\n"),
         tags(entry),

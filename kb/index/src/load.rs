@@ -98,6 +98,10 @@ pub(crate) fn combine(bundled: Option<&Knowledge>, user: &Knowledge) -> Contents
         entries_hash = hash::add(entries_hash, &loaded.hash.to_le_bytes());
     }
     let mut hash = hash::add(entries_hash, &libraries_hash.to_le_bytes());
+    // Where an entry lies is shown to people, but no index holds it.
+    for loaded in entries.values() {
+        hash = hash::add(hash, loaded.entry.path.as_bytes());
+    }
     for problem in &problems {
         hash = hash::add(hash, problem.to_string().as_bytes());
     }

@@ -108,10 +108,11 @@ fn word(text: &str, emit: &mut impl FnMut(String)) {
 }
 
 /// Parts end at `_`, before a capital after a small letter, and before the last capital of a row
-/// that a small letter follows (`HTTPServer`). Digits stay with what they follow (`md5`).
+/// that a small letter follows (`HTTPServer`). Digits stay with what they follow (`md5`), and numbers whole (`0x1F`).
 fn parts(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     for piece in word.split('_').filter(|piece| !piece.is_empty()) {
+        let is_number = piece.starts_with(|c: char| c.is_ascii_digit());
         let mut start = 0;
         let mut before: Option<char> = None;
         let mut chars = piece.char_indices().peekable();
@@ -119,7 +120,7 @@ fn parts(word: &str) -> Vec<&str> {
             let rises = before.is_some_and(|b| !b.is_uppercase() && b.is_alphanumeric());
             let row_ends = before.is_some_and(char::is_uppercase)
                 && chars.peek().is_some_and(|&(_, after)| after.is_lowercase());
-            if c.is_uppercase() && (rises || row_ends) {
+            if c.is_uppercase() && (rises || row_ends) && !is_number {
                 parts.push(&piece[start..at]);
                 start = at;
             }

@@ -1,0 +1,99 @@
+//! Every bundled entry is valid, and the discussions agree with each other.
+//! What an entry flags is tested by analysis.
+
+use std::collections::BTreeMap;
+
+use kb_index::{Options, Store, bundled};
+use kb_schema::{HitKind, Knowledge, Query, Site};
+
+fn store() -> Store {
+    Store::open(Options {
+        bundled: true,
+        ..Options::default()
+    })
+}
+
+#[test]
+fn every_bundled_file_is_valid() {
+    let set = store().entries();
+    let problems: Vec<String> = set.problems.iter().map(ToString::to_string).collect();
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+    let files = bundled()
+        .iter()
+        .filter(|(path, _)| path.ends_with(".md"))
+        .count();
+    assert_eq!(set.entries.len(), files);
+    assert!(set.entries.windows(2).all(|pair| pair[0].id < pair[1].id));
+}
+
+#[test]
+fn an_entry_lies_in_the_folder_of_its_language() {
+    for entry in &store().entries().entries {
+        let folder = format!("kb/entries/{}/", entry.language.id());
+        assert!(
+            entry.path.starts_with(&folder),
+            "{} in {}",
+            entry.id,
+            entry.path
+        );
+    }
+}
+
+#[test]
+fn one_question_has_one_slug_and_one_slug_one_question() {
+    let mut slugs: BTreeMap<u64, (String, String)> = BTreeMap::new();
+    let mut questions: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for entry in &store().entries().entries {
+        for discussion in &entry.discussions {
+            let Site::StackOverflow { question, slug } = &discussion.site else {
+                continue;
+            };
+            let (known, first) = slugs
+                .entry(*question)
+                .or_insert_with(|| (slug.clone(), entry.id.clone()));
+            assert_eq!(
+                known, slug,
+                "question {question} in {first} and {}",
+                entry.id
+            );
+            let (known, first) = questions
+                .entry(slug.clone())
+                .or_insert_with(|| (*question, entry.id.clone()));
+            assert_eq!(known, question, "slug {slug} in {first} and {}", entry.id);
+        }
+    }
+}
+
+#[test]
+fn an_entry_links_each_source_once() {
+    for entry in &store().entries().entries {
+        let mut urls: Vec<String> = entry.discussions.iter().map(|it| it.url()).collect();
+        let all = urls.len();
+        urls.sort();
+        urls.dedup();
+        assert_eq!(urls.len(), all, "{} links one source twice", entry.id);
+    }
+}
+
+#[test]
+fn every_entry_is_found_by_its_id_and_its_markers() {
+    let store = store();
+    for entry in &store.entries().entries {
+        let found = |text: String| {
+            let hits = store.search(&Query {
+                text,
+                language: Some(entry.language),
+                limit: 1_000,
+            });
+            hits.iter()
+                .any(|hit| hit.entry.id == entry.id && matches!(hit.kind, HitKind::Entry))
+        };
+        assert!(found(entry.id.clone()), "{} by its id", entry.id);
+        for marker in &entry.markers {
+            // A marker of signs alone, such as `!`, has no terms.
+            if !kb_index::tokenize(marker).is_empty() {
+                assert!(found(marker.clone()), "{} by its marker {marker}", entry.id);
+            }
+        }
+    }
+}
