@@ -52,10 +52,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this is how a build script talks to cargo"
-)]
 fn announce(path: &Path) {
     println!("cargo::rerun-if-changed={}", path.display());
 }

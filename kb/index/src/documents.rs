@@ -1,7 +1,7 @@
 //! What an index holds: one document for every entry and one for every discussion.
 //! It knows the fields and their weights; how they are stored and scored is not its business.
 
-use kb_schema::{Discussion, Entry, ExampleKind, Site};
+use kb_schema::{Discussion, Entry, Site};
 
 /// The share of a term's repetition that counts: tantivy's BM25 k1.
 pub const K1: f32 = 1.2;
@@ -57,13 +57,15 @@ fn entry_texts(entry: &Entry) -> Texts {
         entry.id.clone(),
         format!("{}\n{}", entry.title, entry.message),
         format!("{}\n{}", entry.why, entry.guideline),
-        code(entry, |_| true),
+        code(entry),
         entry.markers.join("\n"),
         entry.apis.join("\n"),
         tags(entry),
     ]
 }
 
+/// A discussion carries its entry's signs but not its examples. With their code it is found by
+/// those very examples, which proves nothing, and less often by code that the entry does not hold.
 fn discussion_texts(entry: &Entry, discussion: &Discussion) -> Texts {
     let title = match &discussion.site {
         Site::StackOverflow { slug, .. } if slug.replace('-', " ") != discussion.title => {
@@ -75,21 +77,17 @@ fn discussion_texts(entry: &Entry, discussion: &Discussion) -> Texts {
         String::new(),
         title,
         discussion.warns.clone(),
-        // What is warned of, so that a slice finds the warning; the cure belongs to the entry.
-        code(entry, |kind| {
-            matches!(kind, ExampleKind::Vulnerable | ExampleKind::KnownMiss)
-        }),
+        String::new(),
         entry.markers.join("\n"),
         entry.apis.join("\n"),
         tags(entry),
     ]
 }
 
-fn code(entry: &Entry, wanted: impl Fn(ExampleKind) -> bool) -> String {
+fn code(entry: &Entry) -> String {
     let blocks: Vec<&str> = entry
         .examples
         .iter()
-        .filter(|example| wanted(example.kind))
         .map(|example| example.code.as_str())
         .collect();
     blocks.join("\n")

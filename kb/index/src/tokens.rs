@@ -108,7 +108,8 @@ fn word(text: &str, emit: &mut impl FnMut(String)) {
 }
 
 /// Parts end at `_`, before a capital after a small letter, and before the last capital of a row
-/// that a small letter follows (`HTTPServer`). Digits stay with what they follow (`md5`), and numbers whole (`0x1F`).
+/// that a small letter follows (`HTTPServer`). Digits stay with what they follow (`md5`),
+/// and numbers whole (`0x1F`).
 fn parts(word: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     for piece in word.split('_').filter(|piece| !piece.is_empty()) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use kb_index::{Options, Store, bundled};
-use kb_schema::{HitKind, Knowledge, Query, Site};
+use kb_schema::{HitKind, Knowledge, Language, Query, Site};
 
 fn store() -> Store {
     Store::open(Options {
@@ -22,6 +22,7 @@ fn every_bundled_file_is_valid() {
         .iter()
         .filter(|(path, _)| path.ends_with(".md"))
         .count();
+    assert!(files > 0, "nothing is bundled");
     assert_eq!(set.entries.len(), files);
     assert!(set.entries.windows(2).all(|pair| pair[0].id < pair[1].id));
 }
@@ -95,5 +96,29 @@ fn every_entry_is_found_by_its_id_and_its_markers() {
                 assert!(found(marker.clone()), "{} by its marker {marker}", entry.id);
             }
         }
+    }
+}
+
+#[test]
+fn plain_signs_lead_to_the_bundled_entry_first() {
+    let store = store();
+    for (text, language, expected) in [
+        ("shell=True", Language::Python, "py/subprocess-shell-built"),
+        ("pickle.loads", Language::Python, "py/pickle-from-outside"),
+        ("debug=True", Language::Python, "py/flask-debug-on"),
+        ("yaml.load(f)", Language::Python, "py/yaml-load-unsafe"),
+        ("gets(line)", Language::C, "c/gets-call"),
+        ("CWE-611", Language::Python, "py/xml-external-entities"),
+    ] {
+        let hits = store.search(&Query {
+            text: text.to_owned(),
+            language: Some(language),
+            limit: 50,
+        });
+        let first = hits
+            .iter()
+            .find(|hit| matches!(hit.kind, HitKind::Entry))
+            .map(|hit| hit.entry.id.as_str());
+        assert_eq!(first, Some(expected), "best entry for `{text}`");
     }
 }

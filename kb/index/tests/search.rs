@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Home, label, search};
-use kb_index::{B, K1, MAX_HITS, discussions_for};
+use kb_index::{B, K1, discussions_for};
 use kb_schema::{HitKind, Knowledge, Language, Query};
 
 #[test]
@@ -23,10 +23,8 @@ fn code_signs_lead_to_their_entry() {
         ("printf", "c/printf-of-data"),
     ] {
         let hits = search(&store, text);
-        let first = hits
-            .first()
-            .unwrap_or_else(|| panic!("nothing for `{text}`"));
-        assert_eq!(first.entry.id, expected, "best for `{text}`");
+        let first = hits.first().map(|hit| hit.entry.id.as_str());
+        assert_eq!(first, Some(expected), "best for `{text}`");
     }
 }
 
@@ -101,7 +99,6 @@ fn limits_hold_at_their_ends() {
     assert_eq!(of(0), 0);
     assert_eq!(of(1), 1);
     assert_eq!(of(usize::MAX), 6);
-    assert!(MAX_HITS >= 6);
 }
 
 #[test]

@@ -234,6 +234,22 @@ fn a_touched_file_is_no_change() {
 }
 
 #[test]
+fn a_file_that_moved_is_shown_at_its_new_place() {
+    let home = Home::with_two();
+    let store = home.open();
+    let (old, new) = ("pickle-of-strangers.md", "below/pickle-of-strangers.md");
+    home.write(new, &pickle("pickle-of-strangers"));
+    fs::remove_file(home.path("entries").join(old)).expect("removed");
+    assert!(store.refresh());
+    let set = store.entries();
+    let entry = set.get("py/pickle-of-strangers").expect("the entry");
+    assert_eq!(
+        entry.path,
+        home.path("entries").join(new).display().to_string()
+    );
+}
+
+#[test]
 fn a_file_that_breaks_and_heals_is_a_change_each_time() {
     let home = Home::with_two();
     let store = home.open();
