@@ -17,6 +17,13 @@ pub(crate) struct Argument {
     pub(crate) whole: Range<usize>,
 }
 
+impl Argument {
+    /// Whether it is `*value` or `**value`, which stands for any number of arguments.
+    fn is_starred(&self) -> bool {
+        self.keyword.is_none() && self.whole != self.value
+    }
+}
+
 /// The call's arguments and what is to happen to them.
 #[derive(Debug)]
 pub(crate) struct Arguments {
@@ -64,7 +71,7 @@ impl Arguments {
     /// The index of an argument that is there.
     pub(crate) fn find(&self, key: &ArgKey) -> Option<usize> {
         let at = |position: usize| {
-            let free = |it: &Argument| it.keyword.is_none();
+            let free = |it: &Argument| it.keyword.is_none() && !it.is_starred();
             // A keyword or a starred argument before it makes its position unknown.
             (position < self.list.len() && self.list[..=position].iter().all(free))
                 .then_some(position)
@@ -82,7 +89,28 @@ impl Arguments {
     }
 
     fn positional(&self) -> bool {
-        self.list.iter().all(|it| it.keyword.is_none())
+        self.list
+            .iter()
+            .all(|it| it.keyword.is_none() && !it.is_starred())
+    }
+
+    /// Whether an argument is surely not there, neither as written nor within a starred one.
+    fn lacks(&self, key: &ArgKey) -> bool {
+        if self.list.iter().any(Argument::is_starred) {
+            return false;
+        }
+        let positional = self.list.iter().filter(|it| it.keyword.is_none()).count();
+        let named = |word: &str| {
+            let is = |it: &Argument| it.keyword.as_deref() == Some(word);
+            self.list.iter().any(is)
+        };
+        match key {
+            // A keyword may stand for any position.
+            ArgKey::Position(position) => self.list.len() <= *position,
+            ArgKey::Keyword(word) => !named(word),
+            ArgKey::Either(position, word) => positional <= *position && !named(word),
+            ArgKey::From(_) | ArgKey::Each => false,
+        }
     }
 
     pub(crate) fn set(&mut self, key: &ArgKey, new: String) -> Option<()> {
@@ -103,9 +131,13 @@ impl Arguments {
         Some(())
     }
 
+    /// Takes an argument out; one that is not there is out already.
     pub(crate) fn remove(&mut self, key: &ArgKey) -> Option<()> {
-        let index = self.find(key)?;
-        self.removed[index] = true;
+        match self.find(key) {
+            Some(index) => self.removed[index] = true,
+            None if self.lacks(key) => {}
+            None => return None,
+        }
         Some(())
     }
 
@@ -115,7 +147,8 @@ impl Arguments {
             return Some(());
         }
         let before = self.list.get(position)?;
-        if !self.list[..position].iter().all(|it| it.keyword.is_none()) {
+        let plain = |it: &Argument| it.keyword.is_none() && !it.is_starred();
+        if !self.list[..position].iter().all(plain) {
             return None;
         }
         let at = before.whole.start;

@@ -14,8 +14,18 @@ pub(crate) fn open_quote(sql: &str) -> Option<usize> {
     open.map(|(at, _)| at)
 }
 
+/// Statements that take values. Others, such as PRAGMA and CREATE, refuse placeholders.
+const WITH_VALUES: [&str; 8] = [
+    "select", "insert", "update", "delete", "replace", "with", "values", "merge",
+];
+
 /// Whether a value may follow this text, and not only a name, a list, an operator or a direction.
 pub(crate) fn takes_value(sql: &str) -> bool {
+    let mut words = sql.split(|c: char| !c.is_alphanumeric());
+    let verb = words.find(|word| !word.is_empty()).unwrap_or("");
+    if !WITH_VALUES.iter().any(|it| verb.eq_ignore_ascii_case(it)) {
+        return false;
+    }
     let before = sql.trim_end();
     let Some(last) = before.chars().last() else {
         return false;
@@ -132,6 +142,8 @@ mod tests {
             "insert into t (a, ",
             "insert into t values ",
             "update t set a = 1, ",
+            "pragma table_info(",
+            "create table t (a text default ",
             "select a from t_",
             "select a from s.",
         ] {

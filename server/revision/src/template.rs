@@ -37,7 +37,8 @@ pub(crate) fn edits(
         modules: &modules,
         callee_name: original.as_deref(),
     };
-    let lay_out = |new: String| {
+    // Only the template's own lines: what is filled in was laid out by whoever wrote it.
+    let lay_out = |new: &str| {
         let end = format!("{}{}", line_ending(text), indentation(text, at));
         new.replace("\r\n", "\n").replace('\n', &end)
     };
@@ -60,17 +61,17 @@ pub(crate) fn edits(
     if let Some(new) = &fix.replace {
         edits.push(Edit::new(
             finding.matched.clone(),
-            lay_out(renderer.render(new)?),
+            renderer.render(&lay_out(new))?,
         ));
     }
     for (key, new) in &fix.set {
-        arguments.set(&ArgKey::parse(key).ok()?, lay_out(renderer.render(new)?))?;
+        arguments.set(&ArgKey::parse(key).ok()?, renderer.render(&lay_out(new))?)?;
     }
     for key in &fix.remove {
         arguments.remove(&ArgKey::parse(key).ok()?)?;
     }
     for (position, new) in &fix.insert {
-        arguments.insert(position.parse().ok()?, &lay_out(renderer.render(new)?))?;
+        arguments.insert(position.parse().ok()?, &renderer.render(&lay_out(new))?)?;
     }
     if let Some(mark) = &fix.parameterize {
         edits.extend(parameterize::edits(
@@ -78,6 +79,9 @@ pub(crate) fn edits(
         )?);
     }
     edits.extend(arguments.finish(text)?);
+    if edits.is_empty() {
+        return None;
+    }
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     Some(edits)
 }

@@ -184,6 +184,16 @@ fn several_lines_of_new_text_are_laid_out_like_the_old() {
 }
 
 #[test]
+fn what_is_filled_in_keeps_its_own_lines() {
+    python(
+        &call("m.make"),
+        "replace = \"m.keep({args})[1]\"",
+        "import m\ndef f():\n    m.make(\n        a,\n        b)\n",
+        "import m\ndef f():\n    m.keep(\n        a,\n        b)[1]\n",
+    );
+}
+
+#[test]
 fn set_replaces_an_argument_or_adds_it() {
     let pattern = "on = \"call\"\ncallee = [\"m.run\"]\nargs.shell = { not = { const = [false] } }";
     let pattern = format!("{pattern}\n");
@@ -263,6 +273,30 @@ fn remove_takes_the_comma_along() {
         "import m\nm.load(a, b)\n",
         "import m\nm.load(y=2)\n",
     );
+}
+
+#[test]
+fn an_argument_that_is_not_there_needs_no_removing() {
+    let fix = "rename = \"safe\"\nremove = [\"1|Loader\"]";
+    let load = call("m.load");
+    python(&load, fix, "import m\nm.load(a)\n", "import m\nm.safe(a)\n");
+    python(
+        &load,
+        fix,
+        "import m\nm.load(a, x=1)\n",
+        "import m\nm.safe(a, x=1)\n",
+    );
+    // It may hide in what is spread out, or go by a name that the fix does not know.
+    for code in [
+        "import m\nm.load(*a)\n",
+        "import m\nm.load(a, *b)\n",
+        "import m\nm.load(a, **b)\n",
+    ] {
+        assert_eq!(fixed(Python, &load, fix, code), None, "{code}");
+    }
+    let by_position = "rename = \"safe\"\nremove = [\"1\"]";
+    let code = "import m\nm.load(a, where=b)\n";
+    assert_eq!(fixed(Python, &load, by_position, code), None);
 }
 
 #[test]
