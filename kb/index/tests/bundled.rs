@@ -122,3 +122,17 @@ fn plain_signs_lead_to_the_bundled_entry_first() {
         assert_eq!(first, Some(expected), "best entry for `{text}`");
     }
 }
+
+#[test]
+fn every_expression_compiles() {
+    for entry in &store().entries().entries {
+        for shape in entry.patterns.iter().flat_map(kb_schema::Pattern::shapes) {
+            assert!(
+                shape.compiles(),
+                "{}: `{}` is too large",
+                entry.id,
+                shape.as_str()
+            );
+        }
+    }
+}

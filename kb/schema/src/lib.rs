@@ -9,6 +9,7 @@ mod name;
 mod parse;
 mod pattern;
 mod problem;
+mod shape;
 
 pub use discussion::{Discussion, Site};
 pub use entry::{Applicability, Entry, Example, ExampleKind, Fix, Language, Severity};
@@ -18,3 +19,4 @@ pub use name::NamePattern;
 pub use parse::{parse_entry, parse_library};
 pub use pattern::{ArgKey, Event, Guard, Literal, On, Pattern, Subject, Test, Use};
 pub use problem::Problem;
+pub use shape::Shape;

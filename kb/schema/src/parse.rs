@@ -5,8 +5,6 @@ mod body;
 mod front;
 mod library;
 
-use regex::Regex;
-
 use crate::{Entry, Library, Problem};
 
 /// Reads one entry. `path` is used in problems and must end in `<id after the prefix>.md`.
@@ -72,17 +70,4 @@ fn line_of(text: &str, byte: usize) -> usize {
 /// A TOML error in one line: the parser's own message spans several.
 fn toml_message(error: &toml::de::Error) -> String {
     error.message().lines().collect::<Vec<_>>().join(" ")
-}
-
-fn regex(source: &str) -> Result<Regex, String> {
-    regex::RegexBuilder::new(source)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|error| {
-            let last = error.to_string();
-            format!(
-                "pattern `{source}` is no regular expression: {}",
-                last.lines().last().unwrap_or("")
-            )
-        })
 }

@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde::Deserialize;
 
-use crate::{NamePattern, Severity};
+use crate::{NamePattern, Severity, Shape};
 
 /// The kind of fact a pattern looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -155,13 +154,13 @@ pub struct Test {
     /// It is, or is the result of, one of these names.
     pub names: Vec<NamePattern>,
     /// Its known text fits; dynamic parts read as `{}`.
-    pub text: Option<Regex>,
+    pub text: Option<Shape>,
     /// Its known text does not fit.
-    pub not_text: Option<Regex>,
+    pub not_text: Option<Shape>,
     /// The expression's own last name (variable, attribute, key) fits.
-    pub named: Option<Regex>,
+    pub named: Option<Shape>,
     /// The expression's own last name does not fit.
-    pub not_named: Option<Regex>,
+    pub not_named: Option<Shape>,
     /// Its kind: `string`, `bytes`, `number`, `bool`, `none`, `list`, `dict`, `array`, `pointer`,
     /// `function`.
     pub kind: Option<String>,
@@ -246,7 +245,7 @@ pub struct Pattern {
     /// Test on the receiver of a method.
     pub receiver: Option<Test>,
     /// Names bound, for `assign`.
-    pub target: Option<Regex>,
+    pub target: Option<Shape>,
     /// The bound, returned or compared value.
     pub value: Option<Test>,
     /// The other side of a comparison.
@@ -260,9 +259,9 @@ pub struct Pattern {
     /// Only inside a route handler, or only outside one.
     pub handler: Option<bool>,
     /// Only in functions with such a name.
-    pub function: Option<Regex>,
+    pub function: Option<Shape>,
     /// Only in functions without such a name.
-    pub not_function: Option<Regex>,
+    pub not_function: Option<Shape>,
     /// Names or groups (`@shell`) of functions that make data safe for this sink.
     pub sanitizers: Vec<String>,
     /// Conditions that make data safe when they dominate the sink.
@@ -308,5 +307,25 @@ impl Pattern {
             open.extend(test.entry.values());
         }
         all
+    }
+}
+
+impl Test {
+    /// The expressions of this test itself, nested tests apart.
+    pub fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        [&self.text, &self.not_text, &self.named, &self.not_named]
+            .into_iter()
+            .flatten()
+    }
+}
+
+impl Pattern {
+    /// Every expression of the pattern.
+    pub fn shapes(&self) -> Vec<&Shape> {
+        let own = [&self.target, &self.function, &self.not_function]
+            .into_iter()
+            .flatten();
+        own.chain(self.tests().into_iter().flat_map(Test::shapes))
+            .collect()
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Reporter, body, line_of, regex, toml_message};
+use super::{Reporter, body, line_of, toml_message};
 use crate::discussion::RawDiscussion;
 use crate::{
     ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Pattern,
-    Problem, Severity, Subject, Test, Use,
+    Problem, Severity, Shape, Subject, Test, Use,
 };
 
 /// The fence around the front matter.
@@ -324,8 +324,9 @@ fn names(raw: &[String]) -> Result<Vec<NamePattern>, Trouble> {
         .collect()
 }
 
-fn maybe_regex(raw: Option<String>) -> Result<Option<regex::Regex>, Trouble> {
-    raw.map(|source| near(&source, regex(&source))).transpose()
+fn maybe_regex(raw: Option<String>) -> Result<Option<Shape>, Trouble> {
+    raw.map(|source| near(&source, Shape::parse(&source)))
+        .transpose()
 }
 
 fn tests(raw: BTreeMap<String, RawTest>) -> Result<BTreeMap<ArgKey, Test>, Trouble> {

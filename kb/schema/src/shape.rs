@@ -1,0 +1,98 @@
+//! A regular expression that is checked when it is read and compiled when it is first used.
+//! Most runs meet few of the entries' expressions, and compiling all of them cost 30 ms at start.
+
+use std::sync::OnceLock;
+
+use regex::{Regex, RegexBuilder};
+
+/// The largest compiled form, so that a hostile entry cannot take the memory.
+const SIZE_LIMIT: usize = 1 << 20;
+
+/// What a text must look like, as a regular expression.
+#[derive(Debug)]
+pub struct Shape {
+    source: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Shape {
+    /// Reads an expression and checks its syntax.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line.
+    pub fn parse(source: &str) -> Result<Self, String> {
+        regex_syntax::parse(source).map_err(|error| {
+            let text = error.to_string();
+            let last = text
+                .lines()
+                .last()
+                .unwrap_or("")
+                .trim_start_matches("error: ")
+                .to_owned();
+            format!("pattern `{source}` is no regular expression: {last}")
+        })?;
+        Ok(Self {
+            source: source.to_owned(),
+            compiled: OnceLock::new(),
+        })
+    }
+
+    /// The expression as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it can be compiled within the size limit; one that cannot matches nothing.
+    #[must_use]
+    pub fn compiles(&self) -> bool {
+        self.compiled().is_some()
+    }
+
+    /// Whether it matches somewhere in `text`.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.compiled().is_some_and(|regex| regex.is_match(text))
+    }
+
+    fn compiled(&self) -> Option<&Regex> {
+        let build = || {
+            RegexBuilder::new(&self.source)
+                .size_limit(SIZE_LIMIT)
+                .build()
+                .ok()
+        };
+        self.compiled.get_or_init(build).as_ref()
+    }
+}
+
+impl Clone for Shape {
+    fn clone(&self) -> Self {
+        Self {
+            source: self.source.clone(),
+            compiled: self.compiled.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shape;
+
+    #[test]
+    fn mistakes_are_found_when_read_and_matches_when_used() {
+        let shape = Shape::parse(r"(?i)^select\b").expect("valid");
+        assert!(shape.is_match("SELECT 1") && !shape.is_match("selected"));
+        let error = Shape::parse("(unclosed").expect_err("refused");
+        assert!(
+            error.contains("(unclosed") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_too_large_matches_nothing() {
+        let shape = Shape::parse("(a{1000}){1000}").expect("its syntax is right");
+        assert!(!shape.compiles() && !shape.is_match("a"));
+    }
+}
