@@ -197,7 +197,12 @@ fn check_file(snapshot: &Snapshot, target: &Target) -> Result<Checked, Skipped> 
     check_bytes(snapshot, target, &bytes)
 }
 
-fn check_bytes(snapshot: &Snapshot, target: &Target, bytes: &[u8]) -> Result<Checked, Skipped> {
+/// Analyses one file's bytes and proves its fixes.
+pub(crate) fn check_bytes(
+    snapshot: &Snapshot,
+    target: &Target,
+    bytes: &[u8],
+) -> Result<Checked, Skipped> {
     let decoded = syntax::decode(bytes).map_err(|error| Skipped {
         path: target.path.clone(),
         reason: error.to_string(),

@@ -84,6 +84,8 @@ fn walk(root: &Path, no_ignore: bool, found: &mut Found) {
                     continue;
                 }
                 let path = entry.into_path();
+                // `check .` and `check` name files as one would type them.
+                let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
                 if let Some(language) = language_of(&path) {
                     found.targets.push(Target {
                         path,
@@ -137,11 +139,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = std::fs::File::open(path).map_err(|error| plain(&error))?;
     let size = file.metadata().map_err(|error| plain(&error))?.len();
     if size > MAX_FILE_BYTES {
-        return Err(format!(
-            "{} MiB is over the limit of {} MiB",
-            size >> 20,
-            MAX_FILE_BYTES >> 20
-        ));
+        return Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20));
     }
     let mut bytes = Vec::new();
     // A file may grow while it is read; the limit holds all the same.
@@ -160,4 +158,56 @@ pub(crate) fn plain(error: &std::io::Error) -> String {
         .next()
         .map(|first| first.to_lowercase().chain(chars).collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_walk_finds_code_in_order_and_leaves_out_what_git_ignores() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (name, text) in [
+            ("b.py", ""),
+            ("a.c", ""),
+            ("tool", "#!/usr/bin/env python3\n"),
+            ("notes.txt", "#!/usr/bin/env python3\n"),
+            ("made.py", ""),
+            (".hidden.py", ""),
+            ("sub/c.h", ""),
+            (".gitignore", "made.py\n"),
+        ] {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let names = |no_ignore| -> Vec<String> {
+            let missing = root.join("missing.py");
+            let found = find(&[root.to_owned(), missing], no_ignore);
+            assert_eq!(found.errors.len(), 1, "{:?}", found.errors);
+            assert!(found.errors[0].ends_with("missing.py: no such file or directory"));
+            let name = |it: &Target| it.path.strip_prefix(root).unwrap().display().to_string();
+            found.targets.iter().map(name).collect()
+        };
+        assert_eq!(names(false), ["a.c", "b.py", "sub/c.h", "tool"]);
+        let all = [".hidden.py", "a.c", "b.py", "made.py", "sub/c.h", "tool"];
+        assert_eq!(names(true), all);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_walk_does_not_follow_links_but_a_named_link_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::write(root.join("a.py"), "").unwrap();
+        std::os::unix::fs::symlink(root.join("a.py"), root.join("b.py")).unwrap();
+        std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
+        let walked = find(&[root.to_owned()], false);
+        assert_eq!(walked.targets.len(), 1, "{walked:?}");
+        let named = find(&[root.join("b.py")], false);
+        assert_eq!(named.targets.len(), 1, "{named:?}");
+    }
 }

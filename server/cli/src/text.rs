@@ -26,14 +26,8 @@ pub(crate) fn render(run: &Run<'_>) -> String {
     let mut out = String::new();
     let (mut findings, mut files, mut fixable) = (0, 0, 0);
     for file in &run.files {
-        for note in file
-            .note
-            .iter()
-            .chain(file.analysis.notes.first().map(|it| &it.message))
-        {
-            if run.check.explain {
-                let _ = writeln!(out, "note: {}: {note}", file.path.display());
-            }
+        if run.check.explain {
+            notes(file, &mut out);
         }
         for (finding, fixes) in file.analysis.findings.iter().zip(&file.fixes) {
             findings += 1;
@@ -50,6 +44,18 @@ pub(crate) fn render(run: &Run<'_>) -> String {
         summary(run, findings, files, fixable, &mut out);
     }
     out
+}
+
+/// What was not read as it stands, or not analysed.
+fn notes(file: &Checked, out: &mut String) {
+    let path = file.path.display();
+    if let Some(note) = &file.note {
+        let _ = writeln!(out, "note: {path}: {note}");
+    }
+    for note in &file.analysis.notes {
+        let line = file.text[..note.range.start].matches('\n').count() + 1;
+        let _ = writeln!(out, "note: {path}:{line}: {}", note.message);
+    }
 }
 
 fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &mut String) {
@@ -79,6 +85,15 @@ fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &m
         .sum();
     if silenced > 0 {
         let _ = writeln!(out, "{} silenced by a comment.", count(silenced, "finding"));
+    }
+    let partly = run.files.iter().filter(|it| !it.analysis.notes.is_empty());
+    let partly = partly.count();
+    if partly > 0 {
+        let _ = writeln!(
+            out,
+            "{} analysed in part (--explain says where it stopped).",
+            count(partly, "file")
+        );
     }
     let skipped = run.skipped.iter().filter(|it| !it.explicit).count();
     if skipped > 0 {
@@ -177,9 +192,7 @@ fn picture<'a>(
     let first = shown.iter().map(|it| it.start).min().unwrap_or(0);
     let last = shown.iter().map(|it| it.end).max().unwrap_or(0);
     let start = file.text[..first].rfind('\n').map_or(0, |it| it + 1);
-    let end = file.text[last..]
-        .find('\n')
-        .map_or(file.text.len(), |it| last + it);
+    let end = line_end(&file.text, last);
     if end - start > MAX_LINE && line_of(start) == line_of(end) {
         return window(file, &shown[0], path);
     }
@@ -210,16 +223,34 @@ fn window<'a>(
         at
     };
     let line_start = text[..range.start].rfind('\n').map_or(0, |it| it + 1);
-    let line_end = text[range.start..]
-        .find('\n')
-        .map_or(text.len(), |it| range.start + it);
     let start = floor(range.start.saturating_sub(MAX_LINE / 4).max(line_start));
-    let end = floor((range.start + MAX_LINE).min(line_end));
+    let end = floor((range.start + MAX_LINE).min(line_end(text, range.start)));
     let span = range.start - start..range.end.min(end) - start;
     Snippet::source(&text[start..end])
         .path(path.to_owned())
         .line_start(text[..start].matches('\n').count() + 1)
         .annotation(AnnotationKind::Primary.span(span))
+}
+
+/// The end of the line around a byte, before its terminator.
+fn line_end(text: &str, byte: usize) -> usize {
+    let rest = &text[byte..];
+    byte + rest
+        .split('\n')
+        .next()
+        .map_or(0, |line| line.trim_end_matches('\r').len())
+}
+
+/// Code as a terminal may show it: what would steer the terminal is made visible.
+fn visible(line: &str) -> String {
+    line.chars()
+        .map(|c| match c {
+            '\t' => c,
+            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(c),
+            '\u{7f}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
 }
 
 /// A range cut to its first line, so that a call over twenty lines stays readable.
@@ -250,7 +281,7 @@ fn explain(run: &Run<'_>, file: &Checked, finding: &analysis::Finding, out: &mut
     }
     let _ = writeln!(out, "  slice:");
     for line in finding.slice_text(&file.text).lines() {
-        let _ = writeln!(out, "    {line}");
+        let _ = writeln!(out, "    {}", visible(line));
     }
     for found in report::discussions(run, file, finding) {
         let whose = if found.own { "own" } else { "found" };
@@ -276,7 +307,7 @@ fn hunks(before: &str, after: &str) -> String {
             .lines()
             .filter(|line| !line.starts_with("\\ No newline"))
         {
-            let _ = writeln!(out, "    {line}");
+            let _ = writeln!(out, "    {}", visible(line));
         }
     }
     out
@@ -290,4 +321,100 @@ pub(crate) fn unified(path: &Path, before: &str, after: &str) -> String {
         .unified_diff()
         .header(&format!("a/{name}"), &format!("b/{name}"))
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
+
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use clap::Parser;
+    use kb_index::{Options, Store};
+    use kb_schema::Knowledge;
+
+    use super::*;
+    use crate::args::{Args, Command};
+    use crate::check::check_bytes;
+    use crate::files::Target;
+
+    /// What `check` prints for one Python file under the bundled entries.
+    fn printed(text: &str, options: &[&str]) -> String {
+        let words = ["secondlook", "check", "--color", "never"];
+        let args = Args::try_parse_from(words.iter().chain(options)).unwrap();
+        let Command::Check(check) = &args.command else {
+            panic!("these words are a check");
+        };
+        let store = Arc::new(Store::open(Options {
+            bundled: true,
+            ..Options::default()
+        }));
+        let snapshot = analysis::Host::new(&store.entries()).snapshot();
+        let target = Target {
+            path: PathBuf::from("app.py"),
+            language: syntax::Language::Python,
+            explicit: true,
+        };
+        let Ok(file) = check_bytes(&snapshot, &target, text.as_bytes()) else {
+            panic!("it is text");
+        };
+        render(&Run {
+            args: &args,
+            check,
+            store,
+            files: vec![file],
+            skipped: Vec::new(),
+            fixed: 0,
+        })
+    }
+
+    #[test]
+    fn a_finding_shows_its_source_reason_and_discussion() {
+        let text = "import os\r\n\r\ndef f(n):\r\n    os.system(\"ls \" + n)\r\n";
+        let printed = printed(text, &[]);
+        for part in [
+            "error[py/",
+            "CWE-78",
+            "--> app.py:4:5",
+            "4 |     os.system(\"ls \" + n)\n",
+            "= why: ",
+            "= discussed: ",
+            "https://",
+            "1 finding in 1 file of 1.",
+        ] {
+            assert!(printed.contains(part), "{part:?} is missing in\n{printed}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_a_piece_is_shown() {
+        let long = "é".repeat(5_000);
+        let text = format!("import os\ndef f(n):\n    os.system(\"{long}\" + n); x = \"{long}\"\n");
+        let printed = printed(&text, &[]);
+        assert!(printed.contains("os.system("), "{printed}");
+        let widest = printed.lines().map(|line| line.chars().count()).max();
+        assert!(widest < Some(2 * MAX_LINE), "{widest:?}\n{printed}");
+    }
+
+    #[test]
+    fn code_cannot_steer_the_terminal() {
+        let text = "import os\ndef f(n):\n    os.system(\"\u{1b}[2Jls \u{202e}\" + n)\n";
+        let printed = printed(text, &["--explain"]);
+        assert!(printed.contains("os.system("), "{printed}");
+        assert!(!printed.contains(['\u{1b}', '\u{202e}']), "{printed:?}");
+    }
+
+    #[test]
+    fn what_was_not_analysed_is_said() {
+        let text = "def f(:\n";
+        let short = printed(text, &[]);
+        assert!(short.contains("1 file analysed in part"), "{short}");
+        let long = printed(text, &["--explain"]);
+        assert!(long.contains("note: app.py:1: not parsed"), "{long}");
+    }
 }
