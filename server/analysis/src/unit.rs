@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use syntax::Language;
 use tree_sitter::{Node, QueryCursor, StreamingIterator};
 
@@ -28,11 +28,12 @@ struct Kept {
     queries: Vec<Found>,
 }
 
-/// A lowered function and the names of this file that it calls.
+/// A lowered function and every name in it, each of which may be a function of this file: whether
+/// it is one can change with an edit elsewhere.
 #[derive(Debug, Clone)]
 struct Lowered {
     function: Arc<Function>,
-    calls: Arc<[Box<str>]>,
+    mentions: Arc<[Mention]>,
     too_deep: usize,
 }
 
@@ -207,8 +208,10 @@ impl Unit<'_, '_> {
         {
             out.push(constructor);
         }
-        for name in self.lower(index).calls.iter() {
-            out.extend(self.find(None, name));
+        for (member, name) in self.lower(index).mentions.iter() {
+            if !member {
+                out.extend(self.find(None, name));
+            }
             if scope.class.is_some() {
                 out.extend(self.find(scope.class.as_deref(), name));
             }
@@ -238,10 +241,10 @@ impl Unit<'_, '_> {
                 let scope = &self.outline.scopes[index];
                 let (function, too_deep) =
                     lower::lower(self.language, self.text, self.outline.nodes[index], scope);
-                let calls = calls(&function, &self.names, scope.class.as_deref());
+                let mentions = mentions(&function);
                 Lowered {
                     function: Arc::new(function),
-                    calls,
+                    mentions,
                     too_deep,
                 }
             }
@@ -406,20 +409,22 @@ impl Unit<'_, '_> {
     }
 }
 
-/// Names of functions of this file that a function mentions in calls.
-fn calls(function: &Function, names: &Names, class: Option<&str>) -> Arc<[Box<str>]> {
+/// A name, or the name of a member.
+type Mention = (bool, Box<str>);
+
+/// The distinct names of a function, in order of first mention.
+fn mentions(function: &Function) -> Arc<[Mention]> {
     use crate::ir::ExprKind;
-    let mut out: Vec<Box<str>> = Vec::new();
+    let mut seen: FxHashSet<(bool, &str)> = FxHashSet::default();
+    let mut out: Vec<Mention> = Vec::new();
     for expr in &function.exprs {
-        let name = match &expr.kind {
-            ExprKind::Name(name) => name,
-            ExprKind::Attr { name, .. } if class.is_some() => name,
+        let (member, name) = match &expr.kind {
+            ExprKind::Name(name) => (false, name),
+            ExprKind::Attr { name, .. } => (true, name),
             _ => continue,
         };
-        let known = names.contains_key(&name_key(None, name))
-            || class.is_some_and(|class| names.contains_key(&name_key(Some(class), name)));
-        if known && !out.contains(name) {
-            out.push(name.clone());
+        if seen.insert((member, name)) {
+            out.push((member, name.clone()));
         }
     }
     out.into()

@@ -122,6 +122,68 @@ fn a_memo_never_changes_the_answer() {
     }
 }
 
+/// A small generator, so that a failure can be repeated.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
+    }
+}
+
+#[test]
+fn random_edits_give_what_a_fresh_analysis_gives() {
+    let snapshot = snapshot();
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo");
+    let mut files: Vec<_> = std::fs::read_dir(demo)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    let mut seen = 0;
+    for path in files {
+        let Some(language) = Language::from_path(&path.to_string_lossy()) else {
+            continue;
+        };
+        let original = std::fs::read_to_string(&path).unwrap();
+        let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ original.len() as u64);
+        let mut memo = Memo::default();
+        let mut lines: Vec<String> = original.lines().map(str::to_owned).collect();
+        for step in 0..60 {
+            let at = random.below(lines.len());
+            match random.below(4) {
+                0 => drop(lines.remove(at)),
+                1 => lines.insert(at, lines[random.below(lines.len())].clone()),
+                2 => lines[at].push_str("  "),
+                _ => lines = original.lines().map(str::to_owned).collect(),
+            }
+            let text = lines.join("\n");
+            let tree = syntax::parse(language, &text);
+            let source = Source {
+                language,
+                text: &text,
+                tree: &tree,
+            };
+            let kept = snapshot.analyze(&source, &mut memo, &|| false).unwrap();
+            let fresh = snapshot
+                .analyze(&source, &mut Memo::default(), &|| false)
+                .unwrap();
+            assert_eq!(
+                details(&kept),
+                details(&fresh),
+                "{} after step {step}",
+                path.display()
+            );
+            seen += fresh.findings.len();
+        }
+    }
+    assert!(seen > 500, "the edits left too little to compare: {seen}");
+}
+
 #[test]
 fn an_edit_evaluates_only_what_it_can_change() {
     let snapshot = snapshot();
@@ -245,4 +307,26 @@ fn a_slice_holds_what_the_sink_depends_on() {
     assert!(slice.contains("query = "), "{slice}");
     assert!(slice.contains("cursor.execute(query)"), "{slice}");
     assert!(!slice.contains("fetchall"), "{slice}");
+}
+
+#[test]
+fn quiet_code_is_silent() {
+    let snapshot = snapshot();
+    let quiet = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/quiet");
+    let mut open = vec![quiet];
+    let mut files = 0;
+    while let Some(folder) = open.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let Some(language) = Language::from_path(&path.to_string_lossy()) else { continue };
+            let text = std::fs::read_to_string(&path).unwrap();
+            let found = summary(&snapshot.check(language, &text), &text);
+            assert!(found.is_empty(), "{}: {found:?}", path.display());
+            files += 1;
+        }
+    }
+    assert!(files >= 10, "only {files} files of quiet code");
 }
