@@ -113,11 +113,21 @@ impl RawQuery {
     /// one costs ten times a walk.
     pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
         self.words.iter().all(|group| {
-            group
-                .iter()
-                .any(|word| memchr::memmem::find_iter(text.as_bytes(), word.as_bytes()).any(counts))
+            group.iter().any(|word| {
+                memchr::memmem::find_iter(text.as_bytes(), word.as_bytes())
+                    .any(|at| is_word(text.as_bytes(), at, word.len()) && counts(at))
+            })
         })
     }
+}
+
+/// Whether what stands there is a word of its own, as a node's whole text is.
+fn is_word(text: &[u8], at: usize, len: usize) -> bool {
+    let part = |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
+    let before = at.checked_sub(1).and_then(|it| text.get(it));
+    let glued_before = part(text.get(at)) && part(before);
+    let glued_after = part(text.get(at + len - 1)) && part(text.get(at + len));
+    len > 0 && !glued_before && !glued_after
 }
 
 /// The words that a query's `#eq?` and `#any-of?` predicates demand. Alternative patterns demand
@@ -127,6 +137,9 @@ fn words(query: &Query, source: &str) -> Vec<Vec<String>> {
         return Vec::new();
     }
     let mut out = Vec::new();
+    if source.contains("(preproc_def") {
+        out.push(vec!["define".to_owned()]);
+    }
     for name in ["(#eq? ", "(#any-of? "] {
         for (at, _) in source.match_indices(name) {
             let inside = source[at..].split(')').next().unwrap_or("");
