@@ -297,9 +297,21 @@ fn explain(run: &Run<'_>, file: &Checked, finding: &analysis::Finding, out: &mut
     }
 }
 
+/// Lines as `patch` sees them, which ends one at a line feed and nowhere else.
+fn lines(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n').collect()
+}
+
+fn diff<'a>(before: &'a [&'a str], after: &'a [&'a str]) -> TextDiff<'a, 'a, 'a, str> {
+    TextDiff::configure()
+        .newline_terminated(true)
+        .diff_slices(before, after)
+}
+
 /// The changed lines of a fix, indented under its title.
 fn hunks(before: &str, after: &str) -> String {
-    let diff = TextDiff::from_lines(before, after);
+    let (before, after) = (lines(before), lines(after));
+    let diff = diff(&before, &after);
     let mut out = String::new();
     for hunk in diff.unified_diff().context_radius(0).iter_hunks() {
         for line in hunk
@@ -317,7 +329,8 @@ fn hunks(before: &str, after: &str) -> String {
 pub(crate) fn unified(path: &Path, before: &str, after: &str) -> String {
     let name = path.display().to_string();
     let name = name.strip_prefix("./").unwrap_or(&name);
-    TextDiff::from_lines(before, after)
+    let (before, after) = (lines(before), lines(after));
+    diff(&before, &after)
         .unified_diff()
         .header(&format!("a/{name}"), &format!("b/{name}"))
         .to_string()
