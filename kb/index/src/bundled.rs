@@ -34,6 +34,9 @@ pub(crate) fn parsed() -> Arc<Knowledge> {
         for ((path, text), &hash) in bundled().iter().zip(table::hashes()) {
             add_file(&mut knowledge, path, text, hash);
         }
+        for loaded in knowledge.entries.values_mut() {
+            Arc::make_mut(&mut loaded.entry).bundled = true;
+        }
         Arc::new(knowledge)
     }))
 }

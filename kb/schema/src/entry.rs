@@ -163,6 +163,8 @@ pub struct Entry {
     pub examples: Vec<Example>,
     /// Where it was read from.
     pub path: String,
+    /// It came with the program, whose tests have proven it.
+    pub bundled: bool,
 }
 
 impl Entry {

@@ -8,6 +8,7 @@ mod host;
 mod ir;
 mod lower;
 mod matching;
+mod query;
 mod rules;
 mod slice;
 mod suppress;

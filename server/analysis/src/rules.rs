@@ -8,7 +8,8 @@ use kb_schema::{
     Entry, EntrySet, Event, Library, NamePattern, On, Pattern, Problem, Severity, Subject, Use,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
-use tree_sitter::Query;
+
+use crate::query::RawQuery;
 
 /// Things filed by the last segment of a name.
 pub(crate) struct Dispatch<T> {
@@ -97,64 +98,6 @@ pub(crate) enum Effect {
     Copies { to: usize, from: usize },
     /// Text is formatted.
     Formats { to: usize, format: usize },
-}
-
-/// A raw query, and words without which it cannot match.
-pub(crate) struct RawQuery {
-    pub(crate) rule: u32,
-    pub(crate) query: Query,
-    pub(crate) capture: u32,
-    /// Of each group one word must occur in the text.
-    words: Vec<Vec<String>>,
-}
-
-impl RawQuery {
-    /// Whether the query could match anything in this text where `counts` says it matters. Running
-    /// one costs ten times a walk.
-    pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
-        self.words.iter().all(|group| {
-            group.iter().any(|word| {
-                memchr::memmem::find_iter(text.as_bytes(), word.as_bytes())
-                    .any(|at| is_word(text.as_bytes(), at, word.len()) && counts(at))
-            })
-        })
-    }
-}
-
-/// Whether what stands there is a word of its own, as a node's whole text is.
-fn is_word(text: &[u8], at: usize, len: usize) -> bool {
-    let part = |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
-    let before = at.checked_sub(1).and_then(|it| text.get(it));
-    let glued_before = part(text.get(at)) && part(before);
-    let glued_after = part(text.get(at + len - 1)) && part(text.get(at + len));
-    len > 0 && !glued_before && !glued_after
-}
-
-/// The words that a query's `#eq?` and `#any-of?` predicates demand. Alternative patterns demand
-/// different words, so a query with several demands none.
-fn words(query: &Query, source: &str) -> Vec<Vec<String>> {
-    if query.pattern_count() != 1 {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
-    if source.contains("(preproc_def") {
-        out.push(vec!["define".to_owned()]);
-    }
-    for name in ["(#eq? ", "(#any-of? "] {
-        for (at, _) in source.match_indices(name) {
-            let inside = source[at..].split(')').next().unwrap_or("");
-            let group: Vec<String> = inside
-                .split('"')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned)
-                .collect();
-            if !group.is_empty() && !inside.contains('\\') {
-                out.push(group);
-            }
-        }
-    }
-    out
 }
 
 /// Everything one language's analysis needs.
@@ -419,24 +362,9 @@ impl LangRules {
             }
             On::Query => {
                 let source = pattern.query.as_deref().unwrap_or("");
-                let grammar = language_of(entry.language).grammar();
-                let query = Query::new(&grammar, source)
-                    .map_err(|error| format!("the query does not compile: {}", error.message))?;
-                let Some(capture) = query.capture_index_for_name("finding") else {
-                    return Err("the query needs a capture `@finding`".into());
-                };
-                if let Some(predicate) = (0..query.pattern_count())
-                    .flat_map(|it| query.general_predicates(it))
-                    .next()
-                {
-                    return Err(format!("unknown predicate `#{}`", predicate.operator));
-                }
-                self.queries.push(RawQuery {
-                    rule: id,
-                    capture,
-                    words: words(&query, source),
-                    query,
-                });
+                let language = language_of(entry.language);
+                self.queries
+                    .push(RawQuery::new(id, language, source, entry.bundled)?);
             }
         }
         pattern.callee.iter().for_each(|name| self.know(name));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use syntax::Language;
-use tree_sitter::{Node, QueryCursor, StreamingIterator};
+use tree_sitter::Node;
 
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
@@ -348,34 +348,25 @@ impl Unit<'_, '_> {
             .iter()
             .filter(|it| it.may_match(source, &outside))
         {
-            let mut cursor = QueryCursor::new();
-            let mut matches =
-                cursor.matches(&raw.query, self.outline.nodes[index], self.text.as_bytes());
-            while let Some(hit) = matches.next() {
-                for found in hit.captures().iter().filter(|it| it.index == raw.capture) {
-                    let range = found.node.byte_range();
-                    let nested = self.inner[index]
-                        .iter()
-                        .any(|it| self.outline.scopes[*it].range.contains(&range.start));
-                    if nested {
-                        continue;
-                    }
-                    let start = range.start.saturating_sub(scope.range.start);
-                    let end = range.end.saturating_sub(scope.range.start);
-                    let span = crate::ir::Span::new(start..end);
-                    out.push(Found {
-                        rule: raw.rule,
-                        place: Place {
-                            func: scope.key,
-                            span,
-                        },
-                        matched: span,
-                        trace: Vec::new(),
-                        parts: Vec::new(),
-                        built: None,
-                    });
+            raw.run(self.text, self.outline.nodes[index], |range| {
+                if !outside(range.start.saturating_sub(scope.range.start)) {
+                    return;
                 }
-            }
+                let start = range.start.saturating_sub(scope.range.start);
+                let end = range.end.saturating_sub(scope.range.start);
+                let span = crate::ir::Span::new(start..end);
+                out.push(Found {
+                    rule: raw.rule,
+                    place: Place {
+                        func: scope.key,
+                        span,
+                    },
+                    matched: span,
+                    trace: Vec::new(),
+                    parts: Vec::new(),
+                    built: None,
+                });
+            });
         }
         out
     }

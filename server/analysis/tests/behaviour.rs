@@ -316,12 +316,17 @@ fn quiet_code_is_silent() {
     let mut open = vec![quiet];
     let mut files = 0;
     while let Some(folder) = open.pop() {
-        for path in std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()) {
+        for path in std::fs::read_dir(folder)
+            .unwrap()
+            .map(|it| it.unwrap().path())
+        {
             if path.is_dir() {
                 open.push(path);
                 continue;
             }
-            let Some(language) = Language::from_path(&path.to_string_lossy()) else { continue };
+            let Some(language) = Language::from_path(&path.to_string_lossy()) else {
+                continue;
+            };
             let text = std::fs::read_to_string(&path).unwrap();
             let found = summary(&snapshot.check(language, &text), &text);
             assert!(found.is_empty(), "{}: {found:?}", path.display());

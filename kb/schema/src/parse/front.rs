@@ -200,6 +200,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
         guideline: body.guideline,
         examples: body.examples,
         path: path.to_owned(),
+        bundled: false,
     })
 }
 

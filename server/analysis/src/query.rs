@@ -1,0 +1,189 @@
+//! The escape hatch: raw tree-sitter queries, run only where their words stand.
+//! It knows queries and text; what a hit means is the rule's business.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use memchr::memmem;
+use syntax::Language;
+use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
+
+/// The capture that is reported.
+const CAPTURE: &str = "finding";
+
+/// A raw query of one rule.
+pub(crate) struct RawQuery {
+    pub(crate) rule: u32,
+    language: Language,
+    source: String,
+    compiled: OnceLock<Option<Query>>,
+    /// Of each group one word must occur in the text.
+    words: Vec<Vec<String>>,
+}
+
+impl RawQuery {
+    /// Takes a query in. One that is not `proven` is compiled at once, so that its author hears of
+    /// a mistake; compiling takes milliseconds, which a bundled one costs only when it is needed.
+    ///
+    /// # Errors
+    /// What is wrong with the query.
+    pub(crate) fn new(
+        rule: u32,
+        language: Language,
+        source: &str,
+        proven: bool,
+    ) -> Result<Self, String> {
+        let compiled = OnceLock::new();
+        if !proven {
+            let query = compile(language, source)?;
+            let _ = compiled.set(Some(query));
+        }
+        Ok(Self {
+            rule,
+            language,
+            source: source.to_owned(),
+            compiled,
+            words: words(source),
+        })
+    }
+
+    /// Whether the query could match anything in this text where `counts` says it matters. Running
+    /// one costs ten times a walk.
+    pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
+        let text = text.as_bytes();
+        self.words.iter().all(|group| {
+            group.iter().any(|word| {
+                memmem::find_iter(text, word.as_bytes())
+                    .any(|at| is_word(text, at, word.len()) && counts(at))
+            })
+        })
+    }
+
+    /// Calls `hit` with the bytes of every reported node below `node`.
+    pub(crate) fn run(&self, text: &str, node: Node<'_>, mut hit: impl FnMut(Range<usize>)) {
+        let compiled = self
+            .compiled
+            .get_or_init(|| compile(self.language, &self.source).ok());
+        let Some(query) = compiled else { return };
+        let Some(capture) = query.capture_index_for_name(CAPTURE) else {
+            return;
+        };
+        let mut cursor = QueryCursor::new();
+        let mut matches = cursor.matches(query, node, text.as_bytes());
+        while let Some(found) = matches.next() {
+            let captures = found.captures().iter().filter(|it| it.index == capture);
+            captures.for_each(|it| hit(it.node.byte_range()));
+        }
+    }
+}
+
+/// Compiles a query and refuses what tree-sitter itself would ignore.
+fn compile(language: Language, source: &str) -> Result<Query, String> {
+    let query = Query::new(&language.grammar(), source)
+        .map_err(|error| format!("the query does not compile: {}", error.message))?;
+    if query.capture_index_for_name(CAPTURE).is_none() {
+        return Err(format!("the query needs a capture `@{CAPTURE}`"));
+    }
+    let mut unknown = (0..query.pattern_count()).flat_map(|it| query.general_predicates(it));
+    if let Some(predicate) = unknown.next() {
+        return Err(format!("unknown predicate `#{}`", predicate.operator));
+    }
+    Ok(query)
+}
+
+/// Whether what stands there is a word of its own, as a node's whole text is.
+fn is_word(text: &[u8], at: usize, len: usize) -> bool {
+    let part = |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
+    let before = at.checked_sub(1).and_then(|it| text.get(it));
+    let glued_before = part(text.get(at)) && part(before);
+    let glued_after = part(text.get(at + len - 1)) && part(text.get(at + len));
+    len > 0 && !glued_before && !glued_after
+}
+
+/// The words that a query's `#eq?` and `#any-of?` predicates demand. Alternative patterns demand
+/// different words, so a query with several demands none.
+fn words(source: &str) -> Vec<Vec<String>> {
+    if patterns(source) != 1 {
+        return Vec::new();
+    }
+    let mut out = Vec::new();
+    if source.contains("(preproc_def") {
+        out.push(vec!["define".to_owned()]);
+    }
+    for name in ["(#eq? ", "(#any-of? "] {
+        for (at, _) in source.match_indices(name) {
+            let inside = source[at..].split(')').next().unwrap_or("");
+            let group: Vec<String> = inside
+                .split('"')
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
+            if !group.is_empty() && !inside.contains('\\') {
+                out.push(group);
+            }
+        }
+    }
+    out
+}
+
+/// How many patterns stand side by side in a query's source.
+fn patterns(source: &str) -> usize {
+    let (mut depth, mut count) = (0_usize, 0);
+    let mut chars = source.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                while let Some(c) = chars.next() {
+                    match c {
+                        '\\' => drop(chars.next()),
+                        '"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            ';' => drop(chars.by_ref().find(|it| *it == '\n')),
+            '(' | '[' => {
+                count += usize::from(depth == 0);
+                depth += 1;
+            }
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RawQuery, patterns, words};
+    use syntax::Language;
+
+    #[test]
+    fn words_are_those_without_which_nothing_matches() {
+        let one = r#"((call function: (identifier) @f) @finding (#any-of? @f "exec" "eval") (#not-eq? @f "x"))"#;
+        assert_eq!(words(one), [["exec", "eval"]]);
+        assert_eq!(patterns("(a) (b \"(\")"), 2);
+        assert!(words("((a) @finding (#eq? @x \"one\")) ((b) @finding)").is_empty());
+        let query = RawQuery::new(0, Language::Python, one, false).expect("it compiles");
+        assert!(query.may_match("exec(x)", &|_| true));
+        assert!(!query.may_match("execute(x)", &|_| true));
+    }
+
+    #[test]
+    fn mistakes_are_refused() {
+        for (source, says) in [
+            ("(nonsense_node) @finding", "compile"),
+            ("(call) @other", "@finding"),
+            (
+                "((call) @finding (#has-parent? @finding block))",
+                "has-parent?",
+            ),
+        ] {
+            let error = RawQuery::new(0, Language::Python, source, false)
+                .err()
+                .unwrap_or_default();
+            assert!(error.contains(says), "{source}: {error:?}");
+        }
+    }
+}
