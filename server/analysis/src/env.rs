@@ -34,6 +34,21 @@ pub(crate) struct Open {
     pub(crate) everywhere: bool,
 }
 
+impl Open {
+    /// The event holds only under conditions on this data.
+    fn depend(&mut self, conditions: &[u64]) {
+        for id in conditions {
+            if !self.under.contains(id) && self.under.len() < MAX_DECIDED {
+                self.under.push(*id);
+            }
+        }
+    }
+}
+
+/// How many names are followed at once; a function with more is generated, and joining paths
+/// costs time in proportion.
+const MAX_VARS: usize = 2_000;
+
 /// How many conditions of a path are remembered.
 const MAX_DECIDED: usize = 48;
 
@@ -61,6 +76,9 @@ impl Env {
 
     /// Changes what is known of a name and leaves its parts as they are.
     pub(crate) fn set(&mut self, name: &str, value: Value) {
+        if self.vars.len() >= MAX_VARS && !self.vars.contains_key(name) {
+            return;
+        }
         self.has_parts |= name.contains('.');
         self.vars.insert(name.into(), value);
     }
@@ -134,13 +152,13 @@ impl Env {
             .retain(|open| !open.everywhere || has(&other.open, open));
         for open in &mut self.open {
             if !has(&other.open, open) {
-                open.under.extend(&apart);
+                open.depend(&apart);
             }
         }
         for open in &other.open {
             if !open.everywhere && !has(&self.open, open) {
                 let mut open = open.clone();
-                open.under.extend(&apart);
+                open.depend(&apart);
                 self.open.push(open);
             }
         }

@@ -79,8 +79,8 @@ pub(crate) struct Eval<'a> {
     steps: usize,
     /// How many objects have come into being.
     objects: u64,
-    /// What every expression came to when it was last evaluated.
-    values: Vec<Option<Value>>,
+    /// What the expressions of the current statement came to, for what its conditions prove.
+    values: FxHashMap<ExprId, Value>,
 }
 
 /// Evaluates a function or the module.
@@ -111,7 +111,7 @@ pub(crate) fn evaluate(
         discarded: None,
         steps: 0,
         objects: 0,
-        values: vec![None; func.exprs.len()],
+        values: FxHashMap::default(),
     };
     eval.enter();
     eval.block(&func.body);
@@ -159,15 +159,6 @@ impl<'a> Eval<'a> {
 
     /// Binds parameters; those of a route handler are request data.
     fn enter(&mut self) {
-        if let Some(fields) = self.around.fields {
-            for (name, value) in fields
-                .vars
-                .iter()
-                .filter(|(name, _)| name.starts_with("self."))
-            {
-                self.env.set(name, value.clone());
-            }
-        }
         let mut routes = String::new();
         for decorator in &self.func.decorators {
             let value = self.expr(*decorator);
@@ -294,6 +285,7 @@ impl<'a> Eval<'a> {
             if self.steps > MAX_STEPS {
                 return;
             }
+            self.values.clear();
             if let StmtKind::Label(name) = &stmt.kind {
                 let here = self.reachable.then(|| self.env.clone());
                 let jumped = self.gotos.remove(name);
@@ -605,6 +597,7 @@ impl<'a> Eval<'a> {
             let known = self.expr(*cond);
             self.null_check(*cond, &known);
             let no = self.env.clone();
+            let denied = self.proven(*cond, false);
             self.refine(*cond, true);
             // A constant condition leaves one way only, but both are code that somebody reads;
             // only `if 0:` style dead code is skipped.
@@ -615,7 +608,7 @@ impl<'a> Eval<'a> {
             let end = self.state();
             after = join(after, end);
             self.resume(Some(no));
-            self.refine(*cond, false);
+            self.learn(denied);
         }
         self.block(other);
         let end = self.state();

@@ -13,8 +13,9 @@ use crate::eval::report::{RawKey, RawPiece};
 use crate::finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 use crate::ir::Span;
 use crate::rules::LangRules;
+use crate::slice::Slicer;
+use crate::suppress;
 use crate::unit::{self, Kit, Results};
-use crate::{slice, suppress};
 
 /// A text to analyse. Offsets in results are bytes of `text`.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +158,7 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
         .iter()
         .map(|scope| (scope.key, scope.range.clone()))
         .collect();
+    let mut slicers: FxHashMap<u64, Slicer> = FxHashMap::default();
     let mut findings: Vec<Finding> = Vec::new();
     for found in &results.found {
         let Some(start) = results.starts.get(&found.place.func).copied() else {
@@ -165,7 +167,11 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
         let rule = &rules.rules[found.rule as usize];
         let at = |span: Span| start + span.start as usize..start + span.end as usize;
         let range = at(found.place.span);
-        let lowered = results.lowered.get(&found.place.func);
+        let slicer = results.lowered.get(&found.place.func).map(|function| {
+            &*slicers
+                .entry(found.place.func)
+                .or_insert_with(|| Slicer::new(function))
+        });
         findings.push(Finding {
             entry: rule.entry.clone(),
             pattern: rule.index,
@@ -188,8 +194,8 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
                 .get(&found.place.func)
                 .cloned()
                 .unwrap_or(0..text.len()),
-            slice: lowered
-                .map(|function| slice::slice(text, start, function, found.place.span))
+            slice: slicer
+                .map(|it| it.slice(text, start, found.place.span))
                 .unwrap_or_default(),
             parts: parts(found, start),
             built: found.built.as_ref().map(|(span, pieces)| {

@@ -11,21 +11,33 @@ use crate::ir::{Block, ExprId, ExprKind, Function, Span, Stmt, StmtKind};
 const STEPS: usize = 2;
 
 /// The simple statements of a function with the names they set and read.
+#[derive(Debug)]
 struct Line {
     span: Span,
     sets: Vec<Box<str>>,
     reads: Vec<Box<str>>,
 }
 
-/// Bytes of whole lines of `text`, in order, that the match at `span` depends on.
-pub(crate) fn slice(
-    text: &str,
-    start: usize,
-    function: &Function,
-    span: Span,
-) -> Vec<Range<usize>> {
-    let mut lines = Vec::new();
-    collect(function, &function.body, &mut lines);
+/// One function's statements, ready for any number of slices.
+pub(crate) struct Slicer {
+    lines: Vec<Line>,
+}
+
+impl Slicer {
+    pub(crate) fn new(function: &Function) -> Self {
+        let mut lines = Vec::new();
+        collect(function, &function.body, &mut lines);
+        Self { lines }
+    }
+
+    /// Bytes of whole lines of `text`, in order, that the match at `span` of the function that
+    /// begins at `start` depends on.
+    pub(crate) fn slice(&self, text: &str, start: usize, span: Span) -> Vec<Range<usize>> {
+        slice(&self.lines, text, start, span)
+    }
+}
+
+fn slice(lines: &[Line], text: &str, start: usize, span: Span) -> Vec<Range<usize>> {
     let mut wanted: FxHashSet<Box<str>> = FxHashSet::default();
     let mut taken: Vec<Span> = vec![span];
     for line in lines
@@ -172,14 +184,16 @@ fn sets(function: &Function, id: ExprId, line: &mut Line) {
     }
 }
 
-/// Every name an expression mentions, without recursion: its nodes lie inside its span.
+/// Every name an expression mentions, without recursion: an expression's parts stand right before
+/// it in the arena, and inside its span.
 fn mentions(function: &Function, id: ExprId, line: &mut Line) {
     let whole = function.expr(id).span;
-    for expr in &function.exprs {
-        let inside = expr.span.start >= whole.start && expr.span.end <= whole.end;
-        if !inside {
-            continue;
-        }
+    let inside = |span: Span| span.start >= whole.start && span.end <= whole.end;
+    let parts = function.exprs[..=id.0 as usize]
+        .iter()
+        .rev()
+        .take_while(|it| inside(it.span));
+    for expr in parts {
         match &expr.kind {
             ExprKind::Name(name) => line.reads.push(name.clone()),
             ExprKind::Assign { target, .. } => sets(function, *target, line),

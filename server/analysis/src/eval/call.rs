@@ -161,7 +161,7 @@ impl<'a> Eval<'a> {
                 self.bound(name, arg.whole, arg.whole, arg.expr, &arg.value);
             }
         }
-        self.values[callee.0 as usize] = Some(Value::named(call.path.clone()));
+        self.values.insert(*callee, Value::named(call.path.clone()));
         self.match_mention(*callee, &call.path);
         self.match_call(&call, discarded);
         let result = self.result(&call);
@@ -204,7 +204,7 @@ impl<'a> Eval<'a> {
                 }
                 let stored = self
                     .path_of(callee)
-                    .and_then(|path| self.env.get(&path).cloned());
+                    .and_then(|path| self.env.get(&path).or_else(|| self.field(&path)).cloned());
                 let path = match stored.and_then(|it| it.path.clone()) {
                     Some(path) => path,
                     None => {

@@ -15,7 +15,7 @@ const MAX_PATH: usize = 160;
 impl<'a> Eval<'a> {
     pub(super) fn expr(&mut self, id: ExprId) -> Value {
         let value = self.expr_value(id);
-        self.values[id.0 as usize] = Some(value.clone());
+        self.values.insert(id, value.clone());
         value
     }
 
@@ -266,7 +266,7 @@ impl<'a> Eval<'a> {
             self.dereference(*base, &object);
         }
         if let Some(path) = self.path_of(id)
-            && let Some(value) = self.env.get(&path)
+            && let Some(value) = self.env.get(&path).or_else(|| self.field(&path))
         {
             return value.clone();
         }
@@ -280,6 +280,12 @@ impl<'a> Eval<'a> {
             self.env.set(&path, value.clone());
         }
         value
+    }
+
+    /// `self.name` as the class's constructor leaves it.
+    pub(super) fn field(&self, path: &str) -> Option<&'a Value> {
+        let fields = self.around.fields.filter(|_| path.starts_with("self."))?;
+        fields.get(path)
     }
 
     /// `object.name`, where nothing was assigned to it before.

@@ -9,8 +9,19 @@ use crate::value::{Kind, Value};
 impl Eval<'_> {
     /// Adds what is known when the condition came out as `truth`.
     pub(super) fn refine(&mut self, cond: ExprId, truth: bool) {
+        let facts = self.proven(cond, truth);
+        self.learn(facts);
+    }
+
+    /// What a condition that has just been evaluated proves when it came out as `truth`.
+    pub(super) fn proven(&mut self, cond: ExprId, truth: bool) -> Vec<(u64, Fact)> {
         let mut facts = Vec::new();
         self.facts(cond, truth, &mut facts, 0);
+        facts
+    }
+
+    /// Takes facts for true from here on.
+    pub(super) fn learn(&mut self, facts: Vec<(u64, Fact)>) {
         // An event that only some paths had is forgotten where a condition on the same data comes
         // up again: the paths are probably told apart by it.
         self.env.decide(facts.iter().map(|(id, _)| *id));
@@ -63,9 +74,7 @@ impl Eval<'_> {
 
     /// What an expression came to when the condition was evaluated.
     fn peek(&self, id: ExprId) -> Value {
-        self.values[id.0 as usize]
-            .clone()
-            .unwrap_or_else(Value::number)
+        self.values.get(&id).cloned().unwrap_or_else(Value::number)
     }
 
     fn add(value: &Value, fact: &Fact, out: &mut Vec<(u64, Fact)>) {
