@@ -209,12 +209,9 @@ pub(crate) fn check_bytes(
         explicit: target.explicit,
     })?;
     let analysis = snapshot.check(target.language, &decoded.text);
-    let fixes = analysis
-        .findings
-        .iter()
-        .map(|finding| {
-            revision::fixes(snapshot, target.language, &decoded.text, &analysis, finding).proposals
-        })
+    let fixes = revision::fixes_of_all(snapshot, target.language, &decoded.text, &analysis)
+        .into_iter()
+        .map(|it| it.proposals)
         .collect();
     Ok(Checked {
         path: target.path.clone(),

@@ -5,7 +5,7 @@ use analysis::{Analysis, Snapshot};
 use kb_schema::Applicability;
 use syntax::Language;
 
-use crate::{Edit, Proposal, fixes, gate};
+use crate::{Edit, Proposal, fixes_of_all, gate};
 
 /// After this many rounds the text stays as it is: a fix may uncover what another one cures, but
 /// not for ever.
@@ -61,9 +61,9 @@ fn round(
     let mut all: Vec<Edit> = Vec::new();
     let mut first: Option<Vec<Edit>> = None;
     let mut applied = Vec::new();
-    for finding in &before.findings {
+    let all_fixes = fixes_of_all(snapshot, language, text, before);
+    for (finding, fixes) in before.findings.iter().zip(all_fixes) {
         let wanted = |it: &Proposal| unsafe_too || it.applicability == Applicability::Safe;
-        let fixes = fixes(snapshot, language, text, before, finding);
         let Some(proposal) = fixes.proposals.into_iter().find(wanted) else {
             continue;
         };

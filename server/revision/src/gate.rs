@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use analysis::{Analysis, Finding, Snapshot};
+use analysis::{Analysis, Finding, Memo, Snapshot, Source};
 use syntax::Node;
 
 use crate::edit::{self, Edit};
@@ -18,6 +18,8 @@ pub enum Rejection {
     Unusable,
     /// The patch changes nothing.
     Unchanged,
+    /// Nothing was tried: proofs of other fixes of this text took all the time that there is.
+    Untried,
     /// It changes code that the finding is not about.
     Outside {
         /// Line from 1, in the text before.
@@ -56,6 +58,7 @@ impl fmt::Display for Rejection {
         match self {
             Self::Unusable => f.write_str("its edits overlap or do not fit the text"),
             Self::Unchanged => f.write_str("it changes nothing"),
+            Self::Untried => f.write_str("too many fixes were tried in this file already"),
             Self::Outside { line } => {
                 write!(f, "it changes line {line}, which the finding is not about")
             }
@@ -96,14 +99,48 @@ pub fn check(
     finding: &Finding,
     edits: &[Edit],
 ) -> Result<String, Rejection> {
-    let after_text = edit::apply(before_text, edits).ok_or(Rejection::Unusable)?;
-    if after_text == before_text {
+    let tree = syntax::parse(language, before_text);
+    let code = Code {
+        snapshot,
+        language,
+        text: before_text,
+        root: tree.root_node(),
+    };
+    check_with(&code, &mut Memo::default(), before, finding, edits)
+}
+
+/// The code that patches are made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Code<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) language: syntax::Language,
+    pub(crate) text: &'a str,
+    pub(crate) root: Node<'a>,
+}
+
+/// As [`check`], remembering from one patch of a text to the next what they leave as it is.
+pub(crate) fn check_with(
+    code: &Code<'_>,
+    memo: &mut Memo,
+    before: &Analysis,
+    finding: &Finding,
+    edits: &[Edit],
+) -> Result<String, Rejection> {
+    let Code { language, text, .. } = *code;
+    let after_text = edit::apply(text, edits).ok_or(Rejection::Unusable)?;
+    if after_text == text {
         return Err(Rejection::Unchanged);
     }
-    let tree = syntax::parse(language, before_text);
-    inside(language, before_text, tree.root_node(), finding, edits)?;
-    parses(language, tree.root_node(), &after_text)?;
-    let after = snapshot.check(language, &after_text);
+    inside(language, text, code.root, finding, edits)?;
+    let tree = syntax::parse(language, &after_text);
+    parses(code.root, tree.root_node())?;
+    let source = Source {
+        language,
+        text: &after_text,
+        tree: &tree,
+    };
+    let after = code.snapshot.analyze(&source, memo, &|| false);
+    let after = after.unwrap_or_default();
     gone(before, &after, finding, edits)?;
     nothing_new(before, &after, &after_text)?;
     Ok(after_text)
@@ -122,7 +159,8 @@ pub(crate) fn check_all(
         return Err(Rejection::Unchanged);
     }
     let tree = syntax::parse(language, before_text);
-    parses(language, tree.root_node(), &after_text)?;
+    let after_tree = syntax::parse(language, &after_text);
+    parses(tree.root_node(), after_tree.root_node())?;
     let after = snapshot.check(language, &after_text);
     nothing_new(before, &after, &after_text)?;
     Ok(after_text)
@@ -171,12 +209,11 @@ fn header_end(root: Node<'_>, function: &Range<usize>) -> Option<usize> {
     }
 }
 
-fn parses(language: syntax::Language, old: Node<'_>, new: &str) -> Result<(), Rejection> {
+fn parses(old: Node<'_>, new: Node<'_>) -> Result<(), Rejection> {
     // Far more than anyone would repair, and a bound for what is counted.
     const LIMIT: usize = 10_000;
-    let tree = syntax::parse(language, new);
     let before = syntax::error_nodes(old, LIMIT).len();
-    let after = syntax::error_nodes(tree.root_node(), LIMIT).len();
+    let after = syntax::error_nodes(new, LIMIT).len();
     if after > before {
         return Err(Rejection::Broken { before, after });
     }

@@ -11,11 +11,12 @@ mod render;
 mod sql;
 mod template;
 
-use analysis::{Analysis, Finding, Snapshot};
+use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::Applicability;
 
 pub use edit::{Edit, apply};
 pub use fix_all::{Applied, Fixed, fix_all};
+use gate::Code;
 pub use gate::Rejection;
 
 /// A revision that the gate let pass.
@@ -40,6 +41,10 @@ pub struct Fixes {
     pub rejected: Vec<(String, Rejection)>,
 }
 
+/// How much text is analysed to prove the fixes of one text. Each proof analyses the whole text,
+/// so that a long one with many findings would take for ever.
+const MAX_PROOF_BYTES: usize = 8 << 20;
+
 /// The entry's own fixes for a finding, each proved by the gate. A fix whose parts the code does
 /// not have is in neither list: it was not meant for such code.
 #[must_use]
@@ -50,20 +55,68 @@ pub fn fixes(
     before: &Analysis,
     finding: &Finding,
 ) -> Fixes {
-    let mut out = Fixes::default();
-    if finding.entry.fixes.is_empty() {
-        return out;
+    let mut left = usize::MAX;
+    let tree = syntax::parse(language, text);
+    let code = Code {
+        snapshot,
+        language,
+        text,
+        root: tree.root_node(),
+    };
+    prove(&code, &mut Memo::default(), &mut left, before, finding)
+}
+
+/// The fixes of every finding of a text, in the order of the findings. In a long text with many
+/// of them the last ones are not tried, and say so.
+#[must_use]
+pub fn fixes_of_all(
+    snapshot: &Snapshot,
+    language: syntax::Language,
+    text: &str,
+    before: &Analysis,
+) -> Vec<Fixes> {
+    let mut left = MAX_PROOF_BYTES;
+    let mut memo = Memo::default();
+    let fixable = |it: &Finding| !it.entry.fixes.is_empty();
+    if !before.findings.iter().any(fixable) {
+        return vec![Fixes::default(); before.findings.len()];
     }
     let tree = syntax::parse(language, text);
+    let code = Code {
+        snapshot,
+        language,
+        text,
+        root: tree.root_node(),
+    };
+    let findings = before.findings.iter();
+    findings
+        .map(|finding| prove(&code, &mut memo, &mut left, before, finding))
+        .collect()
+}
+
+fn prove(
+    code: &Code<'_>,
+    memo: &mut Memo,
+    left: &mut usize,
+    before: &Analysis,
+    finding: &Finding,
+) -> Fixes {
+    let mut out = Fixes::default();
     for fix in &finding.entry.fixes {
         let meant = fix.patterns.is_empty() || fix.patterns.contains(&(finding.pattern + 1));
         if !meant {
             continue;
         }
-        let Some(edits) = template::edits(language, text, tree.root_node(), finding, fix) else {
+        if *left == 0 {
+            out.rejected.push((fix.title.clone(), Rejection::Untried));
+            continue;
+        }
+        let edits = template::edits(code.language, code.text, code.root, finding, fix);
+        let Some(edits) = edits else {
             continue;
         };
-        match gate::check(snapshot, language, text, before, finding, &edits) {
+        *left = left.saturating_sub(code.text.len());
+        match gate::check_with(code, memo, before, finding, &edits) {
             Ok(_) => out.proposals.push(Proposal {
                 title: fix.title.clone(),
                 applicability: fix.applicability.unwrap_or(Applicability::Review),

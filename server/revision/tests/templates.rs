@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use analysis::{Host, Snapshot};
 use kb_schema::EntrySet;
-use revision::{Edit, Fixes, Rejection, apply, fix_all, fixes, gate};
+use revision::{Edit, Fixes, Rejection, apply, fix_all, fixes, fixes_of_all, gate};
 use syntax::Language::{self, C, Python};
 
 fn snapshot(language: Language, pairs: &[(&str, &str)]) -> Snapshot {
@@ -667,6 +667,39 @@ fn fixes_that_need_a_look_wait_to_be_asked_for() {
     let review = rules(Python, &[(&call("m.load"), fix)], "review");
     assert_eq!(fix_all(&review, Python, text, false).text, text);
     assert_eq!(fix_all(&review, Python, text, true).applied.len(), 1);
+}
+
+#[test]
+fn what_is_not_tried_in_a_long_text_is_said() {
+    let snapshot = snapshot(Python, &[(&call("m.load"), "rename = \"safe\"")]);
+    let padding = format!("# {}\n", "-".repeat(3 << 20));
+    let code = format!("import m\n{}{padding}", "m.load(a)\n".repeat(20));
+    let all = fixes_of_all(&snapshot, Python, &code, &snapshot.check(Python, &code));
+    assert_eq!(all.len(), 20);
+    assert_eq!(all[0].proposals.len(), 1);
+    assert!(all[19].proposals.is_empty());
+    let reasons: Vec<&Rejection> = all[19].rejected.iter().map(|it| &it.1).collect();
+    assert_eq!(reasons, [&Rejection::Untried]);
+}
+
+#[test]
+fn one_patch_does_not_colour_the_proof_of_the_next() {
+    let pairs = [
+        (call("m.load"), "rename = \"safe\"\nimports = [\"os\"]"),
+        (call("m.dump"), "rename = \"load\""),
+        (call("m.keep"), "set = { x = \"1\" }"),
+    ];
+    let pairs: Vec<(&str, &str)> = pairs.iter().map(|it| (it.0.as_str(), it.1)).collect();
+    let snapshot = snapshot(Python, &pairs);
+    let code = "import m\ndef f(a):\n    m.load(a)\ndef g(a):\n    m.dump(a)\n    f(a)\ndef h(a):\n    m.load(g(a))\n    m.keep(a)\n";
+    let before = snapshot.check(Python, code);
+    let all = fixes_of_all(&snapshot, Python, code, &before);
+    for (finding, together) in before.findings.iter().zip(&all) {
+        let alone = fixes(&snapshot, Python, code, &before, finding);
+        assert_eq!(together.proposals, alone.proposals);
+        assert_eq!(together.rejected, alone.rejected);
+    }
+    assert_eq!(all.iter().map(|it| it.proposals.len()).sum::<usize>(), 2);
 }
 
 #[test]
