@@ -79,7 +79,7 @@ pub(crate) fn run(
         kit,
         outcomes: FxHashMap::default(),
         module: Env::default(),
-        module_digest: 0,
+        module_digests: FxHashMap::default(),
     };
     unit.evaluate(cancelled)
 }
@@ -101,7 +101,8 @@ struct Unit<'a, 't> {
     next: Kit,
     outcomes: FxHashMap<usize, Kept>,
     module: Env,
-    module_digest: u64,
+    /// A digest of each of the module's names: a function depends on those that it mentions.
+    module_digests: FxHashMap<Arc<str>, u64>,
 }
 
 fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
@@ -150,7 +151,16 @@ impl Unit<'_, '_> {
         self.module.guards.clear();
         self.module.open.clear();
         self.module.decided.clear();
-        self.module_digest = digest_env(&self.module);
+        self.module_digests = self
+            .module
+            .vars
+            .iter()
+            .map(|(name, value)| {
+                let mut hasher = FxHasher::default();
+                value.digest(&mut hasher, 3);
+                (name.clone(), hasher.finish())
+            })
+            .collect();
         for index in self.order() {
             if cancelled() {
                 return None;
@@ -258,7 +268,14 @@ impl Unit<'_, '_> {
         let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
         self.texts[index].hash(&mut hasher);
-        self.module_digest.hash(&mut hasher);
+        for (_, name) in lowered.mentions.iter().filter(|(member, _)| !member) {
+            self.module_digests.get(&**name).hash(&mut hasher);
+        }
+        for param in &lowered.function.params {
+            // An annotation names a class by its import.
+            let head = param.ty.base.split('.').next().unwrap_or("");
+            self.module_digests.get(head).hash(&mut hasher);
+        }
         for need in &self.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
             self.outcomes
