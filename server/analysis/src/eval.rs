@@ -642,17 +642,7 @@ impl<'a> Eval<'a> {
                 self.resume(Some(before));
                 self.refine(cond, true);
             }
-            self.breaks.push(Vec::new());
-            self.continues.push(Vec::new());
-            self.block(body);
-            let mut state = self.state();
-            for env in self.continues.pop().unwrap_or_default() {
-                state = join(state, Some(env));
-            }
-            for env in self.breaks.pop().unwrap_or_default() {
-                exits = join(exits, Some(env));
-            }
-            self.resume(state);
+            exits = self.round(body, exits);
             if let Some(step) = step.filter(|_| self.reachable) {
                 self.expr(step);
             }
@@ -667,6 +657,22 @@ impl<'a> Eval<'a> {
         self.block(other);
     }
 
+    /// Runs a loop's body once and goes on where the next round begins; gives the ways out.
+    fn round(&mut self, body: &'a Block, mut exits: Option<Env>) -> Option<Env> {
+        self.breaks.push(Vec::new());
+        self.continues.push(Vec::new());
+        self.block(body);
+        let mut state = self.state();
+        for env in self.continues.pop().unwrap_or_default() {
+            state = join(state, Some(env));
+        }
+        for env in self.breaks.pop().unwrap_or_default() {
+            exits = join(exits, Some(env));
+        }
+        self.resume(state);
+        exits
+    }
+
     fn for_loop(&mut self, target: ExprId, iter: ExprId, body: &'a Block, other: &'a Block) {
         let list = self.expr(iter);
         let item = self.element(&list, self.span(iter));
@@ -676,18 +682,8 @@ impl<'a> Eval<'a> {
                 break;
             }
             self.assign(target, None, &item, self.span(target));
-            self.breaks.push(Vec::new());
-            self.continues.push(Vec::new());
-            self.block(body);
-            let mut state = self.state();
-            for env in self.continues.pop().unwrap_or_default() {
-                state = join(state, Some(env));
-            }
-            for env in self.breaks.pop().unwrap_or_default() {
-                exits = join(exits, Some(env));
-            }
-            exits = join(exits, state.clone());
-            self.resume(state);
+            exits = self.round(body, exits);
+            exits = join(exits, self.state());
         }
         self.resume(exits);
         self.block(other);

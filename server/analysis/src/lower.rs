@@ -10,7 +10,7 @@ use tree_sitter::Node;
 
 pub(crate) use outline::{MAX_SCOPES, Outline, Scope, outline};
 
-use crate::ir::{Block, Expr, ExprId, ExprKind, Function, Span};
+use crate::ir::{BinOp, Block, Expr, ExprId, ExprKind, Function, Span};
 
 /// How deep statements and expressions may nest together. The evaluator recurses as deep as the
 /// lowered code, so this also bounds its stack; hand-written code stays under 40.
@@ -84,6 +84,53 @@ fn children<'t>(node: Node<'t>) -> Vec<Node<'t>> {
     node.named_children(&mut cursor)
         .filter(|child| child.kind() != "comment")
         .collect()
+}
+
+/// The text of a node's operator.
+fn operator<'a>(b: &Builder<'a>, node: Node<'_>) -> &'a str {
+    node.child_by_field_name("operator")
+        .map_or("", |it| b.text(it))
+}
+
+/// The operands of a left-leaning chain of one operator, flattened: long sums nest as deep as they
+/// are long.
+fn spine<'t>(b: &Builder<'_>, node: Node<'t>) -> Vec<Node<'t>> {
+    let op = operator(b, node);
+    let mut operands = Vec::new();
+    let mut current = node;
+    loop {
+        let (Some(left), Some(right)) = (
+            current.child_by_field_name("left"),
+            current.child_by_field_name("right"),
+        ) else {
+            operands.push(current);
+            break;
+        };
+        operands.push(right);
+        if left.kind() == node.kind() && operator(b, left) == op {
+            current = left;
+        } else {
+            operands.push(left);
+            break;
+        }
+    }
+    operands.reverse();
+    operands
+}
+
+/// An operator by its sign, which both languages share.
+fn bin_op(text: &str) -> BinOp {
+    match text {
+        "+" => BinOp::Add,
+        "-" => BinOp::Sub,
+        "*" => BinOp::Mul,
+        "%" => BinOp::Mod,
+        "<<" => BinOp::Shl,
+        "/" | "//" => BinOp::Div,
+        "&" => BinOp::And,
+        "|" => BinOp::Or,
+        _ => BinOp::Other,
+    }
 }
 
 /// Lowers one function, or the module when the scope is the whole text.

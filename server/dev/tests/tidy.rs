@@ -135,7 +135,7 @@ fn files_name_no_machine_and_no_registry() {
         joined(&["crates", ".io/"]),
         joined(&["pypi", ".org"]),
         joined(&["registry", ".npmjs"]),
-        joined(&["files.", "pythonhosted"]),
+        joined(&["files.", "python", "hosted"]),
         joined(&["artifact", "ory"]),
         joined(&["deb.", "debian.org"]),
     ];

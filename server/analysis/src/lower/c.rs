@@ -3,7 +3,7 @@
 
 use tree_sitter::Node;
 
-use super::{Builder, children};
+use super::{Builder, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Param, Stmt, StmtKind,
     Type,
@@ -415,11 +415,6 @@ fn exprs(b: &mut Builder<'_>, node: Node<'_>) -> Vec<ExprId> {
         .collect()
 }
 
-fn operator<'a>(b: &Builder<'a>, node: Node<'_>) -> &'a str {
-    node.child_by_field_name("operator")
-        .map_or("", |it| b.text(it))
-}
-
 /// A kind to push, or the id of an expression that stands for this node as it is.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
 fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
@@ -579,7 +574,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
 fn binary(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
     let text = operator(b, node);
     let operands = match text {
-        "+" | "&&" | "||" | "|" => spine(b, node, text),
+        "+" | "&&" | "||" | "|" => spine(b, node).into_iter().map(|it| expr(b, it)).collect(),
         _ => {
             let left = field_expr(b, node, "left");
             vec![left, field_expr(b, node, "right")]
@@ -612,44 +607,6 @@ fn binary(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
             op: bin_op(other),
             operands,
         },
-    }
-}
-
-/// The operands of a left-leaning chain of one operator, flattened.
-fn spine(b: &mut Builder<'_>, node: Node<'_>, text: &str) -> Vec<ExprId> {
-    let mut nodes = Vec::new();
-    let mut current = node;
-    loop {
-        let (Some(left), Some(right)) = (
-            current.child_by_field_name("left"),
-            current.child_by_field_name("right"),
-        ) else {
-            nodes.push(current);
-            break;
-        };
-        nodes.push(right);
-        if left.kind() == "binary_expression" && operator(b, left) == text {
-            current = left;
-        } else {
-            nodes.push(left);
-            break;
-        }
-    }
-    nodes.reverse();
-    nodes.into_iter().map(|it| expr(b, it)).collect()
-}
-
-fn bin_op(text: &str) -> BinOp {
-    match text {
-        "+" => BinOp::Add,
-        "-" => BinOp::Sub,
-        "*" => BinOp::Mul,
-        "%" => BinOp::Mod,
-        "<<" => BinOp::Shl,
-        "/" => BinOp::Div,
-        "&" => BinOp::And,
-        "|" => BinOp::Or,
-        _ => BinOp::Other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tree_sitter::Node;
 
-use super::{Builder, children};
+use super::{Builder, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Import, Param, Stmt,
     StmtKind, Type,
@@ -459,20 +459,6 @@ fn imports(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Import> {
     out
 }
 
-fn bin_op(text: &str) -> BinOp {
-    match text {
-        "+" => BinOp::Add,
-        "-" => BinOp::Sub,
-        "*" => BinOp::Mul,
-        "%" => BinOp::Mod,
-        "<<" => BinOp::Shl,
-        "/" | "//" => BinOp::Div,
-        "&" => BinOp::And,
-        "|" => BinOp::Or,
-        _ => BinOp::Other,
-    }
-}
-
 fn cmp_op(text: &str) -> CmpOp {
     match text {
         "!=" | "<>" => CmpOp::NotEq,
@@ -501,36 +487,6 @@ fn exprs(b: &mut Builder<'_>, node: Node<'_>) -> Vec<ExprId> {
         .into_iter()
         .map(|child| expr(b, child))
         .collect()
-}
-
-/// The operands of a left-leaning chain of one operator, flattened.
-fn spine<'t>(b: &Builder<'_>, node: Node<'t>) -> Vec<Node<'t>> {
-    let op = operator(b, node);
-    let mut operands = Vec::new();
-    let mut current = node;
-    loop {
-        let (Some(left), Some(right)) = (
-            current.child_by_field_name("left"),
-            current.child_by_field_name("right"),
-        ) else {
-            operands.push(current);
-            break;
-        };
-        operands.push(right);
-        if left.kind() == node.kind() && operator(b, left) == op {
-            current = left;
-        } else {
-            operands.push(left);
-            break;
-        }
-    }
-    operands.reverse();
-    operands
-}
-
-fn operator<'a>(b: &Builder<'a>, node: Node<'_>) -> &'a str {
-    node.child_by_field_name("operator")
-        .map_or("", |it| b.text(it))
 }
 
 /// A kind to push, or the id of an expression that stands for this node as it is.
