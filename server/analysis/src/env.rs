@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::value::{Place, Value};
 
 /// A condition that is known to have held for a root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Fact {
     Equality,
     Membership,
@@ -183,11 +183,17 @@ impl Env {
     /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
         self.has_parts |= other.has_parts;
+        let guards = self.guards.clone();
         self.join_guards(other);
         for (name, value) in &other.vars {
             match self.vars.get_mut(name) {
                 Some(mine) if mine.is_same(value) => {}
-                Some(mine) => *mine = mine.merge(value),
+                Some(mine) => {
+                    // `if n > MAX: n = MAX`: where the data is still in the value, it was checked.
+                    let a = checked(mine, value, &guards);
+                    let b = checked(value, mine, &other.guards);
+                    *mine = a.merge(&b);
+                }
                 None => {
                     self.vars.insert(name.clone(), value.clone());
                 }
@@ -196,6 +202,30 @@ impl Env {
         self.join_open(other);
         self
     }
+}
+
+/// A value whose data that the other path's value lacks keeps what its own path proved of it.
+fn checked(value: &Value, other: &Value, guards: &[(u64, Fact)]) -> Value {
+    let lacks = |id: u64| !other.roots.iter().any(|root| root.id == id);
+    let proven = |id: u64| guards.iter().any(|(known, _)| *known == id);
+    if !value
+        .roots
+        .iter()
+        .any(|root| lacks(root.id) && proven(root.id))
+    {
+        return value.clone();
+    }
+    value.with(|data| {
+        for root in data.roots.iter_mut().filter(|root| lacks(root.id)) {
+            let mut facts = root.checked.to_vec();
+            for (_, fact) in guards.iter().filter(|(known, _)| *known == root.id) {
+                if !facts.contains(fact) {
+                    facts.push(fact.clone());
+                }
+            }
+            root.checked = facts.into();
+        }
+    })
 }
 
 /// Joins paths of which either may be impossible.

@@ -483,6 +483,9 @@ impl<'a> Eval<'a> {
                 }
             });
         }
+        if self.around.language == Language::C && ty.array.is_none() {
+            bound = self.as_declared(name, bound);
+        }
         if let (Some(id), Some(value)) = (value, &initial) {
             self.bound(name, span, span, id, value);
         }

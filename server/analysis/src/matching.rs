@@ -293,11 +293,13 @@ impl Matcher<'_> {
             .via
             .iter()
             .any(|name| self.rule.sanitizers.iter().any(|it| it.matches(name)));
+        let accepted = &self.rule.pattern().guards;
         !cleaned
+            && !root.checked.iter().any(|fact| guards(accepted, fact))
             && !self
                 .guards
                 .iter()
-                .any(|(id, fact)| *id == root.id && guards(&self.rule.pattern().guards, fact))
+                .any(|(id, fact)| *id == root.id && guards(accepted, fact))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHasher;
 
+use crate::env::Fact;
 use crate::ir::Span;
 
 /// A range of one function: its key and bytes relative to its start.
@@ -60,12 +61,17 @@ pub(crate) struct Root {
     pub(crate) origin: Origin,
     /// Names of known sanitizers that the data passed through.
     pub(crate) via: Arc<[Arc<str>]>,
+    /// Conditions that hold wherever the data is in this value, though not everywhere.
+    pub(crate) checked: Arc<[Fact]>,
     pub(crate) steps: Option<Arc<Step>>,
 }
 
 impl Root {
     fn same(&self, other: &Self) -> bool {
-        self.id == other.id && self.origin == other.origin && self.via == other.via
+        self.id == other.id
+            && self.origin == other.origin
+            && self.via == other.via
+            && self.checked == other.checked
     }
 }
 
@@ -477,6 +483,7 @@ impl Value {
             root.id.hash(state);
             root.origin.hash(state);
             root.via.hash(state);
+            root.checked.hash(state);
             let mut step = root.steps.as_ref();
             while let Some(it) = step {
                 it.place.hash(state);
@@ -565,6 +572,7 @@ pub(crate) fn root(id: u64, origin: Origin, place: Place, about: Option<&Arc<str
         id,
         origin,
         via: Arc::from([]),
+        checked: Arc::from([]),
         steps,
     }
 }
