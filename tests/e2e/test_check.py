@@ -346,3 +346,28 @@ def test_no_network_is_needed(secondlook: Secondlook, folder: Path) -> None:
     secondlook.prefix = prefix
     assert secondlook.check(folder).document == with_network
     assert secondlook("kb", "search", "shell=True").code == 0
+
+
+def filtered(secondlook: Secondlook, name: str, text: bytes) -> bytes:
+    command = [str(secondlook.path), "check", "--stdin-filename", name, "--fix"]
+    return subprocess.run(
+        command, input=text, capture_output=True, check=False, env=secondlook.environment
+    ).stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'name = "\xe9"\n', b"\xef\xbb\xbfname = 1\n", b"a\x00b", b""],
+    ids=["latin-1", "byte-order mark", "binary", "empty"],
+)
+def test_a_filter_never_loses_the_text(secondlook: Secondlook, text: bytes) -> None:
+    assert filtered(secondlook, "filter.py", text) == text
+
+
+def test_standard_input_and_paths_are_not_mixed_in_silence(secondlook: Secondlook) -> None:
+    command = [str(secondlook.path), "check", "-", "other.py"]
+    done = subprocess.run(
+        command, input=b"x = 1\n", capture_output=True, check=False, env=secondlook.environment
+    )
+    assert done.returncode == 2
+    assert b"other.py" in done.stderr

@@ -54,7 +54,15 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     let host = Host::new(&entries);
     kb::warn(&entries, host.problems());
     let snapshot = host.snapshot();
-    let stdin = check.stdin_filename.is_some() || check.paths == [PathBuf::from("-")];
+    let stdin = check.stdin_filename.is_some() || check.paths.contains(&PathBuf::from("-"));
+    let others = |path: &&PathBuf| !matches!(path.to_str(), Some("-" | "."));
+    if let (true, Some(path)) = (stdin, check.paths.iter().find(others)) {
+        anyhow::bail!(
+            "{}: standard input is looked at alone, without other paths",
+            path.display()
+        );
+    }
+    let mut input = Vec::new();
     let mut errors = Vec::new();
     let mut run = Run {
         args,
@@ -65,7 +73,11 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
         fixed: 0,
     };
     if stdin {
-        match read_stdin(&snapshot, check)? {
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut input)
+            .context("standard input")?;
+        match read_stdin(&snapshot, check, &input)? {
             Ok(file) => run.files.push(file),
             Err(skipped) => run.skipped.push(skipped),
         }
@@ -76,7 +88,7 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
         check_all(&snapshot, &found.targets, &mut run)?;
     }
     if check.fix || check.diff {
-        change(&snapshot, &mut run, stdin, &mut errors)?;
+        change(&snapshot, &mut run, stdin.then_some(&input), &mut errors);
     }
     match check.format {
         Format::Json => output::out(&report::json(&run)),
@@ -109,16 +121,15 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     })
 }
 
-fn read_stdin(snapshot: &Snapshot, check: &Check) -> anyhow::Result<Result<Checked, Skipped>> {
+fn read_stdin(
+    snapshot: &Snapshot,
+    check: &Check,
+    bytes: &[u8],
+) -> anyhow::Result<Result<Checked, Skipped>> {
     let path = check
         .stdin_filename
         .clone()
         .unwrap_or_else(|| PathBuf::from("-"));
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .context("standard input")?;
     let head = &bytes[..bytes.len().min(256)];
     let language = syntax::Language::detect(&path.to_string_lossy(), head).or_else(|| {
         // Without a name there is nothing to go by; Python is what assistants write most.
@@ -139,7 +150,7 @@ fn read_stdin(snapshot: &Snapshot, check: &Check) -> anyhow::Result<Result<Check
         explicit: true,
     };
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let snapshot = snapshot.clone();
+    let (snapshot, bytes) = (snapshot.clone(), bytes.to_vec());
     let worker = thread
         .spawn(move || check_bytes(&snapshot, &target, &bytes))
         .context("a thread")?;
@@ -233,17 +244,27 @@ pub(crate) fn check_bytes(
 fn change(
     snapshot: &Snapshot,
     run: &mut Run<'_>,
-    stdin: bool,
+    stdin: Option<&Vec<u8>>,
     errors: &mut Vec<String>,
-) -> anyhow::Result<()> {
+) {
+    // Whoever filters a text through this gets a text back, whatever became of it.
+    if let Some(input) = stdin.filter(|_| run.check.fix && !run.files.iter().any(|it| it.writable))
+    {
+        output::bytes(input);
+    }
     let mut shown = String::new();
     for file in &mut run.files {
         let fixed = revision::fix_all(snapshot, file.language, &file.text, run.check.unsafe_fixes);
-        if fixed.applied.is_empty() && !(stdin && run.check.fix) {
+        if fixed.applied.is_empty() && !(stdin.is_some() && run.check.fix) {
             continue;
         }
         if run.check.diff {
-            shown.push_str(&text::unified(&file.path, &file.text, &fixed.text));
+            let bom = if file.shift > 0 { "\u{feff}" } else { "" };
+            let (before, after) = (
+                format!("{bom}{}", file.text),
+                format!("{bom}{}", fixed.text),
+            );
+            shown.push_str(&text::unified(&file.path, &before, &after));
             continue;
         }
         if !file.writable {
@@ -254,7 +275,8 @@ fn change(
             continue;
         }
         run.fixed += fixed.applied.len();
-        if stdin {
+        if stdin.is_some() {
+            shown.push_str(if file.shift > 0 { "\u{feff}" } else { "" });
             shown.push_str(&fixed.text);
         } else if let Err(error) = write(&file.path, file.shift, &fixed.text) {
             errors.push(format!(
@@ -276,7 +298,6 @@ fn change(
         }
     }
     output::out(&shown);
-    Ok(())
 }
 
 /// Replaces a file as a whole or not at all.
