@@ -41,6 +41,8 @@ pub struct Library {
     pub aliases: BTreeMap<String, String>,
     /// Functions whose result cannot carry text of their arguments (numbers, flags, fresh ids).
     pub inert: Vec<NamePattern>,
+    /// Functions whose result is a number that their argument decides: `int`, `float`.
+    pub numeric: Vec<NamePattern>,
     /// Names and calls that the program's own owner controls: settings, its own directory.
     pub trusted: Vec<NamePattern>,
     /// Functions whose result carries their arguments' data. Methods of data always do.
@@ -70,6 +72,7 @@ impl Library {
             usual: BTreeMap::new(),
             aliases: BTreeMap::new(),
             inert: Vec::new(),
+            numeric: Vec::new(),
             trusted: Vec::new(),
             carries: Vec::new(),
             never_return: Vec::new(),

@@ -14,7 +14,7 @@ pub enum On {
     /// A call; `callee`, `args`, `receiver`.
     Call,
     /// A value bound to a name: a variable, an attribute, a dictionary key, a keyword argument,
-    /// a parameter's default; `target`, `value`.
+    /// a parameter's default; `target`, `value`, and `base` for what an attribute or key is of.
     Assign,
     /// An element taken from an array or written to it; `base`, `index`.
     Index,
@@ -22,6 +22,8 @@ pub enum On {
     Return,
     /// A comparison of two values; `value` for one side, `other` for the other.
     Compare,
+    /// A division or a remainder; `value` is the divisor.
+    Divide,
     /// A resolved name mentioned anywhere; `callee` holds the names.
     Mention,
     /// Two events on one value along one path; `start`, `end`, `cancel`.
@@ -151,6 +153,8 @@ pub struct Test {
     pub built: Option<bool>,
     /// It carries data from one of these named sources.
     pub tainted: Vec<String>,
+    /// It is a number that one of these named sources decides, or data of such a source.
+    pub amount: Vec<String>,
     /// It is, or is the result of, one of these names.
     pub names: Vec<NamePattern>,
     /// Its known text fits; dynamic parts read as `{}`.

@@ -174,7 +174,7 @@ impl<'a> Eval<'a> {
             if let Some(default) = param.default {
                 let value = self.expr(default);
                 handed_over = self.handler && self.is_handed_over(&value);
-                self.bound(&param.name, param.span, param.span, default, &value);
+                self.bound(&param.name, param.span, param.span, (default, &value), None);
             }
             let place = self.place(param.span);
             let index = u16::try_from(index).unwrap_or(u16::MAX);
@@ -230,6 +230,8 @@ impl<'a> Eval<'a> {
             let numeric = kind == Kind::Number && self.around.language == Language::Python;
             let value: Value = Data {
                 path: Some(self.param_path(param).into()),
+                measures: if numeric { vec![id] } else { Vec::new() },
+                amounts: if numeric { roots.clone() } else { Vec::new() },
                 roots: if numeric { Vec::new() } else { roots },
                 kind,
                 obj: id,
@@ -487,7 +489,7 @@ impl<'a> Eval<'a> {
             bound = self.as_declared(name, bound);
         }
         if let (Some(id), Some(value)) = (value, &initial) {
-            self.bound(name, span, span, id, value);
+            self.bound(name, span, span, (id, value), None);
         }
         if initial.is_some() || self.around.language == Language::C {
             self.env
@@ -515,14 +517,15 @@ impl<'a> Eval<'a> {
             ExprKind::Index { base, index, .. } => {
                 let (base, index) = (*base, *index);
                 let key = self.expr(index);
+                let object = self.expr(base);
                 if self.around.language == Language::C {
-                    let object = self.expr(base);
                     self.dereference(base, &object);
                 }
                 self.match_index(target, base, index, &key);
                 if let (Some(name), Some(from)) = (key.as_str(), from) {
                     let name = name.clone();
-                    self.bound(&name, span, self.span(target), from, value);
+                    let base = (base, &object);
+                    self.bound(&name, span, self.span(target), (from, value), Some(base));
                 }
                 self.store_element(base, &key, value);
             }
@@ -532,19 +535,22 @@ impl<'a> Eval<'a> {
                 self.dereference(inner, &pointer);
             }
             _ => {
+                let mut of = None;
                 if let ExprKind::Attr { base, .. } = &self.func.expr(target).kind {
                     let base = *base;
                     let object = self.expr(base);
                     if self.around.language == Language::C {
                         self.dereference(base, &object);
                     }
+                    of = Some((base, object));
                 }
                 let Some(path) = self.path_of(target) else {
                     return;
                 };
                 let last = path.rsplit(['.', '>']).next().unwrap_or(&path).to_owned();
                 if let Some(from) = from {
-                    self.bound(&last, span, self.span(target), from, value);
+                    let base = of.as_ref().map(|(base, object)| (*base, object));
+                    self.bound(&last, span, self.span(target), (from, value), base);
                 }
                 let mut stepped = value.step(self.place(span), &Note::Into(last.as_str().into()));
                 if self.around.language == Language::C {

@@ -54,6 +54,8 @@ pub(crate) struct Evidence {
     pub(crate) params: Vec<u16>,
     /// The sources that those would have to come from.
     pub(crate) sources: Vec<u16>,
+    /// Whether a number was what was looked at.
+    pub(crate) amount: bool,
     /// The built text.
     pub(crate) built: Option<Value>,
 }
@@ -168,7 +170,8 @@ impl Matcher<'_> {
             && test
                 .built
                 .is_none_or(|wanted| self.is_built(value) == wanted)
-            && (test.tainted.is_empty() || self.is_tainted(value, &test.tainted))
+            && (test.tainted.is_empty() || self.is_tainted(value, &test.tainted, false))
+            && (test.amount.is_empty() || self.is_tainted(value, &test.amount, true))
             && test
                 .not
                 .as_ref()
@@ -255,7 +258,8 @@ impl Matcher<'_> {
         true
     }
 
-    fn is_tainted(&self, value: &Value, wanted: &[String]) -> bool {
+    /// Whether data of a wanted source is in a value or, for an amount, decides how large it is.
+    fn is_tainted(&self, value: &Value, wanted: &[String], amount: bool) -> bool {
         let any_param = wanted.iter().any(|it| it == "param");
         let ids: Vec<u16> = wanted
             .iter()
@@ -263,7 +267,11 @@ impl Matcher<'_> {
             .collect();
         let mut evidence = self.evidence.borrow_mut();
         let mut hit = false;
-        for root in self.live(value) {
+        let amounts = value
+            .amounts
+            .iter()
+            .filter(|root| amount && self.is_live(root));
+        for root in self.live(value).chain(amounts) {
             match root.origin {
                 Origin::Source(id) if ids.contains(&id) => {}
                 Origin::Param(_) if any_param => {}
@@ -278,6 +286,7 @@ impl Matcher<'_> {
                 _ => continue,
             }
             hit = true;
+            evidence.amount |= amount;
             crate::value::add_roots(&mut evidence.roots, std::slice::from_ref(root));
         }
         hit
@@ -323,6 +332,7 @@ fn guards(accepted: &[Guard], fact: &Fact) -> bool {
 fn asks_for_something(test: &Test) -> bool {
     !test.constant.is_empty()
         || !test.tainted.is_empty()
+        || !test.amount.is_empty()
         || !test.names.is_empty()
         || !test.entry.is_empty()
         || test.dynamic == Some(true)

@@ -110,6 +110,7 @@ pub(crate) struct LangRules {
     pub(crate) indexes: Vec<u32>,
     pub(crate) returns: Vec<u32>,
     pub(crate) compares: Vec<u32>,
+    pub(crate) divides: Vec<u32>,
     pub(crate) event_calls: Dispatch<(u32, Role)>,
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
     /// Whether a mere use opens an event of some pattern.
@@ -121,6 +122,7 @@ pub(crate) struct LangRules {
     pub(crate) handler_source: Option<u16>,
     pub(crate) sanitizers: Dispatch<()>,
     pub(crate) inert: Dispatch<()>,
+    pub(crate) numeric: Dispatch<()>,
     pub(crate) trusted: Dispatch<()>,
     pub(crate) carries: Dispatch<()>,
     pub(crate) never_return: Dispatch<()>,
@@ -183,6 +185,7 @@ impl LangRules {
             indexes: Vec::new(),
             returns: Vec::new(),
             compares: Vec::new(),
+            divides: Vec::new(),
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
             starts_by_use: false,
@@ -193,6 +196,7 @@ impl LangRules {
             handler_source: None,
             sanitizers: Dispatch::default(),
             inert: Dispatch::default(),
+            numeric: Dispatch::default(),
             trusted: Dispatch::default(),
             carries: Dispatch::default(),
             never_return: Dispatch::default(),
@@ -247,6 +251,7 @@ impl LangRules {
         }
         let lists = [
             (&library.inert, &mut out.inert),
+            (&library.numeric, &mut out.numeric),
             (&library.trusted, &mut out.trusted),
             (&library.carries, &mut out.carries),
             (&library.never_return, &mut out.never_return),
@@ -257,6 +262,7 @@ impl LangRules {
         }
         for names in [
             &library.inert,
+            &library.numeric,
             &library.trusted,
             &library.carries,
             &library.never_return,
@@ -281,7 +287,11 @@ impl LangRules {
     fn check(&self, entry: &Entry) -> Vec<String> {
         let mut out = Vec::new();
         for pattern in &entry.patterns {
-            for source in pattern.tests().iter().flat_map(|test| &test.tainted) {
+            for source in pattern
+                .tests()
+                .iter()
+                .flat_map(|test| test.tainted.iter().chain(&test.amount))
+            {
                 if source != "param" && self.source(source).is_none() {
                     let known: Vec<&str> = self
                         .library
@@ -349,6 +359,7 @@ impl LangRules {
             On::Index => self.indexes.push(id),
             On::Return => self.returns.push(id),
             On::Compare => self.compares.push(id),
+            On::Divide => self.divides.push(id),
             On::Events => {
                 for (event, role) in pattern.start.iter().map(|it| (it, Role::Start)) {
                     self.add_event(event, id, role);

@@ -147,6 +147,9 @@ pub(crate) struct Data {
     /// Ids of roots that a harmless value was measured from (`len(x)`): a check of the measure is
     /// a check of the data.
     pub(crate) measures: Vec<u64>,
+    /// Where the data came from that decides how large a number is (`int(x)`). A number carries
+    /// no text, so these are no roots of it.
+    pub(crate) amounts: Vec<Root>,
     /// `sizeof path`, and whether that is a pointer.
     pub(crate) size_of: Option<(Arc<str>, bool)>,
     /// The expression that put the text together.
@@ -380,6 +383,11 @@ impl Value {
             } else {
                 Vec::new()
             },
+            amounts: {
+                let mut amounts = a.amounts.clone();
+                add_roots(&mut amounts, &b.amounts);
+                amounts
+            },
             size_of: if a.size_of == b.size_of {
                 a.size_of.clone()
             } else {
@@ -405,6 +413,16 @@ impl Value {
         .into()
     }
 
+    /// A number that these values decide.
+    pub(crate) fn amount<'v>(values: impl IntoIterator<Item = &'v Self> + Clone) -> Self {
+        let mut amounts = Vec::new();
+        for value in values.clone() {
+            add_roots(&mut amounts, &value.roots);
+            add_roots(&mut amounts, &value.amounts);
+        }
+        Self::measure(values).with(|data| data.amounts = amounts)
+    }
+
     /// Everything of several values that a container or an unknown function could pass on.
     pub(crate) fn carrying<'v>(values: impl IntoIterator<Item = &'v Self>) -> Self {
         let mut roots = Vec::new();
@@ -420,11 +438,11 @@ impl Value {
 
     /// Adds a step to every root.
     pub(crate) fn step(&self, place: Place, note: &Note) -> Self {
-        if self.roots.is_empty() {
+        if self.roots.is_empty() && self.amounts.is_empty() {
             return self.clone();
         }
         self.with(|data| {
-            for root in &mut data.roots {
+            for root in data.roots.iter_mut().chain(&mut data.amounts) {
                 root.steps = add_step(root.steps.take(), place, note);
             }
             if let Some(text) = &data.text {
@@ -477,6 +495,9 @@ impl Value {
         self.arithmetic.hash(state);
         self.factors.hash(state);
         self.measures.hash(state);
+        for root in &self.amounts {
+            (root.id, root.origin).hash(state);
+        }
         self.size_of.hash(state);
         self.built_at.hash(state);
         for root in &self.roots {

@@ -25,6 +25,8 @@ struct RawLibrary {
     #[serde(default)]
     inert: Vec<String>,
     #[serde(default)]
+    numeric: Vec<String>,
+    #[serde(default)]
     trusted: Vec<String>,
     #[serde(default)]
     carries: Vec<String>,
@@ -103,6 +105,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
         usual: raw.usual,
         aliases: raw.aliases,
         inert: names(raw.inert),
+        numeric: names(raw.numeric),
         trusted: names(raw.trusted),
         carries: names(raw.carries),
         never_return: names(raw.never_return),

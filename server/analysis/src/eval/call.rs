@@ -158,7 +158,7 @@ impl<'a> Eval<'a> {
         };
         for arg in &call.args {
             if let Some(name) = arg.name {
-                self.bound(name, arg.whole, arg.whole, arg.expr, &arg.value);
+                self.bound(name, arg.whole, arg.whole, (arg.expr, &arg.value), None);
             }
         }
         self.values.insert(*callee, Value::named(call.path.clone()));
@@ -264,6 +264,9 @@ impl<'a> Eval<'a> {
         }
         if rules.inert.has(&call.path) {
             return Some(Value::measure(inputs().chain(receiver)));
+        }
+        if rules.numeric.has(&call.path) {
+            return Some(Value::amount(inputs()));
         }
         if rules.trusted.has(&call.path) {
             return Some(Data::default().into());
@@ -670,6 +673,7 @@ pub(super) fn substitute(value: &Value, bound: &[Option<Value>], depth: usize) -
     let touches = value
         .roots
         .iter()
+        .chain(&value.amounts)
         .any(|root| matches!(root.origin, Origin::Param(_)));
     if !touches && value.text.is_none() && value.items.is_none() {
         return value.clone();
@@ -706,6 +710,18 @@ pub(super) fn substitute(value: &Value, bound: &[Option<Value>], depth: usize) -
             }
         }
         data.roots = roots;
+        let mut amounts = Vec::new();
+        for root in &data.amounts {
+            let Origin::Param(index) = root.origin else {
+                value::add_roots(&mut amounts, std::slice::from_ref(root));
+                continue;
+            };
+            if let Some(Some(argument)) = bound.get(usize::from(index)) {
+                value::add_roots(&mut amounts, &argument.roots);
+                value::add_roots(&mut amounts, &argument.amounts);
+            }
+        }
+        data.amounts = amounts;
         if depth == 0 {
             return;
         }

@@ -41,6 +41,11 @@ impl<'a> Eval<'a> {
                     .iter()
                     .map(|it| (self.expr(*it), self.span(*it)))
                     .collect();
+                if let (BinOp::Div | BinOp::Mod, [_, divisors @ ..]) = (*op, &operands[..]) {
+                    for (divisor, (value, _)) in divisors.iter().zip(&values[1..]) {
+                        self.match_divide(id, *divisor, value, &values[0].0);
+                    }
+                }
                 self.binary(*op, &values, span)
             }
             ExprKind::Not(inner) => {
@@ -143,6 +148,9 @@ impl<'a> Eval<'a> {
                 let mut result = self.expr(*value);
                 if let Some(op) = op {
                     let old = self.expr(*target);
+                    if matches!(op, BinOp::Div | BinOp::Mod) {
+                        self.match_divide(id, *value, &result, &old);
+                    }
                     result = self.binary(
                         *op,
                         &[(old, self.span(*target)), (result, self.span(*value))],
@@ -460,8 +468,8 @@ impl<'a> Eval<'a> {
                     name,
                     self.span(*value),
                     key.map_or(Span::default(), |it| self.span(it)),
-                    *value,
-                    &item,
+                    (*value, &item),
+                    None,
                 );
                 if known.len() < value::MAX_ITEMS {
                     known.push((name.clone(), item.clone()));
@@ -568,7 +576,7 @@ impl<'a> Eval<'a> {
             return if texty || paths {
                 Value::carrying(values)
             } else {
-                Value::number()
+                Value::amount(values)
             };
         }
         let mut pointers = operands

@@ -78,7 +78,7 @@ impl Eval<'_> {
     }
 
     fn add(value: &Value, fact: &Fact, out: &mut Vec<(u64, Fact)>) {
-        for root in &value.roots {
+        for root in value.roots.iter().chain(&value.amounts) {
             out.push((root.id, fact.clone()));
         }
         // That a text is ten characters long says nothing of which text it is.

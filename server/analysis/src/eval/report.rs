@@ -54,6 +54,8 @@ pub(crate) struct Sink {
     pub(crate) found: Arc<Found>,
     pub(crate) params: Vec<u16>,
     pub(crate) sources: Vec<u16>,
+    /// Whether the size of a number is what matters.
+    pub(crate) amount: bool,
     /// How many calls it has come through.
     pub(crate) depth: u8,
 }
@@ -144,10 +146,11 @@ impl<'a> Eval<'a> {
         name: &str,
         whole: Span,
         target: Span,
-        from: ExprId,
-        value: &Value,
+        (from, value): (ExprId, &Value),
+        base: Option<(ExprId, &Value)>,
     ) {
         let rules = self.around.rules;
+        let base_name = base.and_then(|(id, _)| self.last_name(id));
         for &rule in &rules.assigns {
             let pattern = rules.rules[rule as usize].pattern();
             if !pattern.target.as_ref().is_some_and(|it| it.is_match(name)) {
@@ -169,6 +172,51 @@ impl<'a> Eval<'a> {
                 matched: whole,
                 args: &NoArguments,
                 parts,
+            };
+            self.attempt(rule, fact, |matcher, pattern| {
+                let given = Given {
+                    value,
+                    name: last,
+                    path: None,
+                };
+                let base = base.map(|(_, value)| Given {
+                    value,
+                    name: base_name,
+                    path: None,
+                });
+                pattern
+                    .value
+                    .as_ref()
+                    .is_none_or(|test| matcher.holds(test, &given))
+                    && pattern.base.as_ref().is_none_or(|test| {
+                        base.as_ref()
+                            .is_some_and(|given| matcher.holds(test, given))
+                    })
+            });
+        }
+    }
+
+    /// A division or a remainder; text formatting with `%` is none.
+    pub(super) fn match_divide(&mut self, whole: ExprId, id: ExprId, value: &Value, over: &Value) {
+        let rules = self.around.rules;
+        if rules.divides.is_empty()
+            || matches!(
+                over.kind,
+                crate::value::Kind::Str | crate::value::Kind::Bytes
+            )
+        {
+            return;
+        }
+        let last = self.last_name(id);
+        for &rule in &rules.divides {
+            let fact = Fact {
+                span: self.span(id),
+                matched: self.span(whole),
+                args: &NoArguments,
+                parts: vec![RawPart {
+                    key: RawKey::Plain(PartKey::Value),
+                    span: self.span(id),
+                }],
             };
             self.attempt(rule, fact, |matcher, pattern| {
                 let given = Given {
@@ -347,6 +395,7 @@ impl<'a> Eval<'a> {
             found: Arc::new(found),
             params,
             sources,
+            amount: evidence.amount,
             depth: 0,
         });
     }
@@ -503,7 +552,13 @@ impl<'a> Eval<'a> {
                 let Some(Some(value)) = bound.get(usize::from(*param)) else {
                     continue;
                 };
-                for root in value.roots.iter().filter(|root| matcher.is_live(root)) {
+                let amounts = value.amounts.iter().filter(|_| sink.amount);
+                for root in value
+                    .roots
+                    .iter()
+                    .chain(amounts)
+                    .filter(|root| matcher.is_live(root))
+                {
                     match root.origin {
                         Origin::Source(id) if sink.sources.contains(&id) => {
                             direct = direct.or_else(|| Some(root.clone()));
@@ -532,6 +587,7 @@ impl<'a> Eval<'a> {
                     found: Arc::new(found),
                     params,
                     sources: sink.sources.clone(),
+                    amount: sink.amount,
                     depth: sink.depth + 1,
                 });
             }
