@@ -1,0 +1,248 @@
+//! The table: each option's name, type, default, scope and words stand here and nowhere else.
+//! Everything else that speaks of options is made from it.
+
+use kb_schema::Severity;
+use serde::Deserializer;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::value::{Base, Value};
+use crate::{FilePath, Glob, Millis, PerFile, Selector, Size};
+
+/// Who listens to an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything that looks at code; each file follows the settings nearest to it.
+    File,
+    /// Everything that looks at code; read once, from the settings of the working folder.
+    Run,
+    /// The language server only; read once, from the client and the settings of its folder.
+    Server,
+}
+
+impl Scope {
+    /// Its name for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Run => "run",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// One option, as documentation needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionSpec {
+    /// Its name in every source of settings.
+    pub name: &'static str,
+    /// What it does; the first sentence stands alone.
+    pub doc: &'static str,
+    /// Who listens to it.
+    pub scope: Scope,
+    /// A stronger source adds to what a weaker one said, instead of replacing it.
+    pub adds: bool,
+    /// Its type in words.
+    pub kind: fn() -> String,
+    /// Its default.
+    pub default: fn() -> Json,
+    /// Its part of the schema.
+    pub schema: fn() -> Json,
+}
+
+impl OptionSpec {
+    /// The option of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        OPTIONS.iter().find(|it| it.name == name)
+    }
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $field:ident, $name:literal, $scope:ident, $merge:ident: $type:ty = $default:expr;)+) => {
+        /// What one source says: an option that it does not mention is `None`.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Partial {
+            $($(#[doc = $doc])+ pub $field: Option<$type>,)+
+        }
+
+        /// The value of every option.
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct Values {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        /// Every option, in the order of the documentation.
+        pub const OPTIONS: &[OptionSpec] = &[$(OptionSpec {
+            name: $name,
+            doc: concat!($($doc, "\n"),+),
+            scope: Scope::$scope,
+            adds: options!(@adds $merge),
+            kind: <$type as Value>::name,
+            default: || { let value: $type = $default; json(&value) },
+            schema: <$type as Value>::schema,
+        }),+];
+
+        impl Default for Values {
+            fn default() -> Self {
+                Self { $($field: $default,)+ }
+            }
+        }
+
+        impl Values {
+            /// Takes in what a stronger source says.
+            pub(crate) fn apply(&mut self, over: &Partial) {
+                $(if let Some(value) = over.$field.clone() {
+                    options!(@merge $merge, self.$field, value);
+                })+
+            }
+
+            pub(crate) fn anchor(&mut self, base: Base<'_>) {
+                $(Value::anchor(&mut self.$field, base);)+
+            }
+
+            /// The value of one option.
+            #[must_use]
+            pub fn json(&self, name: &str) -> Option<Json> {
+                match name {
+                    $($name => Some(json(&self.$field)),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl Partial {
+            /// Reads one option's value. `None` when there is no such option.
+            pub(crate) fn read<'de, D: Deserializer<'de>>(
+                &mut self,
+                name: &str,
+                value: D,
+            ) -> Option<Result<(), D::Error>> {
+                match name {
+                    $($name => Some(set(&mut self.$field, value)),)+
+                    _ => None,
+                }
+            }
+
+            /// Reads one option's value from a word of a command line.
+            pub(crate) fn read_word(&mut self, name: &str, word: &str) -> Option<Result<(), String>> {
+                match name {
+                    $($name => Some(<$type as Value>::from_word(word).map(|value| {
+                        match &mut self.$field {
+                            Some(old) => Value::add(old, value),
+                            none => *none = Some(value),
+                        }
+                    })),)+
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn anchor(&mut self, base: Base<'_>) {
+                $(if let Some(value) = &mut self.$field {
+                    Value::anchor(value, base);
+                })+
+            }
+
+            /// The names of the options that are set.
+            pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+                [$(($name, self.$field.is_some())),+]
+                    .into_iter()
+                    .filter_map(|(name, set)| set.then_some(name))
+            }
+        }
+    };
+    (@adds adds) => { true };
+    (@adds replaces) => { false };
+    (@merge adds, $old:expr, $new:expr) => { Value::add(&mut $old, $new) };
+    (@merge replaces, $old:expr, $new:expr) => { $old = $new };
+}
+
+fn set<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    field: &mut Option<T>,
+    value: D,
+) -> Result<(), D::Error> {
+    *field = Some(T::deserialize(value)?);
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
+}
+
+/// Folders that hold other people's code or no code.
+const EXCLUDED: &[&str] = &[
+    ".bzr",
+    ".direnv",
+    ".eggs",
+    ".git",
+    ".hg",
+    ".mypy_cache",
+    ".nox",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".svn",
+    ".tox",
+    ".venv",
+    "__pycache__",
+    "__pypackages__",
+    "node_modules",
+    "site-packages",
+    "venv",
+];
+
+fn excluded() -> Vec<Glob> {
+    EXCLUDED
+        .iter()
+        .filter_map(|it| Glob::parse(it).ok())
+        .collect()
+}
+
+options! {
+    /// Which findings are reported.
+    /// An id (`py/sql-built`), a pattern over ids (`py/*`), a weakness (`CWE-89`), a severity (`warning`) or `all`.
+    select, "select", File, replaces: Vec<Selector> = vec![Selector::All];
+    /// Which of the selected findings are left out again, in the words of `select`.
+    ignore, "ignore", File, adds: Vec<Selector> = Vec::new();
+    /// The least severity that is reported.
+    severity, "severity", File, replaces: Severity = Severity::Note;
+    /// What is left out in files that fit a pattern, in the words of `select`.
+    /// A pattern without a slash means a file or folder of that name at any depth; with one, a path below the folder of the configuration file.
+    per_file_ignores, "per-file-ignores", File, adds: PerFile = PerFile::default();
+    /// Whether a comment `# nosec`, or `# nosec B608` for one rule of Bandit, silences findings in Python.
+    honour_nosec, "honour-nosec", File, replaces: bool = true;
+    /// Whether a comment `# noqa: S608` silences the findings in Python that say what this rule of flake8-bandit says.
+    /// A `# noqa` without codes silences nothing: it is mostly written for other checkers.
+    honour_noqa, "honour-noqa", File, replaces: bool = true;
+    /// Whether comments `secondlook: ignore` that silence nothing are reported.
+    report_unused_suppressions, "report-unused-suppressions", File, replaces: bool = true;
+    /// The file with findings that are known and not reported again; `check --write-baseline` writes it.
+    baseline, "baseline", Run, replaces: Option<FilePath> = None;
+    /// Which files and folders are not looked at when a folder is searched.
+    /// Patterns are those of `per-file-ignores`; files that are named on a command line are always looked at, unless `force-exclude` is on.
+    exclude, "exclude", File, replaces: Vec<Glob> = excluded();
+    /// More patterns for `exclude`, which keep its defaults.
+    extend_exclude, "extend-exclude", File, adds: Vec<Glob> = Vec::new();
+    /// Whether `exclude` also holds for files that are named on a command line, as by a commit hook.
+    force_exclude, "force-exclude", Run, replaces: bool = false;
+    /// Whether files are left out that `.gitignore` and the like leave out.
+    respect_gitignore, "respect-gitignore", Run, replaces: bool = true;
+    /// The largest file that is read; larger ones are mostly data or generated.
+    max_file_size, "max-file-size", File, replaces: Size = Size(5 << 20);
+    /// More folders with knowledge entries, beside the one in the user's data folder.
+    entries, "entries", Run, adds: Vec<FilePath> = Vec::new();
+    /// Whether the links to discussions are shown with findings.
+    show_discussions, "show-discussions", Run, replaces: bool = true;
+    /// Whether fixes are offered.
+    show_fixes, "show-fixes", Run, replaces: bool = true;
+    /// Whether a diagnostic says that an AI probably wrote what it is about.
+    show_origin, "show-origin", Server, replaces: bool = true;
+    /// Whether text that arrives in one go is taken for an AI's; marks that a client sends always count.
+    detect_origin, "detect-origin", Server, replaces: bool = true;
+    /// Whether the server also looks at files of the workspace that are not open.
+    scan_workspace, "scan-workspace", Server, replaces: bool = false;
+    /// How long after a change its analysis starts, so that a burst of changes is analysed once.
+    debounce, "debounce", Server, replaces: Millis = Millis(5);
+    /// How long a request waits for the analysis of the text as it stands.
+    patience, "patience", Server, replaces: Millis = Millis(2_500);
+}
