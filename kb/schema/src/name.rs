@@ -91,7 +91,7 @@ impl NamePattern {
         if self.exact {
             return self.text == name;
         }
-        let last = name.rsplit('.').next().unwrap_or(name);
+        let last = last_segment(name);
         if !glob(self.last().as_bytes(), last.as_bytes()) {
             return false;
         }
@@ -101,6 +101,13 @@ impl NamePattern {
         let parts: Vec<&str> = name.split('.').collect();
         match_segments(&self.segments, &parts)
     }
+}
+
+/// What stands behind the last dot of a name.
+#[must_use]
+pub fn last_segment(name: &str) -> &str {
+    let dot = name.as_bytes().iter().rposition(|byte| *byte == b'.');
+    dot.map_or(name, |dot| &name[dot + 1..])
 }
 
 fn match_segments(pattern: &[String], parts: &[&str]) -> bool {

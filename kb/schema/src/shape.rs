@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
 
+use crate::needs::{self, Need};
+
 /// The largest compiled form, so that a hostile entry cannot take the memory.
 const SIZE_LIMIT: usize = 1 << 20;
 
@@ -63,6 +65,13 @@ impl Shape {
                 .ok()
         };
         self.compiled.get_or_init(build).as_ref()
+    }
+
+    /// Groups of words: all words of one of them occur in every text that it matches. `None` where
+    /// it demands none. A scan skips what cannot match by them.
+    #[must_use]
+    pub fn needs(&self) -> Option<Vec<Vec<Need>>> {
+        needs::of(&regex_syntax::parse(&self.source).ok()?)
     }
 }
 

@@ -120,10 +120,7 @@ impl Snapshot {
                 rules: Some(self.rules.clone()),
             };
         }
-        let rules = match source.language {
-            syntax::Language::Python => &self.rules.python,
-            syntax::Language::C => &self.rules.c,
-        };
+        let rules = self.rules(source.language);
         let root = source.tree.root_node();
         let results = unit::run(
             rules,
@@ -136,9 +133,27 @@ impl Snapshot {
         Some(assemble(rules, source, &results))
     }
 
-    /// Analyses a text once, without a memo.
+    /// Whether any entry could find something in this text, judged by its bytes alone. `false` is
+    /// a proof, so a scan need not parse what has it.
+    #[must_use]
+    pub fn may_find(&self, language: syntax::Language, text: &[u8]) -> bool {
+        self.rules(language).words.may_find(text)
+    }
+
+    fn rules(&self, language: syntax::Language) -> &LangRules {
+        match language {
+            syntax::Language::Python => &self.rules.python,
+            syntax::Language::C => &self.rules.c,
+        }
+    }
+
+    /// Analyses a text once, without a memo. A text in which nothing can be found is not parsed,
+    /// and so has no notes either.
     #[must_use]
     pub fn check(&self, language: syntax::Language, text: &str) -> Analysis {
+        if !self.may_find(language, text.as_bytes()) {
+            return Analysis::default();
+        }
         let tree = syntax::parse(language, text);
         let source = Source {
             language,

@@ -14,6 +14,7 @@ mod slice;
 mod suppress;
 mod unit;
 mod value;
+mod words;
 
 pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 pub use host::{Host, Memo, Snapshot, Source};

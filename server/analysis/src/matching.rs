@@ -329,7 +329,7 @@ fn guards(accepted: &[Guard], fact: &Fact) -> bool {
 }
 
 /// Whether a test demands something that only a value can have.
-fn asks_for_something(test: &Test) -> bool {
+pub(crate) fn asks_for_something(test: &Test) -> bool {
     !test.constant.is_empty()
         || !test.tainted.is_empty()
         || !test.amount.is_empty()

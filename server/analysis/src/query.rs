@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use aho_corasick::AhoCorasick;
+use kb_schema::Shape;
 use memchr::memmem;
 use syntax::Language;
 use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
@@ -19,6 +21,8 @@ pub(crate) struct RawQuery {
     compiled: OnceLock<Option<Query>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
+    /// Finders of the pieces that its expressions demand.
+    pieces: OnceLock<Vec<AhoCorasick>>,
 }
 
 impl RawQuery {
@@ -44,19 +48,60 @@ impl RawQuery {
             source: source.to_owned(),
             compiled,
             words: words(source),
+            pieces: OnceLock::new(),
         })
+    }
+
+    /// The words it cannot do without: of each group one must occur.
+    pub(crate) fn words(&self) -> &[Vec<String>] {
+        &self.words
+    }
+
+    /// The expressions that some node's text must fit.
+    pub(crate) fn shapes(&self) -> Vec<Shape> {
+        if patterns(&self.source) != 1 {
+            return Vec::new();
+        }
+        let name = "(#match? ";
+        self.source
+            .match_indices(name)
+            .filter_map(|(at, _)| {
+                let text = self.source[at..].split_once('"')?.1.split('"').next()?;
+                // Escapes of the query's own would have to be undone first.
+                (!text.contains('\\')).then(|| Shape::parse(text).ok())?
+            })
+            .collect()
     }
 
     /// Whether the query could match anything in this text where `counts` says it matters. Running
     /// one costs ten times a walk.
     pub(crate) fn may_match(&self, text: &str, counts: &dyn Fn(usize) -> bool) -> bool {
         let text = text.as_bytes();
-        self.words.iter().all(|group| {
-            group.iter().any(|word| {
-                memmem::find_iter(text, word.as_bytes())
-                    .any(|at| is_word(text, at, word.len()) && counts(at))
+        let pieces = self.pieces.get_or_init(|| self.finders());
+        let has_pieces = || pieces.iter().all(|finder| finder.is_match(text));
+        has_pieces()
+            && self.words.iter().all(|group| {
+                group.iter().any(|word| {
+                    memmem::find_iter(text, word.as_bytes())
+                        .any(|at| is_word(text, at, word.len()) && counts(at))
+                })
             })
-        })
+    }
+
+    /// One finder for each expression, of which some word must occur.
+    fn finders(&self) -> Vec<AhoCorasick> {
+        let finder = |shape: &Shape| {
+            let groups = shape.needs()?;
+            let words: Option<Vec<&str>> = groups
+                .iter()
+                .map(|group| group.first().map(|need| &*need.text))
+                .collect();
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(words?)
+                .ok()
+        };
+        self.shapes().iter().filter_map(finder).collect()
     }
 
     /// Calls `hit` with the bytes of every reported node below `node`.

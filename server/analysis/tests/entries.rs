@@ -50,7 +50,14 @@ fn check(snapshot: &Snapshot, entry: &Entry, code: &str) -> Analysis {
         Language::Python => syntax::Language::Python,
         Language::C => syntax::Language::C,
     };
-    snapshot.check(language, code)
+    let analysis = snapshot.check(language, code);
+    // The proof from bytes must never contradict what is found.
+    assert!(
+        analysis.findings.is_empty() || snapshot.may_find(language, code.as_bytes()),
+        "found without its words: {:?}\n{code}",
+        analysis.findings[0].entry.id
+    );
+    analysis
 }
 
 /// Lines, from 1, on which findings of the entry begin.

@@ -1,0 +1,462 @@
+//! Which words a text must hold for a rule to find anything in it: a proof from raw bytes that
+//! nothing can be found, so that a scan need not parse.
+//! It knows rules and bytes; it parses nothing.
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use kb_schema::{ArgKey, Event, Library, NamePattern, Pattern, Shape, Test, Then};
+use rustc_hash::FxHashMap;
+
+use crate::query::RawQuery;
+
+/// Letters outside ASCII that stand for `s` and `k` where case does not matter.
+const FOLDED: [&[u8]; 2] = ["\u{17f}".as_bytes(), "\u{212a}".as_bytes()];
+
+/// One thing that the bytes may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Atom {
+    /// A whole word.
+    Word(u16),
+    /// A piece of a word, in upper or lower case.
+    Piece(u16),
+    /// Something of a source's own words.
+    Source(u16),
+    /// A decorator of a route handler.
+    Handler,
+}
+
+/// Atoms that must all be there, each in one of its spellings.
+type All = Vec<Vec<Atom>>;
+/// Alternatives of which one must hold.
+type Clause = Vec<All>;
+
+/// A piece of a word and where it must stand.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    /// In lower case.
+    text: Box<str>,
+    opens: Opens,
+    then: Then,
+}
+
+/// What stands before a piece.
+#[derive(Debug, PartialEq, Eq)]
+enum Opens {
+    /// Anything.
+    No,
+    /// No other part of a word.
+    Word,
+    /// A quotation mark, with spaces and opening brackets between.
+    Text,
+}
+
+/// What each rule of a language cannot do without.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    ids: FxHashMap<Box<str>, u16>,
+    pieces: Vec<Piece>,
+    finder: OnceLock<Option<AhoCorasick>>,
+    /// Other spellings of a name: usual names and aliases, longest path first.
+    renames: Vec<(Vec<Box<str>>, Box<str>)>,
+    sources: Vec<Option<Clause>>,
+    handlers: Vec<u16>,
+    rules: Vec<Vec<Clause>>,
+}
+
+/// What one text was seen to hold.
+struct Seen<'a> {
+    words: &'a Words,
+    text: &'a [u8],
+    present: Vec<bool>,
+    pieces: OnceLock<Vec<bool>>,
+    handler: OnceLock<bool>,
+}
+
+impl Words {
+    /// Takes in what a library says of other spellings, handlers and sources.
+    pub(crate) fn new(library: &Library) -> Self {
+        let mut out = Self::default();
+        for (key, value) in library.usual.iter().chain(&library.aliases) {
+            let last = key.rsplit(['.', ':']).next().unwrap_or(key);
+            let path = value.split('.').map(Into::into).collect();
+            out.renames.push((path, last.into()));
+        }
+        for name in &library.handlers {
+            if let Some(id) = out.word(name.last()) {
+                out.handlers.push(id);
+            }
+        }
+        for source in &library.sources {
+            let mut clause: Option<Clause> = Some(Vec::new());
+            let fills = source.fills.iter().map(|(name, _)| name);
+            for name in source.names.iter().chain(fills) {
+                let all = out.name(name);
+                clause = clause.zip(all).map(|(mut clause, all)| {
+                    clause.push(all);
+                    clause
+                });
+            }
+            for param in &source.params {
+                let atom = out.word(param).map(Atom::Word);
+                clause = clause.zip(atom).map(|(mut clause, atom)| {
+                    clause.push(vec![vec![atom]]);
+                    clause
+                });
+            }
+            if source.handler_params
+                && let Some(clause) = &mut clause
+            {
+                clause.push(vec![vec![Atom::Handler]]);
+            }
+            out.sources.push(clause);
+        }
+        out
+    }
+
+    /// Takes in a rule; its sources are told by `source`.
+    pub(crate) fn add(
+        &mut self,
+        pattern: &Pattern,
+        query: Option<&RawQuery>,
+        source: &dyn Fn(&str) -> Option<u16>,
+    ) {
+        let mut clauses = Vec::new();
+        if !pattern.callee.is_empty() {
+            clauses.extend(self.names(&pattern.callee));
+        }
+        clauses.extend(pattern.target.as_ref().and_then(|it| self.shape(it, false)));
+        let values = [
+            &pattern.receiver,
+            &pattern.value,
+            &pattern.other,
+            &pattern.base,
+            &pattern.index,
+        ];
+        for (key, test) in &pattern.args {
+            // A keyword that must be passed is written out.
+            if let (ArgKey::Keyword(word), false) = (key, may_be_absent(test)) {
+                let atom = self.word(word).map(Atom::Word);
+                clauses.extend(atom.map(|it| vec![vec![vec![it]]]));
+            }
+            self.test(test, source, &mut clauses);
+        }
+        for test in values.into_iter().flatten() {
+            self.test(test, source, &mut clauses);
+        }
+        for event in pattern.start.iter().chain(&pattern.end) {
+            if let Event::Call { callee, args, .. } = event {
+                clauses.extend(self.names(callee));
+                for test in args.values() {
+                    self.test(test, source, &mut clauses);
+                }
+            }
+        }
+        if pattern.handler == Some(true) {
+            clauses.push(vec![vec![vec![Atom::Handler]]]);
+        }
+        for shape in query.map(RawQuery::shapes).into_iter().flatten() {
+            clauses.extend(self.shape(&shape, false));
+        }
+        for group in query.into_iter().flat_map(RawQuery::words) {
+            // A query's word may be any text; only whole words are looked up.
+            let ids: Option<Vec<Atom>> = group
+                .iter()
+                .map(|word| self.word(word).map(Atom::Word))
+                .collect();
+            clauses.extend(ids.map(|ids| vec![vec![ids]]));
+        }
+        self.rules.push(clauses);
+    }
+
+    /// What a test that must hold of something written demands.
+    fn test(&mut self, test: &Test, source: &dyn Fn(&str) -> Option<u16>, out: &mut Vec<Clause>) {
+        if may_be_absent(test) {
+            return;
+        }
+        for wanted in [&test.tainted, &test.amount] {
+            let ids: Option<Vec<Atom>> = wanted
+                .iter()
+                .map(|it| source(it).map(Atom::Source))
+                .collect();
+            out.extend(ids.filter(|ids| !ids.is_empty()).map(|ids| vec![vec![ids]]));
+        }
+        if !test.names.is_empty() {
+            out.extend(self.names(&test.names));
+        }
+        out.extend(test.named.as_ref().and_then(|it| self.shape(it, false)));
+        out.extend(test.text.as_ref().and_then(|it| self.shape(it, true)));
+        for inner in test
+            .element
+            .as_deref()
+            .into_iter()
+            .chain(test.entry.values())
+        {
+            self.test(inner, source, out);
+        }
+        if !test.any.is_empty() {
+            // One alternative holds; of each one demand is enough.
+            let mut all: Option<Clause> = Some(Vec::new());
+            for inner in &test.any {
+                let mut clauses = Vec::new();
+                self.test(inner, source, &mut clauses);
+                let one = clauses.into_iter().next();
+                all = all.zip(one).map(|(mut all, one)| {
+                    all.extend(one);
+                    all
+                });
+            }
+            out.extend(all);
+        }
+    }
+
+    fn names(&mut self, names: &[NamePattern]) -> Option<Clause> {
+        names.iter().map(|name| self.name(name)).collect()
+    }
+
+    /// The words of a name that stand in every text where something resolves to it.
+    fn name(&mut self, name: &NamePattern) -> Option<All> {
+        let parts: Vec<&str> = name
+            .as_str()
+            .split('.')
+            .map(|part| part.trim_end_matches("()").trim_start_matches('?'))
+            .collect();
+        // A usual name or an alias stands for everything up to where its path ends.
+        let renamed = self
+            .renames
+            .iter()
+            .filter(|(path, _)| {
+                path.len() <= parts.len() && path.iter().zip(&parts).all(|(a, b)| **a == **b)
+            })
+            .map(|(path, _)| path.len() - 1)
+            .max();
+        let first = renamed.unwrap_or(0);
+        let mut all = All::new();
+        for part in parts.iter().skip(first.min(parts.len() - 1)) {
+            if part.contains('*') {
+                continue;
+            }
+            let spelled: Vec<Box<str>> = self
+                .renames
+                .iter()
+                .filter(|(path, key)| {
+                    path.last().is_some_and(|it| **it == **part) && **key != **part
+                })
+                .map(|(_, key)| key.clone())
+                .collect();
+            let mut group = Vec::new();
+            for word in std::iter::once(*part).chain(spelled.iter().map(|it| &**it)) {
+                group.push(Atom::Word(self.word(word)?));
+            }
+            all.push(group);
+        }
+        // Nothing of it is a whole word: its longest piece must do.
+        if all.is_empty() {
+            let piece = name.last().split('*').max_by_key(|it| it.len())?;
+            if piece.len() < 2 {
+                return None;
+            }
+            all.push(vec![self.piece(Piece {
+                text: piece.to_ascii_lowercase().into(),
+                opens: Opens::No,
+                then: Then::Any,
+            })?]);
+        }
+        Some(all)
+    }
+
+    /// What a name, or a text, must hold to fit an expression.
+    fn shape(&mut self, shape: &Shape, is_text: bool) -> Option<Clause> {
+        let mut clause = Clause::new();
+        for group in shape.needs()? {
+            let mut all = All::new();
+            for need in group {
+                all.push(vec![self.piece(Piece {
+                    text: need.text.into(),
+                    opens: match (need.opens, is_text) {
+                        (false, _) => Opens::No,
+                        (true, false) => Opens::Word,
+                        (true, true) => Opens::Text,
+                    },
+                    then: need.then,
+                })?]);
+            }
+            clause.push(all);
+        }
+        Some(clause)
+    }
+
+    fn word(&mut self, word: &str) -> Option<u16> {
+        let whole = !word.is_empty() && word.bytes().all(is_part);
+        if !whole {
+            return None;
+        }
+        if let Some(id) = self.ids.get(word) {
+            return Some(*id);
+        }
+        let id = u16::try_from(self.ids.len()).ok()?;
+        self.ids.insert(word.into(), id);
+        Some(id)
+    }
+
+    fn piece(&mut self, piece: Piece) -> Option<Atom> {
+        let at = match self.pieces.iter().position(|it| *it == piece) {
+            Some(at) => at,
+            None => {
+                self.pieces.push(piece);
+                self.pieces.len() - 1
+            }
+        };
+        u16::try_from(at).ok().map(Atom::Piece)
+    }
+
+    /// Whether any rule could find something in this text. `false` is a proof.
+    pub(crate) fn may_find(&self, text: &[u8]) -> bool {
+        let seen = Seen {
+            words: self,
+            text,
+            present: self.present(text),
+            pieces: OnceLock::new(),
+            handler: OnceLock::new(),
+        };
+        self.rules
+            .iter()
+            .any(|clauses| clauses.iter().all(|clause| seen.clause(clause)))
+    }
+
+    /// Which of the words stand in the text.
+    fn present(&self, text: &[u8]) -> Vec<bool> {
+        let mut out = vec![false; self.ids.len()];
+        let mut rest = text;
+        while let Some(start) = rest.iter().position(|byte| is_part(*byte)) {
+            let tail = &rest[start..];
+            let len = tail
+                .iter()
+                .position(|byte| !is_part(*byte))
+                .unwrap_or(tail.len());
+            let word = std::str::from_utf8(&tail[..len]).unwrap_or("");
+            if let Some(id) = self.ids.get(word) {
+                out[usize::from(*id)] = true;
+            }
+            rest = &tail[len..];
+        }
+        out
+    }
+
+    /// Which pieces stand in the text; all of them where letters have forms outside ASCII.
+    fn find_pieces(&self, text: &[u8]) -> Vec<bool> {
+        let finder = self.finder.get_or_init(|| {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::Standard)
+                .build(self.pieces.iter().map(|it| it.text.as_bytes()))
+                .ok()
+        });
+        let folded = FOLDED
+            .iter()
+            .any(|it| memchr::memmem::find(text, it).is_some());
+        let Some(finder) = finder.as_ref().filter(|_| !folded) else {
+            return vec![true; self.pieces.len()];
+        };
+        let mut out = vec![false; self.pieces.len()];
+        for found in finder.find_overlapping_iter(text) {
+            let at = found.pattern().as_usize();
+            out[at] = out[at] || self.pieces[at].stands(text, found.range());
+        }
+        out
+    }
+
+    /// Whether a decorator names something that a route's decorator may be called.
+    fn has_handler(&self, text: &[u8]) -> bool {
+        memchr::memchr_iter(b'@', text).any(|at| {
+            let tail = &text[at + 1..];
+            let len = tail
+                .iter()
+                .position(|byte| matches!(byte, b'(' | b'\n' | b'\r' | b'\\'))
+                .unwrap_or(tail.len());
+            let name = &tail[..len];
+            // Brackets or a broken line before the name: say yes rather than read on.
+            let unclear = name.trim_ascii().is_empty() || tail.get(len) == Some(&b'\\');
+            unclear
+                || name
+                    .split(|byte| !is_part(*byte))
+                    .filter_map(|word| std::str::from_utf8(word).ok())
+                    .filter_map(|word| self.ids.get(word))
+                    .any(|id| self.handlers.contains(id))
+        })
+    }
+}
+
+impl Piece {
+    /// Whether what stands before and after a hit is as it must be.
+    fn stands(&self, text: &[u8], at: Range<usize>) -> bool {
+        let before = &text[..at.start];
+        let opened = match self.opens {
+            Opens::No => true,
+            Opens::Word => before.last().is_none_or(|byte| !is_part(*byte)),
+            Opens::Text => opens_text(before),
+        };
+        let next = text.get(at.end).copied();
+        opened
+            && match self.then {
+                Then::Any => true,
+                Then::Break => next.is_none_or(|byte| byte >= 0x80 || !is_part(byte)),
+                // A space may be written out or as `\n`.
+                Then::Space => next
+                    .is_none_or(|byte| byte.is_ascii_whitespace() || byte == b'\\' || byte >= 0x80),
+            }
+    }
+}
+
+/// Whether a text ends in a quotation mark, spaces (written out or as `\n`) and brackets apart.
+fn opens_text(mut text: &[u8]) -> bool {
+    loop {
+        text = match text {
+            [.., b'\'' | b'"'] => return true,
+            [rest @ .., b'\\', b'n' | b't' | b'r' | b'f' | b'v' | b'\\'] => rest,
+            [rest @ .., b'(' | b'\\'] => rest,
+            [rest @ .., byte] if byte.is_ascii_whitespace() => rest,
+            // A space outside ASCII, or written as a number: rather say yes.
+            [.., 0x80.. | b'0'..=b'9'] => return true,
+            _ => return false,
+        };
+    }
+}
+
+impl Seen<'_> {
+    fn clause(&self, clause: &Clause) -> bool {
+        clause.iter().any(|all| {
+            all.iter()
+                .all(|group| group.iter().any(|atom| self.atom(*atom)))
+        })
+    }
+
+    fn atom(&self, atom: Atom) -> bool {
+        match atom {
+            Atom::Word(id) => self.present[usize::from(id)],
+            Atom::Piece(id) => self
+                .pieces
+                .get_or_init(|| self.words.find_pieces(self.text))[usize::from(id)],
+            // A source is made of words, pieces and handlers only.
+            Atom::Source(id) => self.words.sources[usize::from(id)]
+                .as_ref()
+                .is_none_or(|clause| self.clause(clause)),
+            Atom::Handler => *self
+                .handler
+                .get_or_init(|| self.words.has_handler(self.text)),
+        }
+    }
+}
+
+/// Whether a test may hold of an argument that is not written.
+fn may_be_absent(test: &Test) -> bool {
+    test.absent == Some(true)
+        || test.any.iter().any(may_be_absent)
+        || (test.not.is_some() && !crate::matching::asks_for_something(test))
+}
+
+/// A byte of a word; those of letters outside ASCII too.
+fn is_part(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
