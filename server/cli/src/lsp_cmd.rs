@@ -5,6 +5,9 @@ use std::time::Duration;
 use kb_schema::Knowledge;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Args;
 use crate::{kb, output};
@@ -16,11 +19,12 @@ const POLL: Duration = Duration::from_secs(1);
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let filter =
         EnvFilter::try_from_env("SECONDLOOK_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let writer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .init();
+        .with_filter(filter)
+        .with_filter(filter_fn(|about| is_ours(about.target())));
+    tracing_subscriber::registry().with(writer).init();
     let store = kb::open(args);
     for problem in &store.entries().problems {
         output::warning(&problem.to_string());
@@ -30,4 +34,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         sender.send_replace(());
     });
     Ok(lsp::run(store, changed, lsp::ServerOptions::default())?)
+}
+
+/// Whether one of our crates speaks. Others write whole messages to the log when they are asked for
+/// detail, and with them the user's code.
+fn is_ours(target: &str) -> bool {
+    const OURS: [&str; 8] = [
+        "analysis", "config", "kb_index", "kb_schema", "lsp", "origin", "revision", "syntax",
+    ];
+    OURS.contains(&target.split("::").next().unwrap_or(target))
 }

@@ -8,8 +8,10 @@ mod actions;
 mod capabilities;
 mod ext;
 mod from_proto;
+mod guard;
 mod hover;
 mod ordered;
+mod parent;
 mod publish;
 mod server;
 mod session;
@@ -129,6 +131,7 @@ pub fn run(
     changed: watch::Receiver<()>,
     options: ServerOptions,
 ) -> std::io::Result<u8> {
+    guard::keep_panics_quiet();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

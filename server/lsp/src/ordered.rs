@@ -12,18 +12,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower_lsp::gen_lsp_types as types;
-use tower_lsp::jsonrpc::{Error, ErrorCode, Request, Response};
+use tower_lsp::jsonrpc::{Error, ErrorCode, Id, Request, Response};
 use tower_lsp::{ExitedError, LspService};
 use tower_service::Service;
 
 use crate::capabilities::Profile;
 use crate::ext::{self, About, MarkInserted, OriginAnswer, TextAnswer};
+use crate::guard::{Caught, caught};
 use crate::server::Server;
 use crate::session::Session;
 use crate::state::MarkError;
 use crate::{from_proto, publish, to_proto, worker};
 
 type Answer = Result<Option<Response>, ExitedError>;
+type Reply = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Applies what must happen in wire order and passes the rest on.
 pub(crate) struct Ordered {
@@ -40,13 +42,48 @@ impl Ordered {
 impl Service<Request> for Ordered {
     type Response = Option<Response>;
     type Error = ExitedError;
-    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+    type Future = Reply;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        let (id, method) = (request.id().cloned(), request.method().to_owned());
+        let document = changes_text(&method)
+            .then(|| document_of(&request))
+            .flatten();
+        let Some(future) = caught(|| self.route(request)) else {
+            if let Some(uri) = document {
+                // A text that missed a change is not the client's text: better none than that.
+                self.session.documents.close(&uri);
+            }
+            return done(id.map(broken));
+        };
+        Box::pin(async move {
+            match Caught::new(future).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    tracing::error!(%method, "a request failed");
+                    Ok(id.map(broken))
+                }
+            }
+        })
+    }
+}
+
+/// Whether a message brings text that later ones build on.
+fn changes_text(method: &str) -> bool {
+    matches!(method, "textDocument/didOpen" | "textDocument/didChange")
+}
+
+fn broken(id: Id) -> Response {
+    Response::from_error(id, Error::internal_error())
+}
+
+impl Ordered {
+    /// Does what must be done in wire order, and gives the rest to the service inside.
+    fn route(&mut self, request: Request) -> Reply {
         let session = &self.session;
         if request.method() == "initialize" {
             begin(session, request.params());
@@ -251,17 +288,14 @@ fn note<P: DeserializeOwned>(request: Request, handle: impl FnOnce(P)) -> bool {
 }
 
 /// Answers a request at once; the same message without an id gets no answer.
-fn answer<R: Serialize>(
-    request: Request,
-    handle: impl FnOnce(Value) -> Result<R, Error>,
-) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+fn answer<R: Serialize>(request: Request, handle: impl FnOnce(Value) -> Result<R, Error>) -> Reply {
     let (_, id, params) = request.into_parts();
     let result = handle(params.unwrap_or_default())
         .and_then(|result| serde_json::to_value(result).map_err(|_| Error::internal_error()));
     done(id.map(|id| Response::from_parts(id, result)))
 }
 
-fn done(response: Option<Response>) -> Pin<Box<dyn Future<Output = Answer> + Send>> {
+fn done(response: Option<Response>) -> Reply {
     let response: Ready<Answer> = ready(Ok(response));
     Box::pin(response)
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use analysis::Snapshot;
 use kb_schema::{Discussion, HitKind, Knowledge, Query};
@@ -14,10 +13,8 @@ use tower_lsp::Client;
 
 use crate::ServerOptions;
 use crate::capabilities::Profile;
+use crate::parent;
 use crate::state::Documents;
-
-/// How often we look whether the client's process is still there.
-const PARENT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How many discussions of other entries a hover adds.
 const RELATED: usize = 2;
@@ -90,18 +87,10 @@ impl Session {
     /// Returns when the process that the client named has gone.
     pub(crate) async fn orphaned(&self) {
         let mut parent = self.parent.subscribe();
-        let named = parent
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|it| *it);
-        let Some(id) = named.filter(|id| is_alive(*id)) else {
-            // A process that was never there lives in a world that we cannot see into, such as
-            // the other side of a container.
-            return std::future::pending().await;
-        };
-        while is_alive(id) {
-            tokio::time::sleep(PARENT_INTERVAL).await;
+        let named = parent.wait_for(Option::is_some).await;
+        match named.ok().and_then(|it| *it) {
+            Some(id) => parent::gone(id).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -144,18 +133,4 @@ impl Session {
         cache.insert(key, Arc::clone(&found));
         found
     }
-}
-
-#[cfg(unix)]
-fn is_alive(id: i32) -> bool {
-    use rustix::io::Errno;
-    use rustix::process::{Pid, test_kill_process};
-    // Only "no such process" means gone: one that we may not signal is there.
-    Pid::from_raw(id).is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
-}
-
-#[cfg(not(unix))]
-fn is_alive(_id: i32) -> bool {
-    // There the client's end of standard input closes with it, which ends the server as well.
-    true
 }

@@ -121,7 +121,7 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
             }
             Err(error) => {
                 // Waiting requests must still get an answer; the next edit tries again.
-                tracing::error!(%uri, version, %error, "analysis failed");
+                tracing::error!(%uri, version, panicked = error.is_panic(), "analysis failed");
                 memo = Memo::default();
                 Some(Analyzed::empty(Job {
                     version,
@@ -176,7 +176,10 @@ pub(crate) async fn follow_knowledge(session: Arc<Session>, mut changed: watch::
             .await
             .unwrap_or_else(|error| {
                 // Requests wait for rules, so there must be some.
-                tracing::error!(%error, "the entries could not be compiled");
+                tracing::error!(
+                    panicked = error.is_panic(),
+                    "the entries could not be compiled"
+                );
                 Host::new(&EntrySet::default())
             });
         for problem in host.problems() {
