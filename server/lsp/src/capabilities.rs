@@ -40,6 +40,8 @@ pub(crate) struct Profile {
     pub(crate) delivery: Delivery,
     /// When an action's edit is sent.
     pub(crate) edits: EditDelivery,
+    /// Whether it looks at the version that pushed diagnostics are about.
+    pub(crate) versions: bool,
     /// Whether a diagnostic may point at other places.
     pub(crate) related_information: bool,
     /// Whether a hover may be Markdown.
@@ -70,6 +72,7 @@ impl Profile {
                 .diagnostics_capabilities
                 .related_information
         });
+        let versions = document.and_then(|it| it.publish_diagnostics.as_ref()?.version_support);
         let resolves_edits = document
             .and_then(|it| it.code_action.as_ref()?.resolve_support.as_ref())
             .is_some_and(|it| it.properties.iter().any(|property| property == "edit"));
@@ -84,6 +87,7 @@ impl Profile {
             } else {
                 EditDelivery::Inline
             },
+            versions: versions.unwrap_or_default(),
             related_information: related.or(pushed).unwrap_or_default(),
             markdown: document
                 .and_then(|it| it.hover.as_ref()?.content_format.as_ref())

@@ -67,8 +67,6 @@ pub(crate) struct DiagnosticData<'f> {
     pub(crate) entry: &'f str,
     /// The CWE names.
     pub(crate) cwe: Vec<String>,
-    /// The version that was analysed.
-    pub(crate) version: i32,
     /// Who inserted the code; absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<DataOrigin>,

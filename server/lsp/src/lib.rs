@@ -37,7 +37,8 @@ pub use ext::{MARK_INSERTED, OPEN_RATIONALE};
 /// How the server behaves where the protocol leaves it open.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// How long after a change analysis starts, so that a burst of changes is analysed once.
+    /// How long after a change its analysis starts. None is needed: the next change ends an
+    /// analysis that it makes useless.
     pub debounce: Duration,
     /// How long a request waits for the analysis of the text as it now stands. Clients give up
     /// after three seconds, so it is less than that.
@@ -47,7 +48,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            debounce: Duration::from_millis(5),
+            debounce: Duration::ZERO,
             patience: Duration::from_millis(2_500),
         }
     }

@@ -24,6 +24,13 @@ pub(crate) async fn announce(session: &Session, uri: &str) {
         return;
     };
     let diagnostics = to_proto::diagnostics(&view, &uri.into(), profile);
+    let had = session
+        .documents
+        .has_been_sent(uri, to_proto::shown(&diagnostics, &view));
+    // A client that reads versions may wait for this one.
+    if had && !profile.versions {
+        return;
+    }
     let version = Some(view.analyzed.version);
     session
         .client

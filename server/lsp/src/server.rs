@@ -53,12 +53,15 @@ impl Server {
         params: DocumentDiagnosticParams,
     ) -> Result<DocumentDiagnosticReport> {
         let (profile, uri) = (self.profile()?, params.text_document.uri);
-        let items = match self.current(&uri).await {
-            Awaited::Ready(view) => to_proto::diagnostics(&view, &uri, profile),
-            Awaited::NotOpen => Vec::new(),
+        let view = match self.current(&uri).await {
+            Awaited::Ready(view) => Some(view),
+            Awaited::NotOpen => None,
             Awaited::Late => return Err(late()),
         };
-        let result_id = to_proto::result_id(&items);
+        let items = view
+            .as_ref()
+            .map_or_else(Vec::new, |view| to_proto::diagnostics(view, &uri, profile));
+        let result_id = to_proto::result_id(&items, view.as_ref());
         if params.previous_result_id.as_ref() == Some(&result_id) {
             return Ok(RelatedUnchangedDocumentDiagnosticReport {
                 unchanged_document_diagnostic_report: UnchangedDocumentDiagnosticReport {

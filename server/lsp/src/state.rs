@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use origin::{Confidence, Mark, Origins};
-use syntax::{Change, Document, Edit, Encoding, Language, Text};
+use syntax::{Change, Document, Edit, Encoding, Language, Step, Text};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,6 +39,13 @@ struct OpenDocument {
     history: VecDeque<Past>,
     /// The stamp again, for a running analysis to see that it is superseded.
     current: Arc<AtomicU64>,
+    /// How far the places reach that the last analysis named; beyond, an edit moves none of them.
+    reach: Option<usize>,
+    /// Counts the edits that may have moved a place that a client shows, from a number that no
+    /// other opening starts from.
+    moves: u64,
+    /// What the client was sent last.
+    sent: Option<Shown>,
     /// Told whenever the stamp changes; dropping it ends the document's worker.
     wanted: watch::Sender<u64>,
     analyzed: watch::Sender<Option<Arc<Analyzed>>>,
@@ -50,6 +57,16 @@ struct Past {
     version: i32,
     text: Text,
     edits: Vec<Edit>,
+}
+
+/// Names a set of diagnostics together with where a client that follows edits by itself has moved
+/// them: when both are as they were, the client shows the right thing already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// A hash of the diagnostics; `None` when there are none, which nothing moves.
+    pub(crate) hash: Option<u64>,
+    /// How often an edit may have moved one.
+    pub(crate) moves: u64,
 }
 
 /// What a worker needs to follow one document.
@@ -73,6 +90,15 @@ pub(crate) struct View {
     pub(crate) analyzed: Arc<Analyzed>,
     /// One for each finding of the analysis, in its order.
     pub(crate) origins: Vec<Option<Mark>>,
+    /// How often an edit may have moved a place that a client shows.
+    pub(crate) moves: u64,
+}
+
+/// What an analysis took the place of.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    _document: Document,
+    _analyzed: Option<Arc<Analyzed>>,
 }
 
 /// The outcome of waiting for a [`View`].
@@ -132,6 +158,9 @@ impl Documents {
             origins: Origins::new(),
             history: VecDeque::new(),
             current: Arc::clone(&current),
+            reach: None,
+            moves: stamp,
+            sent: None,
             wanted,
             analyzed: watch::Sender::new(None),
         };
@@ -154,6 +183,11 @@ impl Documents {
         open.origins.follow(&steps, version);
         if open.history.len() == HISTORY {
             open.history.pop_front();
+        }
+        // Whoever replaces a whole text keeps no places in it.
+        let moves = |it: &Step| it.whole || open.reach.is_some_and(|reach| it.edit.start <= reach);
+        if steps.iter().any(moves) {
+            open.moves += 1;
         }
         let edits = steps.into_iter().map(|step| step.edit).collect();
         let past = Past {
@@ -237,17 +271,28 @@ impl Documents {
         })
     }
 
-    /// Takes in an analysis and its tree, unless the text has moved on meanwhile.
-    pub(crate) fn settle(&self, uri: &str, analyzed: Arc<Analyzed>) -> bool {
+    /// Takes in an analysis and its tree, unless the text has moved on meanwhile. What it replaces
+    /// is given back, because letting go of a large tree takes longer than others should wait.
+    pub(crate) fn settle(&self, uri: &str, analyzed: &Arc<Analyzed>) -> Option<Replaced> {
+        let mut open = self.open.get_mut(uri)?;
+        if open.stamp != analyzed.stamp {
+            return None;
+        }
+        open.reach = analyzed.reach();
+        let document = std::mem::replace(&mut open.document, analyzed.document.clone());
+        let analyzed = open.analyzed.send_replace(Some(Arc::clone(analyzed)));
+        Some(Replaced {
+            _document: document,
+            _analyzed: analyzed,
+        })
+    }
+
+    /// Notes what the client is sent; says whether it has that already.
+    pub(crate) fn has_been_sent(&self, uri: &str, shown: Shown) -> bool {
         let Some(mut open) = self.open.get_mut(uri) else {
             return false;
         };
-        if open.stamp != analyzed.stamp {
-            return false;
-        }
-        open.document = analyzed.document.clone();
-        open.analyzed.send_replace(Some(analyzed));
-        true
+        open.sent.replace(shown) == Some(shown)
     }
 
     /// The analysis of the current text, if there is one yet.
@@ -315,7 +360,11 @@ impl OpenDocument {
         let origins = findings
             .map(|it| self.origins.at(it.range.clone()).cloned())
             .collect();
-        Some(View { analyzed, origins })
+        Some(View {
+            analyzed,
+            origins,
+            moves: self.moves,
+        })
     }
 }
 
@@ -424,11 +473,11 @@ mod tests {
         let job = documents.job(URI).unwrap();
         documents.change(URI, 2, &insertion(0, 0, "y"));
         let stale = Arc::new(Analyzed::empty(job));
-        assert!(!documents.settle(URI, stale));
+        assert!(documents.settle(URI, &stale).is_none());
         assert!(documents.view(URI).is_none());
 
         let fresh = Arc::new(Analyzed::empty(documents.job(URI).unwrap()));
-        assert!(documents.settle(URI, fresh));
+        assert!(documents.settle(URI, &fresh).is_some());
         assert_eq!(documents.view(URI).unwrap().analyzed.version, 2);
     }
 }

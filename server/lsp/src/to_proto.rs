@@ -1,6 +1,6 @@
 //! From our types to the protocol's. Asks no engine and keeps nothing.
 
-use std::hash::{Hash, Hasher};
+use std::hash::Hasher;
 use std::ops::Range;
 
 use analysis::Finding;
@@ -15,7 +15,7 @@ use types::{
 
 use crate::capabilities::Profile;
 use crate::ext::{DataOrigin, DiagnosticData};
-use crate::state::View;
+use crate::state::{Shown, View};
 
 /// Who speaks in the editor's list of problems.
 pub(crate) const SOURCE: &str = "secondlook";
@@ -81,7 +81,6 @@ fn diagnostic(
     let data = DiagnosticData {
         entry: &finding.entry.id,
         cwe: finding.entry.cwe_names().collect(),
-        version: view.analyzed.version,
         origin: origin.map(|mark| DataOrigin {
             source: mark.source.clone(),
             confidence: confidence(mark.confidence),
@@ -123,12 +122,47 @@ fn severity(severity: Severity) -> DiagnosticSeverity {
     }
 }
 
-/// A name for a set of diagnostics: equal sets have equal names, in this run of the server and in
-/// the next.
-pub(crate) fn result_id(diagnostics: &[Diagnostic]) -> String {
-    let mut hasher = FxHasher::default();
-    serde_json::to_string(diagnostics)
-        .unwrap_or_default()
-        .hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
+/// What a client shows when it has been sent these diagnostics.
+pub(crate) fn shown(diagnostics: &[Diagnostic], view: &View) -> Shown {
+    Shown {
+        hash: hash(diagnostics),
+        moves: if diagnostics.is_empty() {
+            0
+        } else {
+            view.moves
+        },
+    }
+}
+
+/// A name for what a client shows: equal diagnostics have equal names as long as no edit moved
+/// them in between.
+pub(crate) fn result_id(diagnostics: &[Diagnostic], view: Option<&View>) -> String {
+    match (hash(diagnostics), view) {
+        (None, _) => "none".to_owned(),
+        (Some(hash), None) => format!("{hash:016x}"),
+        (Some(hash), Some(view)) => format!("{hash:016x}-{}", view.moves),
+    }
+}
+
+fn hash(diagnostics: &[Diagnostic]) -> Option<u64> {
+    if diagnostics.is_empty() {
+        return None;
+    }
+    let mut writer = HashWriter(FxHasher::default());
+    serde_json::to_writer(&mut writer, diagnostics).ok()?;
+    Some(writer.0.finish())
+}
+
+/// Hashes what is written, so that the text of a hash is never kept.
+struct HashWriter(FxHasher);
+
+impl std::io::Write for HashWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

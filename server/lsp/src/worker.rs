@@ -67,6 +67,16 @@ impl Analyzed {
         found.proposals
     }
 
+    /// The end of the last place that its diagnostics name.
+    pub(crate) fn reach(&self) -> Option<usize> {
+        let findings = self.analysis.findings.iter();
+        let places = findings.flat_map(|it| {
+            let steps = it.trace.iter().map(|step| step.range.end);
+            steps.chain([it.range.end])
+        });
+        places.max()
+    }
+
     fn source(&self) -> Source<'_> {
         Source {
             language: self.document.language,
@@ -85,7 +95,9 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
         if rules.wait_for(Option::is_some).await.is_err() {
             break;
         }
-        tokio::time::sleep(session.options.debounce).await;
+        if !session.options.debounce.is_zero() {
+            tokio::time::sleep(session.options.debounce).await;
+        }
         let Ok(permit) = session.permits.acquire().await else {
             break;
         };
@@ -131,11 +143,12 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
             }
         };
         drop(permit);
-        if let Some(analyzed) = analyzed
-            && session.documents.settle(&uri, Arc::new(analyzed))
-        {
+        let analyzed = analyzed.map(Arc::new);
+        let replaced = analyzed.and_then(|it| session.documents.settle(&uri, &it));
+        if let Some(replaced) = replaced {
             settled = Some(stamp);
             publish::announce(&session, &uri).await;
+            drop(replaced);
         }
         if following.wanted.changed().await.is_err() {
             break;

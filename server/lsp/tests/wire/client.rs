@@ -227,6 +227,15 @@ impl Client {
         )
     }
 
+    /// Returns when the document's current text has been analysed.
+    pub(crate) async fn settled(&mut self, uri: &str) {
+        let params = json!({
+            "textDocument": { "uri": uri },
+            "position": { "line": 0, "character": 0 },
+        });
+        self.request("textDocument/hover", params).await;
+    }
+
     pub(crate) async fn pull(&mut self, uri: &str, previous: Option<&str>) -> Value {
         let mut params = json!({ "textDocument": { "uri": uri } });
         if let Some(previous) = previous {

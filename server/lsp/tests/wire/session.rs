@@ -20,6 +20,11 @@ fn pulling() -> Value {
     })
 }
 
+/// A client that looks at the versions of what is pushed, and so is told of every one.
+fn versioned() -> Value {
+    json!({ "textDocument": { "publishDiagnostics": { "versionSupport": true } } })
+}
+
 fn mark(version: i64, from: (u32, u32), to: (u32, u32)) -> Value {
     let position = |(line, character): (u32, u32)| json!({ "line": line, "character": character });
     json!({
@@ -55,7 +60,7 @@ async fn a_client_that_pulls_gets_no_push_and_the_other_way_round() {
     puller.pull(URI, None).await;
     assert!(!puller.has_come("textDocument/publishDiagnostics"));
 
-    let mut pushed = Client::start(empty(), json!({})).await;
+    let mut pushed = Client::start(empty(), versioned()).await;
     assert!(pushed.capabilities.get("diagnosticProvider").is_none());
     pushed.open(URI, "python", "a = 1\n").await;
     pushed.published(URI, 1).await;
@@ -86,7 +91,7 @@ async fn a_pull_that_would_take_too_long_is_told_to_ask_again() {
 #[tokio::test]
 async fn new_knowledge_is_published_or_the_client_is_asked_to_pull() {
     let shelf = empty();
-    let mut pushed = Client::start(shelf.clone(), json!({})).await;
+    let mut pushed = Client::start(shelf.clone(), versioned()).await;
     pushed.open(URI, "python", "a = 1\n").await;
     pushed.published(URI, 1).await;
     shelf.replace(EntrySet::default());

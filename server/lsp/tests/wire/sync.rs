@@ -9,7 +9,10 @@ use crate::model::Model;
 const URI: &str = "file:///demo.py";
 
 async fn client(encodings: &[&str]) -> Client {
-    let capabilities = json!({ "general": { "positionEncodings": encodings } });
+    let capabilities = json!({
+        "general": { "positionEncodings": encodings },
+        "textDocument": { "publishDiagnostics": { "versionSupport": true } },
+    });
     Client::start(Shelf::new(EntrySet::default()), capabilities).await
 }
 
