@@ -9,6 +9,7 @@ mod name;
 mod needs;
 mod parse;
 mod pattern;
+mod peer;
 mod problem;
 mod shape;
 
@@ -20,5 +21,6 @@ pub use name::{NamePattern, last_segment};
 pub use needs::{Need, Then};
 pub use parse::{parse_entry, parse_library};
 pub use pattern::{ArgKey, Event, Guard, Literal, On, Pattern, Subject, Test, Use};
+pub use peer::{PEER_RULES, PeerRule};
 pub use problem::Problem;
 pub use shape::Shape;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use kb_schema::{Entry, Severity};
 
+use crate::Comment;
+
 /// One step of a trace: from the source to the sink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceStep {
@@ -118,6 +120,8 @@ pub struct Analysis {
     pub findings: Vec<Finding>,
     /// Findings that a comment `secondlook: ignore[id]` silences.
     pub suppressed: Vec<Finding>,
+    /// Comments that ask for silence, ours and other checkers', in the order of the text.
+    pub comments: Vec<Comment>,
     /// What was not analysed.
     pub notes: Vec<Note>,
 }

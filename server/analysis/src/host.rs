@@ -236,10 +236,12 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
     });
     // Two patterns of one entry on one range say one thing.
     findings.dedup_by(|b, a| a.entry.id == b.entry.id && a.range == b.range);
-    let (findings, suppressed) = suppress::split(text, source.tree.root_node(), findings);
+    let comments = suppress::comments(text, source.tree.root_node());
+    let (findings, suppressed, comments) = suppress::split(text, comments, findings);
     Analysis {
         findings,
         suppressed,
+        comments,
         notes: notes(source, results),
     }
 }

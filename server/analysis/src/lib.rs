@@ -18,4 +18,5 @@ mod words;
 
 pub use finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 pub use host::{Host, Memo, Snapshot, Source};
+pub use suppress::{Comment, Dialect, Idle, Named};
 pub use syntax::Language;

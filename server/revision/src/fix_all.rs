@@ -1,7 +1,7 @@
 //! Applies every fix of a text that may be applied, each proved on its own and all proved
 //! together. Knows no files.
 
-use analysis::{Analysis, Snapshot};
+use analysis::{Analysis, Finding, Snapshot};
 use kb_schema::Applicability;
 use syntax::Language;
 
@@ -34,14 +34,42 @@ pub struct Applied {
 /// Applies all safe fixes, and those that need a look when `unsafe_too` says so.
 #[must_use]
 pub fn fix_all(snapshot: &Snapshot, language: Language, text: &str, unsafe_too: bool) -> Fixed {
+    let every = |_: &str, before: &Analysis| vec![true; before.findings.len()];
+    fix_chosen(snapshot, language, text, unsafe_too, &every)
+}
+
+/// As [`fix_all`], for the findings that `chosen` says `true` of, one for each finding of an
+/// analysis. It is asked again in every round, because fixes move and uncover findings.
+#[must_use]
+pub fn fix_chosen(
+    snapshot: &Snapshot,
+    language: Language,
+    text: &str,
+    unsafe_too: bool,
+    chosen: &dyn Fn(&str, &Analysis) -> Vec<bool>,
+) -> Fixed {
     let mut fixed = Fixed {
         text: text.to_owned(),
         applied: Vec::new(),
     };
     for _ in 0..MAX_ROUNDS {
         let before = snapshot.check(language, &fixed.text);
-        let Some((text, applied)) = round(snapshot, language, &fixed.text, &before, unsafe_too)
-        else {
+        let all = fixes_of_all(snapshot, language, &fixed.text, &before);
+        let chosen = chosen(&fixed.text, &before);
+        let wanted = before
+            .findings
+            .iter()
+            .zip(all)
+            .zip(chosen)
+            .filter_map(|(both, chosen)| chosen.then_some(both))
+            .filter_map(|(finding, fixes)| {
+                let mut proposals = fixes.proposals.into_iter();
+                let fix =
+                    proposals.find(|it| unsafe_too || it.applicability == Applicability::Safe);
+                Some((finding, fix?))
+            })
+            .collect();
+        let Some((text, applied)) = round(snapshot, language, &fixed.text, &before, wanted) else {
             break;
         };
         fixed.text = text;
@@ -50,23 +78,18 @@ pub fn fix_all(snapshot: &Snapshot, language: Language, text: &str, unsafe_too: 
     fixed
 }
 
-/// Applies the first fix of each finding as far as they do not meet.
+/// Applies fixes as far as they do not meet.
 fn round(
     snapshot: &Snapshot,
     language: Language,
     text: &str,
     before: &Analysis,
-    unsafe_too: bool,
+    wanted: Vec<(&Finding, Proposal)>,
 ) -> Option<(String, Vec<Applied>)> {
     let mut all: Vec<Edit> = Vec::new();
     let mut first: Option<Vec<Edit>> = None;
     let mut applied = Vec::new();
-    let all_fixes = fixes_of_all(snapshot, language, text, before);
-    for (finding, fixes) in before.findings.iter().zip(all_fixes) {
-        let wanted = |it: &Proposal| unsafe_too || it.applicability == Applicability::Safe;
-        let Some(proposal) = fixes.proposals.into_iter().find(wanted) else {
-            continue;
-        };
+    for (finding, proposal) in wanted {
         if !join(&mut all, &proposal.edits) {
             continue;
         }

@@ -15,7 +15,7 @@ use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::Applicability;
 
 pub use edit::{Edit, apply};
-pub use fix_all::{Applied, Fixed, fix_all};
+pub use fix_all::{Applied, Fixed, fix_all, fix_chosen};
 use gate::Code;
 pub use gate::Rejection;
 
