@@ -127,8 +127,9 @@ impl Comment {
             if name.used {
                 continue;
             }
-            // With the comma that parts it from the one before, or from the one after the first.
-            let removal = if at > 0 {
+            // With the comma that parts it from the one before, or from the next one where none
+            // before it stays.
+            let removal = if self.names[..at].iter().any(|it| it.used) {
                 self.names[at - 1].range.end..name.range.end
             } else {
                 let next = self
@@ -167,8 +168,10 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn of(text: &str) -> Self {
-        let after = memmem::find_iter(text.as_bytes(), "\n").map(|at| at + 1);
-        Self(std::iter::once(0).chain(after).collect())
+        let bytes = text.as_bytes();
+        let ends = memchr::memchr2_iter(b'\n', b'\r', bytes)
+            .filter(|at| bytes[*at] == b'\n' || bytes.get(at + 1) != Some(&b'\n'));
+        Self(std::iter::once(0).chain(ends.map(|at| at + 1)).collect())
     }
 
     fn number(&self, byte: usize) -> usize {

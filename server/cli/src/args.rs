@@ -26,7 +26,9 @@ const EXAMPLES: &str = "Examples:
   secondlook check app.py --explain    with the reasons, the scores and the slice
   secondlook check --fix src           apply the fixes that keep behaviour
   cat new.py | secondlook check --stdin-filename new.py -
+  secondlook explain B608              what a finding means, by any of its names
   secondlook kb search 'shell=True'    ask the knowledge base
+  secondlook config show               the settings here, and where each comes from
   secondlook lsp                       serve an editor on standard input and output
 
 Nothing leaves this machine: no command here opens a connection.";
@@ -34,63 +36,181 @@ Nothing leaves this machine: no command here opens a connection.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look at files and folders
-    Check(Check),
+    Check(Box<Check>),
+    /// Say what a finding means and what to do about it
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// An entry (py/sql-built, or sql-built), a weakness (CWE-89), or a rule of Bandit or ruff (B608, S608)
+        #[arg(value_name = "ID")]
+        id: String,
+    },
     /// Serve an editor: the language server protocol on standard input and output
     Lsp(Lsp),
     /// Read the knowledge base
     #[command(subcommand)]
     Kb(Kb),
+    /// Show settings and describe them
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a script that completes this command's options in a shell
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Measure against labelled code
     #[command(subcommand)]
     Eval(Eval),
 }
 
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  secondlook explain py/sql-built
+  secondlook explain CWE-89            every entry about this weakness
+  secondlook explain S608              what we have on what ruff calls S608";
+
+const COMPLETION_EXAMPLES: &str = "Examples:
+  secondlook completions bash > ~/.local/share/bash-completion/completions/secondlook
+  secondlook completions zsh > ~/.zfunc/_secondlook
+  secondlook completions fish > ~/.config/fish/completions/secondlook.fish";
+
+const CHECK_HELP: &str = "Selectors:
+  An id (py/sql-built), a pattern over ids (py/*), a weakness (CWE-89), a severity
+  (warning) or all. Several are parted by commas.
+
+Silence where it is due:
+  eval(x)  # secondlook: ignore[py/eval-of-data]   this finding, here
+  ignore = [\"CWE-330\"]                            in secondlook.toml, for a project
+  # nosec, # nosec B307, # noqa: S307              are honoured as well
+
+Examples:
+  secondlook check --select CWE-89,CWE-78 src      two weaknesses only
+  secondlook check --severity error --exit-zero    the worst ones, never failing
+  secondlook check --write-baseline known.json     accept what is there today ...
+  secondlook check --baseline known.json           ... and see only what is new
+  secondlook check --format sarif --output-file out.sarif
+  secondlook check --format github                 annotations in GitHub Actions
+  secondlook check --statistics                    how many of each
+
+Exit codes:
+  0 nothing found, 1 findings, 2 something could not be done, 130 interrupted";
+
 /// Look at files and folders.
 ///
-/// Folders are searched for Python and C, `.gitignore` honoured. A finding can be silenced where it
-/// stands with a comment `secondlook: ignore[id]`.
+/// Folders are searched for Python, C and Jupyter notebooks, honouring `.gitignore`. Settings come
+/// from `secondlook.toml`, or `[tool.secondlook]` in `pyproject.toml`, nearest to each file; what
+/// stands here on the command line is stronger.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 nothing found, 1 findings, 2 something could not be done.")]
+#[command(after_help = CHECK_HELP)]
 pub(crate) struct Check {
     /// Files and folders; `-` reads standard input
     #[arg(value_name = "PATHS", default_value = ".")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// How to print
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(crate) format: Format,
-
-    /// Apply the fixes that keep behaviour, and report what is left
-    #[arg(long, conflicts_with = "diff")]
-    pub(crate) fix: bool,
-
-    /// Print those fixes as a diff and change nothing
-    #[arg(long)]
-    pub(crate) diff: bool,
-
-    /// With --fix or --diff: also the fixes that a person should look at
-    #[arg(long)]
-    pub(crate) unsafe_fixes: bool,
-
     /// The name that standard input would have as a file
     #[arg(long, value_name = "NAME")]
     pub(crate) stdin_filename: Option<PathBuf>,
-
-    /// Show why: the pattern, the slice, and the scores of the discussions found
-    #[arg(long)]
-    pub(crate) explain: bool,
-
-    /// Search ignored and hidden files too
-    #[arg(long)]
-    pub(crate) no_ignore: bool,
 
     /// How many threads (0: as many as there are cores)
     #[arg(long, short, value_name = "N", default_value_t = 0)]
     pub(crate) jobs: usize,
 
+    /// Report these findings only
+    #[arg(long, value_name = "SELECTORS", help_heading = "Findings")]
+    pub(crate) select: Vec<String>,
+
+    /// Leave these findings out
+    #[arg(long, value_name = "SELECTORS", help_heading = "Findings")]
+    pub(crate) ignore: Vec<String>,
+
+    /// Report findings of this severity and above: note, warning or error
+    #[arg(long, value_name = "SEVERITY", help_heading = "Findings")]
+    pub(crate) severity: Option<String>,
+
+    /// Do not report what this file says is known
+    #[arg(long, value_name = "FILE", help_heading = "Findings")]
+    pub(crate) baseline: Option<PathBuf>,
+
+    /// Write what is found now to a file for --baseline, and end with 0
+    #[arg(long, value_name = "FILE", help_heading = "Findings", conflicts_with_all = ["fix", "diff", "baseline"])]
+    pub(crate) write_baseline: Option<PathBuf>,
+
+    /// Apply the fixes that keep behaviour, and report what is left
+    #[arg(long, conflicts_with = "diff", help_heading = "Fixes")]
+    pub(crate) fix: bool,
+
+    /// Print those fixes as a diff and change nothing
+    #[arg(long, help_heading = "Fixes")]
+    pub(crate) diff: bool,
+
+    /// With --fix or --diff: also the fixes that a person should look at
+    #[arg(long, help_heading = "Fixes")]
+    pub(crate) unsafe_fixes: bool,
+
+    /// How to print
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Output"
+    )]
+    pub(crate) format: Format,
+
+    /// Print to this file instead of standard output
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output_file: Option<PathBuf>,
+
+    /// Show why: the pattern, the slice, and the scores of the discussions found
+    #[arg(long, help_heading = "Output")]
+    pub(crate) explain: bool,
+
+    /// Count the findings of each entry instead of showing them
+    #[arg(long, help_heading = "Output")]
+    pub(crate) statistics: bool,
+
     /// Only findings and errors, no summary
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
+
+    /// End with 0 even when something is found
+    #[arg(long, help_heading = "Output")]
+    pub(crate) exit_zero: bool,
+
+    /// Search ignored and hidden files too
+    #[arg(long, help_heading = "Files")]
+    pub(crate) no_ignore: bool,
+
+    /// Do not search files and folders of this pattern, such as tests or 'gen/*.py'
+    #[arg(long, value_name = "PATTERNS", help_heading = "Files")]
+    pub(crate) extend_exclude: Vec<String>,
+
+    /// Use this configuration file, and no other of the project
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Settings",
+        conflicts_with = "isolated"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Read no configuration files
+    #[arg(long, help_heading = "Settings")]
+    pub(crate) isolated: bool,
+
+    /// Set any option of the configuration, such as max-file-size='1 MiB'
+    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// The settings that hold for a file or folder, each with where it comes from
+    Show {
+        /// The file or folder
+        #[arg(value_name = "PATH", default_value = ".")]
+        path: PathBuf,
+    },
+    /// The JSON schema of secondlook.toml and [tool.secondlook]
+    Schema,
 }
 
 #[derive(Debug, clap::Args)]
@@ -139,7 +259,7 @@ pub(crate) enum Eval {
         files: Vec<PathBuf>,
         /// How to print
         #[arg(long, value_name = "FORMAT", default_value = "text")]
-        format: Format,
+        format: EvalFormat,
         /// List single cases
         #[arg(long, value_name = "WHICH")]
         show: Option<Show>,
@@ -150,7 +270,21 @@ pub(crate) enum Eval {
 pub(crate) enum Format {
     /// For people
     Text,
+    /// One line each
+    Concise,
     /// For programs: docs/json.md
+    Json,
+    /// SARIF 2.1.0, for code scanning services and viewers
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvalFormat {
+    /// For people
+    Text,
+    /// For programs
     Json,
 }
 

@@ -8,7 +8,7 @@ use eval::{Case, Detection, Label, Row};
 use indicatif::ProgressBar;
 use kb_schema::Knowledge;
 
-use crate::args::{Args, Eval, Format, Show};
+use crate::args::{Args, Eval, EvalFormat, Show};
 use crate::{kb, output};
 
 /// What a thread that analyses may recurse on.
@@ -20,7 +20,7 @@ pub(crate) fn run(args: &Args, command: &Eval) -> anyhow::Result<u8> {
         format,
         show,
     } = command;
-    let store = kb::open(args);
+    let store = kb::open_here(args)?;
     let entries = store.entries();
     let host = Host::new(&entries);
     kb::warn(&entries, host.problems());
@@ -37,8 +37,8 @@ pub(crate) fn run(args: &Args, command: &Eval) -> anyhow::Result<u8> {
     let detection = pool.install(|| eval::detect(&snapshot, &cases, &|| bar.inc(1)));
     bar.finish_and_clear();
     match format {
-        Format::Json => output::out(&(serde_json::to_string_pretty(&detection)? + "\n")),
-        Format::Text => output::out(&table(&detection, *show)),
+        EvalFormat::Json => output::out(&(serde_json::to_string_pretty(&detection)? + "\n")),
+        EvalFormat::Text => output::out(&table(&detection, *show)),
     }
     Ok(0)
 }

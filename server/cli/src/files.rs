@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use config::{Resolver, Settings};
 use ignore::WalkBuilder;
 
-/// The largest file that is read. Larger ones are data or generated; nobody reads findings there.
-const MAX_FILE_BYTES: u64 = 5 << 20;
+use crate::options::absolute;
+
 /// How much of a file without an extension is read to see its first line.
 const HEAD_BYTES: u64 = 256;
 
@@ -17,6 +19,19 @@ pub(crate) struct Target {
     pub(crate) language: syntax::Language,
     /// Named on the command line rather than found in a folder.
     pub(crate) explicit: bool,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Target {
+    /// Whether its code stands in the cells of a notebook.
+    pub(crate) fn is_notebook(&self) -> bool {
+        is_notebook(&self.path)
+    }
+}
+
+fn is_notebook(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|it| it.eq_ignore_ascii_case("ipynb"))
 }
 
 /// A file that was not looked at, and why.
@@ -36,16 +51,17 @@ pub(crate) struct Found {
     pub(crate) errors: Vec<String>,
 }
 
-/// Finds every file below the paths, in order of path.
-pub(crate) fn find(paths: &[PathBuf], no_ignore: bool) -> Found {
+/// Finds every file below the paths, in order of path. `run` holds for the search as a whole, the
+/// resolver for what is found.
+pub(crate) fn find(paths: &[PathBuf], resolver: &Arc<Resolver>, run: &Settings) -> Found {
     let mut found = Found::default();
     for path in paths {
         match std::fs::metadata(path) {
             Err(error) => found
                 .errors
                 .push(format!("{}: {}", path.display(), plain(&error))),
-            Ok(meta) if meta.is_dir() => walk(path, no_ignore, &mut found),
-            Ok(meta) if meta.is_file() => explicit(path, &mut found),
+            Ok(meta) if meta.is_dir() => walk(path, resolver, run, &mut found),
+            Ok(meta) if meta.is_file() => explicit(path, resolver, run, &mut found),
             Ok(_) => found
                 .errors
                 .push(format!("{}: not a file and not a folder", path.display())),
@@ -56,26 +72,43 @@ pub(crate) fn find(paths: &[PathBuf], no_ignore: bool) -> Found {
     found
 }
 
-fn explicit(path: &Path, found: &mut Found) {
-    match language_of(path) {
-        Some(language) => found.targets.push(Target {
-            path: path.to_owned(),
-            language,
-            explicit: true,
-        }),
-        None => found.skipped.push(Skipped {
-            path: path.to_owned(),
-            reason: "neither Python nor C by its name or first line".to_owned(),
-            explicit: true,
-        }),
-    }
+fn explicit(path: &Path, resolver: &Resolver, run: &Settings, found: &mut Found) {
+    let settings = resolver.of_file(path);
+    let reason = match language_of(path) {
+        None => "neither Python nor C by its name or first line",
+        Some(_) if run.force_exclude && settings.excludes(&absolute(path)) => {
+            "excluded by the settings"
+        }
+        Some(language) => {
+            found.targets.push(Target {
+                path: path.to_owned(),
+                language,
+                explicit: true,
+                settings,
+            });
+            return;
+        }
+    };
+    found.skipped.push(Skipped {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+        explicit: language_of(path).is_none(),
+    });
 }
 
-fn walk(root: &Path, no_ignore: bool, found: &mut Found) {
+fn walk(root: &Path, resolver: &Arc<Resolver>, run: &Settings, found: &mut Found) {
+    let asked = Arc::clone(resolver);
     let walker = WalkBuilder::new(root)
-        .standard_filters(!no_ignore)
+        .standard_filters(run.respect_gitignore)
         .require_git(false)
         .follow_links(false)
+        .filter_entry(move |entry| {
+            // Who names a folder wants it searched, whatever it is called.
+            entry.depth() == 0
+                || !asked
+                    .of_file(entry.path())
+                    .excludes_entry(&absolute(entry.path()))
+        })
         .build();
     for entry in walker {
         match entry {
@@ -88,6 +121,7 @@ fn walk(root: &Path, no_ignore: bool, found: &mut Found) {
                 let path = path.strip_prefix("./").map(Path::to_owned).unwrap_or(path);
                 if let Some(language) = language_of(&path) {
                     found.targets.push(Target {
+                        settings: resolver.of_file(&path),
                         path,
                         language,
                         explicit: false,
@@ -117,8 +151,12 @@ fn unreadable(error: &ignore::Error) -> Option<PathBuf> {
     }
 }
 
-fn language_of(path: &Path) -> Option<syntax::Language> {
+/// The language of a file by its name, or by its first line where the name says nothing.
+pub(crate) fn language_of(path: &Path) -> Option<syntax::Language> {
     let name = path.to_string_lossy();
+    if is_notebook(path) {
+        return Some(syntax::Language::Python);
+    }
     if let Some(language) = syntax::Language::from_path(&name) {
         return Some(language);
     }
@@ -135,17 +173,21 @@ fn language_of(path: &Path) -> Option<syntax::Language> {
 }
 
 /// A file's bytes, or why they are not read.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path, limit: config::Size) -> Result<Vec<u8>, String> {
     let file = std::fs::File::open(path).map_err(|error| plain(&error))?;
     let size = file.metadata().map_err(|error| plain(&error))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(format!("larger than {} MiB", MAX_FILE_BYTES >> 20));
+    let too_large = || format!("larger than {limit} (max-file-size)");
+    if size > limit.0 {
+        return Err(too_large());
     }
     let mut bytes = Vec::new();
     // A file may grow while it is read; the limit holds all the same.
-    file.take(MAX_FILE_BYTES + 1)
+    file.take(limit.0.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(|error| plain(&error))?;
+    if bytes.len() as u64 > limit.0 {
+        return Err(too_large());
+    }
     Ok(bytes)
 }
 
@@ -165,6 +207,17 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
+
+    fn find_at(paths: &[PathBuf], no_ignore: bool) -> Found {
+        let values = config::Partial {
+            respect_gitignore: Some(!no_ignore),
+            ..config::Partial::default()
+        };
+        let origin = config::Origin::CommandLine;
+        let resolver = Arc::new(Resolver::isolated(vec![config::Layer { origin, values }]));
+        let run = resolver.of_folder(Path::new("/"));
+        find(paths, &resolver, &run)
+    }
 
     #[test]
     fn a_walk_finds_code_in_order_and_leaves_out_what_git_ignores() {
@@ -186,7 +239,7 @@ mod tests {
         }
         let names = |no_ignore| -> Vec<String> {
             let missing = root.join("missing.py");
-            let found = find(&[root.to_owned(), missing], no_ignore);
+            let found = find_at(&[root.to_owned(), missing], no_ignore);
             assert_eq!(found.errors.len(), 1, "{:?}", found.errors);
             assert!(found.errors[0].ends_with("missing.py: no such file or directory"));
             let name = |it: &Target| it.path.strip_prefix(root).unwrap().display().to_string();
@@ -205,9 +258,9 @@ mod tests {
         std::fs::write(root.join("a.py"), "").unwrap();
         std::os::unix::fs::symlink(root.join("a.py"), root.join("b.py")).unwrap();
         std::os::unix::fs::symlink(root, root.join("loop")).unwrap();
-        let walked = find(&[root.to_owned()], false);
+        let walked = find_at(&[root.to_owned()], false);
         assert_eq!(walked.targets.len(), 1, "{walked:?}");
-        let named = find(&[root.join("b.py")], false);
+        let named = find_at(&[root.join("b.py")], false);
         assert_eq!(named.targets.len(), 1, "{named:?}");
     }
 }

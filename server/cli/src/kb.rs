@@ -3,17 +3,31 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use config::{Resolver, Settings};
 use kb_index::{Options, Store};
 use kb_schema::{Entry, EntrySet, ExampleKind, HitKind, Knowledge, Problem, Query};
 
 use crate::args::{Args, Kb, Language};
-use crate::{EXIT_ERROR, EXIT_FINDINGS, output};
+use crate::{EXIT_ERROR, EXIT_FINDINGS, options, output};
 
-/// Opens the bundled entries and the user's.
-pub(crate) fn open(args: &Args) -> Arc<Store> {
+/// Opens the bundled entries and the user's, with those of the folders that settings name.
+pub(crate) fn open(args: &Args, settings: &Settings) -> Arc<Store> {
     let mut options = Options::from_env();
     options.entry_dirs.extend(args.entries.iter().cloned());
+    options
+        .entry_dirs
+        .extend(settings.entries.iter().map(|it| it.0.clone()));
     Arc::new(Store::open(options))
+}
+
+/// As [`open`], with the settings of the folder that this runs in.
+pub(crate) fn open_here(args: &Args) -> anyhow::Result<Arc<Store>> {
+    let resolver = Resolver::new(options::user_file().as_deref(), Vec::new());
+    let settings = resolver.of_folder(&options::here()?);
+    for problem in resolver.take_problems() {
+        output::warning(&problem.to_string());
+    }
+    Ok(open(args, &settings))
 }
 
 /// Says which entries were refused. They stop nothing else.
@@ -24,7 +38,7 @@ pub(crate) fn warn(entries: &EntrySet, compiled: &[Problem]) {
 }
 
 pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
-    let store = open(args);
+    let store = open_here(args)?;
     let entries = store.entries();
     warn(&entries, analysis::Host::new(&entries).problems());
     match command {
@@ -104,24 +118,16 @@ fn list(entries: &EntrySet) -> String {
 }
 
 /// An unknown id, with the nearest known one.
-fn unknown(entries: &EntrySet, id: &str) -> String {
-    let near = entries
-        .entries
-        .iter()
-        .map(|entry| {
-            (
-                similar::TextDiff::from_chars(id, &entry.id).ratio(),
-                &entry.id,
-            )
-        })
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((ratio, near)) if ratio > 0.5 => format!("no entry `{id}`; did you mean `{near}`?"),
-        _ => format!("no entry `{id}`; `secondlook kb list` names them all"),
+pub(crate) fn unknown(entries: &EntrySet, id: &str) -> String {
+    let ids = entries.entries.iter().map(|it| it.id.as_str());
+    match config::nearest(id, ids) {
+        Some(near) => format!("no entry `{id}`; did you mean `{near}`?"),
+        None => format!("no entry `{id}`; `secondlook kb list` names them all"),
     }
 }
 
-fn page(entry: &Entry) -> String {
+/// An entry as a page.
+pub(crate) fn page(entry: &Entry) -> String {
     let mut out = String::new();
     let cwe: Vec<String> = entry.cwe_names().collect();
     let _ = writeln!(out, "# {}: {}\n", entry.id, entry.title);

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         .with_filter(filter)
         .with_filter(filter_fn(|about| is_ours(about.target())));
     tracing_subscriber::registry().with(writer).init();
-    let store = kb::open(args);
+    let store = kb::open_here(args)?;
     for problem in &store.entries().problems {
         output::warning(&problem.to_string());
     }

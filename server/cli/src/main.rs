@@ -2,13 +2,24 @@
 //! It holds no security knowledge and no analysis.
 
 mod args;
+mod baseline;
+mod change;
 mod check;
+mod config_cmd;
 mod eval_cmd;
+mod explain;
 mod files;
+mod judge;
 mod kb;
+mod lines;
 mod lsp_cmd;
+mod notebook;
+mod options;
 mod output;
+mod place;
+mod progress;
 mod report;
+mod sarif;
 mod text;
 
 use std::process::ExitCode;
@@ -19,6 +30,8 @@ use clap::Parser;
 const EXIT_FINDINGS: u8 = 1;
 /// Something could not be done.
 const EXIT_ERROR: u8 = 2;
+/// Somebody ended the run; the number is that of shells.
+const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = match args::Args::try_parse() {
@@ -33,6 +46,15 @@ fn main() -> ExitCode {
     let result = match &args.command {
         args::Command::Check(check) => check::run(&args, check),
         args::Command::Lsp(_) => lsp_cmd::run(&args),
+        args::Command::Explain { id } => explain::run(&args, id),
+        args::Command::Config(config) => config_cmd::run(config),
+        args::Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = <args::Args as clap::CommandFactory>::command();
+            clap_complete::generate(*shell, &mut command, "secondlook", &mut script);
+            output::bytes(&script);
+            Ok(0)
+        }
         args::Command::Kb(kb) => kb::run(&args, kb),
         args::Command::Eval(eval) => eval_cmd::run(&args, eval),
     };

@@ -7,7 +7,8 @@ use kb_schema::{Applicability, HitKind};
 use serde::Serialize;
 use syntax::LineIndex;
 
-use crate::check::{Checked, Run};
+use crate::check::{Checked, Run, shown};
+use crate::lines;
 
 /// How many discussions a finding shows at most.
 pub(crate) const DISCUSSIONS: usize = 5;
@@ -16,6 +17,9 @@ pub(crate) const DISCUSSIONS: usize = 5;
 struct Document<'a> {
     version: u32,
     findings: Vec<Finding<'a>>,
+    unused_suppressions: Vec<Unused>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistics: Option<Vec<lines::Count<'a>>>,
     skipped: Vec<SkippedFile>,
 }
 
@@ -26,8 +30,11 @@ struct Finding<'a> {
     cwe: Vec<String>,
     severity: kb_schema::Severity,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<usize>,
     range: Area,
     bytes: [usize; 2],
+    fingerprint: &'a str,
     origin: &'static str,
     trace: Vec<Step<'a>>,
     discussions: Vec<Discussion>,
@@ -49,6 +56,8 @@ struct Point {
 #[derive(Serialize)]
 struct Step<'a> {
     path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<usize>,
     range: Area,
     note: &'a str,
 }
@@ -76,8 +85,20 @@ struct Fix<'a> {
 
 #[derive(Serialize)]
 struct Edit<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<usize>,
     bytes: [usize; 2],
     text: &'a str,
+}
+
+/// A comment that silences nothing.
+#[derive(Serialize)]
+struct Unused {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<usize>,
+    range: Area,
+    message: String,
 }
 
 #[derive(Serialize)]
@@ -88,51 +109,65 @@ struct SkippedFile {
 
 pub(crate) fn json(run: &Run<'_>) -> String {
     let mut findings = Vec::new();
+    let mut unused = Vec::new();
     let mut skipped: Vec<SkippedFile> = run
         .skipped
         .iter()
         .map(|it| SkippedFile {
-            path: it.path.display().to_string(),
+            path: shown(&it.path),
             reason: it.reason.clone(),
         })
         .collect();
     for file in &run.files {
         let index = LineIndex::new(&file.text);
-        let path = file.path.display().to_string();
+        let path = shown(&file.path);
+        let cell = |byte: usize| file.layout.cell(byte).map(|it| it.number);
         if let Some(note) = &file.note {
             skipped.push(SkippedFile {
                 path: path.clone(),
                 reason: note.clone(),
             });
         }
-        for note in &file.analysis.notes {
-            let line = index.line_column(note.range.start).line;
+        for note in &file.notes {
             skipped.push(SkippedFile {
                 path: path.clone(),
-                reason: format!("line {line}: {}", note.message),
+                reason: note_text(file, &index, note),
             });
         }
-        for (finding, fixes) in file.analysis.findings.iter().zip(&file.fixes) {
+        for idle in &file.idle {
+            unused.push(Unused {
+                path: path.clone(),
+                cell: cell(idle.range.start),
+                range: area(file, &index, &idle.range),
+                message: idle_text(idle),
+            });
+        }
+        for item in &file.items {
+            let finding = &item.finding;
             findings.push(Finding {
                 path: path.clone(),
                 entry: &finding.entry.id,
                 cwe: finding.entry.cwe_names().collect(),
                 severity: finding.severity,
                 message: &finding.message,
-                range: area(&index, &finding.range),
+                cell: cell(finding.range.start),
+                range: area(file, &index, &finding.range),
                 bytes: shifted(file, &finding.range),
+                fingerprint: &item.fingerprint,
                 origin: "unknown",
                 trace: finding
                     .trace
                     .iter()
                     .map(|it| Step {
                         path: path.clone(),
-                        range: area(&index, &it.range),
+                        cell: cell(it.range.start),
+                        range: area(file, &index, &it.range),
                         note: &it.note,
                     })
                     .collect(),
                 discussions: discussions(run, file, finding),
-                fixes: fixes
+                fixes: item
+                    .fixes
                     .iter()
                     .map(|fix| Fix {
                         kind: fix.kind,
@@ -142,6 +177,7 @@ pub(crate) fn json(run: &Run<'_>) -> String {
                             .edits
                             .iter()
                             .map(|edit| Edit {
+                                cell: cell(edit.range.start),
                                 bytes: shifted(file, &edit.range),
                                 text: &edit.text,
                             })
@@ -154,6 +190,8 @@ pub(crate) fn json(run: &Run<'_>) -> String {
     let document = Document {
         version: 1,
         findings,
+        unused_suppressions: unused,
+        statistics: run.check.statistics.then(|| lines::counts(run)),
         skipped,
     };
     let mut out = serde_json::to_string_pretty(&document).unwrap_or_default();
@@ -161,9 +199,26 @@ pub(crate) fn json(run: &Run<'_>) -> String {
     out
 }
 
-fn area(index: &LineIndex<'_>, range: &Range<usize>) -> Area {
+/// Where something was not analysed, and why.
+pub(crate) fn note_text(file: &Checked, index: &LineIndex<'_>, note: &analysis::Note) -> String {
+    let line = file.layout.place(index, note.range.start).line;
+    match file.layout.cell(note.range.start) {
+        Some(cell) => format!("cell {}, line {line}: {}", cell.number, note.message),
+        None => format!("line {line}: {}", note.message),
+    }
+}
+
+/// What is said of a comment that silences nothing.
+pub(crate) fn idle_text(idle: &analysis::Idle) -> String {
+    match &idle.name {
+        Some(name) => format!("`{name}` silences nothing here; take it out of the comment"),
+        None => "this comment silences nothing; take it out".to_owned(),
+    }
+}
+
+fn area(file: &Checked, index: &LineIndex<'_>, range: &Range<usize>) -> Area {
     let point = |byte| {
-        let place = index.line_column(byte);
+        let place = file.layout.place(index, byte);
         Point {
             line: place.line,
             column: place.column,
@@ -175,8 +230,13 @@ fn area(index: &LineIndex<'_>, range: &Range<usize>) -> Area {
     }
 }
 
+/// Offsets in the file; in a notebook, in the source of the cell.
 fn shifted(file: &Checked, range: &Range<usize>) -> [usize; 2] {
-    [range.start + file.shift, range.end + file.shift]
+    let start = file.layout.region(range.start, &file.text).start;
+    [
+        range.start - start + file.shift,
+        range.end - start + file.shift,
+    ]
 }
 
 /// The entry's own discussions, then the best of the rest.
@@ -185,6 +245,9 @@ pub(crate) fn discussions(
     file: &Checked,
     finding: &analysis::Finding,
 ) -> Vec<Discussion> {
+    if !run.settings.show_discussions {
+        return Vec::new();
+    }
     let slice = finding.slice_text(&file.text);
     let own = &finding.entry.discussions;
     kb_index::discussions_for(

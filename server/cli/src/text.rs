@@ -8,8 +8,9 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use kb_schema::{Applicability, Discussion, Severity};
 use similar::TextDiff;
+use syntax::LineIndex;
 
-use crate::check::{Checked, Run};
+use crate::check::{Checked, Item, Run};
 use crate::{output, report};
 
 /// The longest line that is shown as it is; around a finding in a longer one, a window is shown.
@@ -29,16 +30,17 @@ pub(crate) fn render(run: &Run<'_>) -> String {
         if run.check.explain {
             notes(file, &mut out);
         }
-        for (finding, fixes) in file.analysis.findings.iter().zip(&file.fixes) {
+        for item in &file.items {
             findings += 1;
             fixable += usize::from(
-                fixes
+                item.fixes
                     .iter()
                     .any(|it| it.applicability == Applicability::Safe),
             );
-            one(run, file, finding, fixes, &renderer, &mut out);
+            one(run, file, item, &renderer, &mut out);
         }
-        files += usize::from(!file.analysis.findings.is_empty());
+        idle(file, &mut out);
+        files += usize::from(!file.items.is_empty());
     }
     if !run.check.quiet {
         summary(run, findings, files, fixable, &mut out);
@@ -52,9 +54,24 @@ fn notes(file: &Checked, out: &mut String) {
     if let Some(note) = &file.note {
         let _ = writeln!(out, "note: {path}: {note}");
     }
-    for note in &file.analysis.notes {
-        let line = file.text[..note.range.start].matches('\n').count() + 1;
+    let index = LineIndex::new(&file.text);
+    for note in &file.notes {
+        let line = file.layout.place(&index, note.range.start).line;
+        let path = file.layout.name(&file.path, note.range.start);
         let _ = writeln!(out, "note: {path}:{line}: {}", note.message);
+    }
+}
+
+/// Comments that silence nothing.
+fn idle(file: &Checked, out: &mut String) {
+    if file.idle.is_empty() {
+        return;
+    }
+    let index = LineIndex::new(&file.text);
+    for idle in &file.idle {
+        let line = file.layout.place(&index, idle.range.start).line;
+        let path = file.layout.name(&file.path, idle.range.start);
+        let _ = writeln!(out, "note: {path}:{line}: {}", report::idle_text(idle));
     }
 }
 
@@ -62,6 +79,10 @@ fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &m
     let looked = run.files.len();
     if run.fixed > 0 {
         let _ = writeln!(out, "{} fixed.", count(run.fixed, "finding"));
+    }
+    if run.cleared > 0 {
+        let unused = count(run.cleared, "unused suppression");
+        let _ = writeln!(out, "{unused} taken out.");
     }
     if findings == 0 {
         let _ = writeln!(out, "Nothing found in {}.", count(looked, "file"));
@@ -78,15 +99,15 @@ fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &m
             number => writeln!(out, " ({number} fixable with --fix)."),
         };
     }
-    let silenced: usize = run
-        .files
-        .iter()
-        .map(|file| file.analysis.suppressed.len())
-        .sum();
+    let silenced: usize = run.files.iter().map(|file| file.silenced).sum();
     if silenced > 0 {
         let _ = writeln!(out, "{} silenced by a comment.", count(silenced, "finding"));
     }
-    let partly = run.files.iter().filter(|it| !it.analysis.notes.is_empty());
+    let known: usize = run.files.iter().map(|file| file.known).sum();
+    if known > 0 {
+        let _ = writeln!(out, "{} known to the baseline.", count(known, "finding"));
+    }
+    let partly = run.files.iter().filter(|it| !it.notes.is_empty());
     let partly = partly.count();
     if partly > 0 {
         let _ = writeln!(
@@ -105,18 +126,13 @@ fn summary(run: &Run<'_>, findings: usize, files: usize, fixable: usize, out: &m
     }
 }
 
-fn count(number: usize, word: &str) -> String {
+/// A number with its noun.
+pub(crate) fn count(number: usize, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-fn one(
-    run: &Run<'_>,
-    file: &Checked,
-    finding: &analysis::Finding,
-    fixes: &[revision::Proposal],
-    renderer: &Renderer,
-    out: &mut String,
-) {
+fn one(run: &Run<'_>, file: &Checked, item: &Item, renderer: &Renderer, out: &mut String) {
+    let finding = &item.finding;
     let entry = &finding.entry;
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
@@ -125,7 +141,7 @@ fn one(
     };
     let cwe: Vec<String> = entry.cwe_names().collect();
     let title = format!("{} ({})", finding.message, cwe.join(", "));
-    let path = file.path.display().to_string();
+    let path = file.layout.name(&file.path, finding.range.start);
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut group = level
         .primary_title(title)
@@ -136,16 +152,21 @@ fn one(
             .with_name("why")
             .message(first_sentence(&entry.why)),
     );
-    for discussion in &entry.discussions {
+    let discussions: &[Discussion] = if run.settings.show_discussions {
+        &entry.discussions
+    } else {
+        &[]
+    };
+    for discussion in discussions {
         let text = said(discussion);
         group = group.element(Level::NOTE.with_name("discussed").message(text));
     }
-    if entry.discussions.is_empty() {
+    if discussions.is_empty() {
         group = group.element(Level::NOTE.with_name("see").message(entry.href()));
     }
     groups.push(group);
     let _ = writeln!(out, "{}", renderer.render(&groups));
-    for fix in fixes {
+    for fix in &item.fixes {
         let how = match fix.applicability {
             Applicability::Safe => "safe",
             Applicability::Review => "needs a look",
@@ -176,14 +197,21 @@ fn picture<'a>(
     finding: &analysis::Finding,
     path: &str,
 ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-    let line_of = |byte: usize| file.text[..byte].matches('\n').count();
+    let region = file.layout.region(finding.range.start, &file.text);
+    let line_of = |byte: usize| {
+        file.text[region.start..byte.max(region.start)]
+            .matches('\n')
+            .count()
+    };
     let at = line_of(finding.range.start);
     let mut shown = vec![first_line(&file.text, &finding.range)];
     let steps: Vec<(Range<usize>, String)> = finding
         .trace
         .iter()
         .filter(|step| {
-            step.range != finding.range && line_of(step.range.start).abs_diff(at) <= NEAR_LINES
+            step.range != finding.range
+                && region.contains(&step.range.start)
+                && line_of(step.range.start).abs_diff(at) <= NEAR_LINES
         })
         .map(|step| (first_line(&file.text, &step.range), step.note.clone()))
         .collect();
@@ -228,7 +256,12 @@ fn window<'a>(
     let span = range.start - start..range.end.min(end) - start;
     Snippet::source(&text[start..end])
         .path(path.to_owned())
-        .line_start(text[..start].matches('\n').count() + 1)
+        .line_start(
+            text[file.layout.region(start, text).start..start]
+                .matches('\n')
+                .count()
+                + 1,
+        )
         .annotation(AnnotationKind::Primary.span(span))
 }
 
@@ -259,7 +292,8 @@ fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
     range.start..range.start + line.len()
 }
 
-fn first_sentence(markdown: &str) -> String {
+/// The first line of a Markdown text that says something.
+pub(crate) fn first_sentence(markdown: &str) -> String {
     markdown
         .lines()
         .find(|line| !line.trim().is_empty())
@@ -275,9 +309,13 @@ fn explain(run: &Run<'_>, file: &Checked, finding: &analysis::Finding, out: &mut
         finding.pattern + 1,
         finding.entry.id
     );
+    let index = LineIndex::new(&file.text);
     for step in &finding.trace {
-        let line = file.text[..step.range.start].matches('\n').count() + 1;
-        let _ = writeln!(out, "  line {line}: {}", step.note);
+        let line = file.layout.place(&index, step.range.start).line;
+        let _ = match file.layout.cell(step.range.start) {
+            Some(cell) => writeln!(out, "  cell {}, line {line}: {}", cell.number, step.note),
+            None => writeln!(out, "  line {line}: {}", step.note),
+        };
     }
     let _ = writeln!(out, "  slice:");
     for line in finding.slice_text(&file.text).lines() {
@@ -353,7 +391,7 @@ mod tests {
 
     use super::*;
     use crate::args::{Args, Command};
-    use crate::check::check_bytes;
+    use crate::check::{Lens, check_bytes};
     use crate::files::Target;
 
     /// What `check` prints for one Python file under the bundled entries.
@@ -367,22 +405,30 @@ mod tests {
             bundled: true,
             ..Options::default()
         }));
-        let snapshot = analysis::Host::new(&store.entries()).snapshot();
+        let lens = Lens {
+            snapshot: analysis::Host::new(&store.entries()).snapshot(),
+            baseline: None,
+        };
+        let settings = config::Resolver::isolated(Vec::new()).of_folder(Path::new("/"));
         let target = Target {
             path: PathBuf::from("app.py"),
             language: syntax::Language::Python,
             explicit: true,
+            settings: Arc::clone(&settings),
         };
-        let Ok(file) = check_bytes(&snapshot, &target, text.as_bytes()) else {
+        let Ok(file) = check_bytes(&lens, &target, text.as_bytes()) else {
             panic!("it is text");
         };
         render(&Run {
             args: &args,
             check,
             store,
+            settings,
             files: vec![file],
             skipped: Vec::new(),
+            errors: Vec::new(),
             fixed: 0,
+            cleared: 0,
         })
     }
 

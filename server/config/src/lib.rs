@@ -17,7 +17,7 @@ pub use glob::Glob;
 pub use nearest::nearest;
 pub use problem::Problem;
 pub use read::{read_file, read_json, read_option, read_pyproject, read_toml};
-pub use schema::{page, schema};
+pub use schema::{page, schema, toml_of};
 pub use selector::Selector;
 pub use settings::{Layer, Origin, Settings};
 pub use table::{OPTIONS, OptionSpec, Partial, Scope, Values};

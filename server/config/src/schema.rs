@@ -63,7 +63,8 @@ pub fn page() -> String {
 }
 
 /// A value of the table as TOML writes it on one line.
-pub(crate) fn toml_of(value: &Json) -> String {
+#[must_use]
+pub fn toml_of(value: &Json) -> String {
     match value {
         Json::Array(items) => {
             let items: Vec<String> = items.iter().map(toml_of).collect();

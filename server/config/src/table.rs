@@ -138,6 +138,11 @@ macro_rules! options {
                 }
             }
 
+            /// Makes paths and patterns start from a folder, as those of a command line do.
+            pub fn start_from(&mut self, folder: &std::path::Path) {
+                self.anchor(Base { paths: folder, globs: Some(folder) });
+            }
+
             pub(crate) fn anchor(&mut self, base: Base<'_>) {
                 $(if let Some(value) = &mut self.$field {
                     Value::anchor(value, base);

@@ -1,0 +1,60 @@
+//! A progress bar for those who watch a long run, and what an interrupt does.
+//! It knows counts only.
+
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How long a run may take before it shows progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes the first interrupt end the run after the files at hand, and the second one at once.
+pub(crate) fn watch_interrupts() {
+    // Without a handler an interrupt ends the program, which serves as well.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(crate::EXIT_INTERRUPTED.into());
+        }
+    });
+}
+
+/// Whether somebody wants the run to end.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// A progress bar that appears only when a run takes long and somebody watches.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    began: Instant,
+    wanted: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(files: usize, quiet: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(files as u64), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} files, {elapsed}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            began: Instant::now(),
+            wanted: !quiet && std::io::stderr().is_terminal(),
+        }
+    }
+
+    pub(crate) fn tick(&self) {
+        self.bar.inc(1);
+        if self.wanted && self.bar.is_hidden() && self.began.elapsed() > PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
