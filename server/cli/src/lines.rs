@@ -9,6 +9,7 @@ use serde::Serialize;
 use syntax::LineIndex;
 
 use crate::check::Run;
+use crate::place::Place;
 use crate::{report, text};
 
 /// How often an entry was found.
@@ -126,26 +127,25 @@ pub(crate) fn github(run: &Run<'_>) -> String {
             };
             let cwe: Vec<String> = finding.entry.cwe_names().collect();
             let title = property(&format!("{} ({})", finding.entry.id, cwe.join(", ")));
-            // The service shows columns only where a finding keeps to its line.
-            let columns = if start.line == end.line {
-                format!(",col={},endColumn={}", start.column, end.column)
-            } else {
-                String::new()
+            // The service shows columns only where a finding keeps to its line, and the lines of a
+            // cell are no lines of the notebook's file.
+            let (place, cell) = match file.layout.cell(finding.range.start) {
+                Some(cell) => (
+                    String::new(),
+                    format!("cell {}, line {}: ", cell.number, start.line),
+                ),
+                None => (lines_of(start, end), String::new()),
             };
-            let cell = file.layout.cell(finding.range.start);
-            let cell = cell.map_or(String::new(), |it| format!("cell {}: ", it.number));
             let message = format!(
                 "{cell}{}\n{}\n{}",
                 finding.message,
                 text::first_sentence(&finding.entry.why),
                 finding.entry.href()
             );
+            let message = data(&message);
             let _ = writeln!(
                 out,
-                "::{command} file={path},line={},endLine={}{columns},title={title}::{}",
-                start.line,
-                end.line,
-                data(&message)
+                "::{command} file={path}{place},title={title}::{message}"
             );
         }
         for idle in &file.idle {
@@ -158,6 +158,15 @@ pub(crate) fn github(run: &Run<'_>) -> String {
         }
     }
     out
+}
+
+fn lines_of(start: Place, end: Place) -> String {
+    let columns = if start.line == end.line {
+        format!(",col={},endColumn={}", start.column, end.column)
+    } else {
+        String::new()
+    };
+    format!(",line={},endLine={}{columns}", start.line, end.line)
 }
 
 /// Text of a command: what would end it is written as its number.

@@ -134,15 +134,18 @@ fn fix(file: &Checked, index: &LineIndex<'_>, fix: &revision::Proposal) -> Value
 }
 
 fn location(file: &Checked, index: &LineIndex<'_>, range: &Range<usize>) -> Value {
-    let mut out = json!({ "physicalLocation": {
-        "artifactLocation": artifact(&file.path),
-        "region": region(file, index, range),
-    } });
-    if let Some(cell) = file.layout.cell(range.start) {
-        out["logicalLocations"] =
-            json!([{ "name": format!("cell {}", cell.number), "kind": "cell" }]);
-    }
-    out
+    let Some(cell) = file.layout.cell(range.start) else {
+        return json!({ "physicalLocation": {
+            "artifactLocation": artifact(&file.path),
+            "region": region(file, index, range),
+        } });
+    };
+    // The lines of a cell are no lines of the notebook's file, so they are told in words.
+    let line = file.layout.place(index, range.start).line;
+    json!({
+        "physicalLocation": { "artifactLocation": artifact(&file.path) },
+        "logicalLocations": [{ "name": format!("cell {}, line {line}", cell.number) }],
+    })
 }
 
 fn region(file: &Checked, index: &LineIndex<'_>, range: &Range<usize>) -> Value {
