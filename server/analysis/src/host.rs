@@ -147,11 +147,11 @@ impl Snapshot {
         }
     }
 
-    /// Analyses a text once, without a memo. A text in which nothing can be found is not parsed,
-    /// and so has no notes either.
+    /// Analyses a text once, without a memo. A text in which nothing can be found and nothing is
+    /// silenced is not parsed, and so has no notes either.
     #[must_use]
     pub fn check(&self, language: syntax::Language, text: &str) -> Analysis {
-        if !self.may_find(language, text.as_bytes()) {
+        if !self.may_find(language, text.as_bytes()) && !suppress::asks(text) {
             return Analysis::default();
         }
         let tree = syntax::parse(language, text);

@@ -16,6 +16,11 @@ const MARKS: [(&str, Dialect); 3] = [
     ("noqa", Dialect::Noqa),
 ];
 
+/// Whether our words occur in a text, so that it has to be parsed to know who means them.
+pub(crate) fn asks(text: &str) -> bool {
+    memmem::find(text.as_bytes(), MARKS[0].0.as_bytes()).is_some()
+}
+
 /// Whose words a comment uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
