@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use syntax::Language;
 
 use crate::env::{Env, join};
-use crate::ir::{Block, ExprId, ExprKind, Function, Import, Span, Stmt, StmtKind, Type};
+use crate::ir::{Block, ExprId, ExprKind, Function, Handler, Import, Span, Stmt, StmtKind, Type};
 use crate::rules::LangRules;
 use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Value};
 
@@ -50,7 +50,17 @@ pub(crate) struct Outcome {
     pub(crate) findings: Vec<Found>,
     pub(crate) summary: Summary,
     pub(crate) end: Env,
+    /// Whether the function is a route handler.
+    pub(crate) handler: bool,
 }
+
+/// Exceptions that a division by zero is one of.
+const CATCH_DIVISION: [&str; 4] = [
+    "ZeroDivisionError",
+    "ArithmeticError",
+    "Exception",
+    "BaseException",
+];
 
 /// The most statements evaluated in one function, counting repeats in loops; a bound on hostile
 /// input, thousands of times what people write.
@@ -74,6 +84,8 @@ pub(crate) struct Eval<'a> {
     continues: Vec<Vec<Env>>,
     gotos: FxHashMap<Box<str>, Env>,
     handler: bool,
+    /// How many `try` blocks around would catch a division by zero.
+    divides_safely: usize,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
     steps: usize,
@@ -108,6 +120,7 @@ pub(crate) fn evaluate(
         continues: Vec::new(),
         gotos: FxHashMap::default(),
         handler: false,
+        divides_safely: 0,
         discarded: None,
         steps: 0,
         objects: 0,
@@ -138,6 +151,7 @@ pub(crate) fn evaluate(
         findings: eval.findings,
         summary,
         end,
+        handler: eval.handler,
     }
 }
 
@@ -738,24 +752,31 @@ impl<'a> Eval<'a> {
     fn try_block(
         &mut self,
         body: &'a Block,
-        handlers: &'a [(Option<Box<str>>, Block)],
+        handlers: &'a [Handler],
         other: &'a Block,
         finally: &'a Block,
     ) {
         let before = self.state();
+        let caught: Vec<Vec<Arc<str>>> = handlers.iter().map(|it| self.caught(it)).collect();
+        let divides = caught.iter().any(|types| {
+            let catches = |name: &Arc<str>| CATCH_DIVISION.contains(&&**name);
+            types.is_empty() || types.iter().any(catches)
+        });
+        self.divides_safely += usize::from(divides);
         self.block(body);
+        self.divides_safely -= usize::from(divides);
         let done = self.state();
         // An exception may come at any point of the body: before it, or as late as its end.
         let raised = join(before, done.clone());
         self.resume(done);
         self.block(other);
         let mut after = self.state();
-        for (name, handler) in handlers {
+        for (handler, types) in handlers.iter().zip(&caught) {
             let mut from = raised.clone();
-            if let (Some(env), Some(name)) = (&mut from, name) {
-                env.bind(name, Value::named(format!("?{name}")));
+            if let (Some(env), Some(name)) = (&mut from, &handler.name) {
+                env.bind(name, self.exception(name, types, handler));
             }
-            let end = self.run(from, handler);
+            let end = self.run(from, &handler.body);
             after = join(after, end);
         }
         if finally.is_empty() {
@@ -766,6 +787,28 @@ impl<'a> Eval<'a> {
         self.resume(after.or(raised));
         self.block(finally);
         self.reachable &= came_through;
+    }
+
+    /// The resolved names of what a handler catches.
+    fn caught(&mut self, handler: &Handler) -> Vec<Arc<str>> {
+        let values = handler.types.iter().map(|it| self.expr(*it));
+        values.filter_map(|it| it.path.clone()).collect()
+    }
+
+    /// What a handler's name is bound to: an instance of what it catches, of the broadest where
+    /// there are several.
+    fn exception(&self, name: &str, types: &[Arc<str>], handler: &Handler) -> Value {
+        let broad = types
+            .iter()
+            .find(|it| matches!(&***it, "Exception" | "BaseException"));
+        let span = handler
+            .types
+            .first()
+            .map_or(Span::default(), |it| self.span(*it));
+        match broad.or(types.first()) {
+            Some(path) => self.with_source(Value::named(format!("{path}()")), span),
+            None => Value::named(format!("?{name}")),
+        }
     }
 
     fn import(&mut self, imports: &[Import]) {

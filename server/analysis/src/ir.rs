@@ -239,7 +239,7 @@ pub(crate) enum StmtKind {
     },
     Try {
         body: Block,
-        handlers: Vec<(Option<Box<str>>, Block)>,
+        handlers: Vec<Handler>,
         other: Block,
         finally: Block,
     },
@@ -253,6 +253,15 @@ pub(crate) enum StmtKind {
     Function(Box<str>),
     /// A nested block.
     Block(Block),
+}
+
+/// `except types as name: body`.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    /// Empty when everything is caught.
+    pub(crate) types: Vec<ExprId>,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) body: Block,
 }
 
 #[derive(Debug)]

@@ -192,7 +192,12 @@ impl Matcher<'_> {
                     path: None,
                 },
             ),
-            None => self.absent_holds(test, true),
+            None => {
+                let surely = entries
+                    .iter()
+                    .all(|(name, _)| **name != *crate::value::ANY_KEY);
+                self.absent_holds(test, surely)
+            }
         }
     }
 

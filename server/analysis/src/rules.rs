@@ -94,6 +94,20 @@ impl Rule {
         &self.entry.patterns[self.index]
     }
 
+    /// Whether the rule is about functions of that name, and about route handlers or others.
+    pub(crate) fn in_scope(&self, function: &str, handler: bool) -> bool {
+        let pattern = self.pattern();
+        pattern.handler.is_none_or(|wanted| wanted == handler)
+            && pattern
+                .function
+                .as_ref()
+                .is_none_or(|it| it.is_match(function))
+            && pattern
+                .not_function
+                .as_ref()
+                .is_none_or(|it| !it.is_match(function))
+    }
+
     pub(crate) fn severity(&self) -> Severity {
         self.pattern().severity.unwrap_or(self.entry.severity)
     }

@@ -156,7 +156,7 @@ fn collect(function: &Function, block: &Block, out: &mut Vec<Line>) {
                 finally,
             } => {
                 inner.push(body);
-                inner.extend(handlers.iter().map(|(_, body)| body));
+                inner.extend(handlers.iter().map(|it| &it.body));
                 inner.extend([other, finally]);
             }
             StmtKind::Switch { arms, .. } => inner.extend(arms.iter().map(|arm| &arm.body)),

@@ -80,6 +80,7 @@ pub(crate) fn run(
         outcomes: FxHashMap::default(),
         module: Env::default(),
         module_digests: FxHashMap::default(),
+        class_digests: FxHashMap::default(),
     };
     unit.evaluate(cancelled)
 }
@@ -103,6 +104,8 @@ struct Unit<'a, 't> {
     module: Env,
     /// A digest of each of the module's names: a function depends on those that it mentions.
     module_digests: FxHashMap<Arc<str>, u64>,
+    /// The same of names bound in the bodies of classes, by their last part.
+    class_digests: FxHashMap<Box<str>, u64>,
 }
 
 fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
@@ -161,6 +164,13 @@ impl Unit<'_, '_> {
                 (name.clone(), hasher.finish())
             })
             .collect();
+        for (name, digest) in &self.module_digests {
+            if let Some((_, last)) = name.rsplit_once('.') {
+                // A sum, because the order of a hash table is its own affair.
+                let all = self.class_digests.entry(last.into()).or_default();
+                *all = all.wrapping_add(*digest);
+            }
+        }
         for index in self.order() {
             if cancelled() {
                 return None;
@@ -168,7 +178,7 @@ impl Unit<'_, '_> {
             self.function(index);
         }
         let outcome = Arc::new(self.evaluate_one(0, &lowered.function));
-        let queries = self.queries(0);
+        let queries = self.queries(0, false);
         self.outcomes.insert(
             0,
             Kept {
@@ -268,8 +278,16 @@ impl Unit<'_, '_> {
         let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
         self.texts[index].hash(&mut hasher);
-        for (_, name) in lowered.mentions.iter().filter(|(member, _)| !member) {
-            self.module_digests.get(&**name).hash(&mut hasher);
+        for (member, name) in lowered.mentions.iter() {
+            if !member {
+                self.module_digests.get(&**name).hash(&mut hasher);
+            }
+        }
+        if !self.class_digests.is_empty() {
+            // A member may be a constant of some class's body.
+            for (_, name) in lowered.mentions.iter() {
+                self.class_digests.get(&**name).hash(&mut hasher);
+            }
         }
         for param in &lowered.function.params {
             // An annotation names a class by its import.
@@ -295,7 +313,7 @@ impl Unit<'_, '_> {
                 self.next.evaluated += 1;
                 let outcome = self.evaluate_one(index, &lowered.function);
                 let digest = digest(&outcome, self.is_looked_into(index));
-                let queries = self.queries(index);
+                let queries = self.queries(index, outcome.handler);
                 Kept {
                     inputs,
                     digest,
@@ -349,7 +367,7 @@ impl Unit<'_, '_> {
     }
 
     /// Hits of raw queries in one function, its nested functions left to themselves.
-    fn queries(&self, index: usize) -> Vec<Found> {
+    fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
         let mut out = Vec::new();
         let source = self.source(index);
         let scope = &self.outline.scopes[index];
@@ -363,6 +381,7 @@ impl Unit<'_, '_> {
             .rules
             .queries
             .iter()
+            .filter(|it| self.rules.rules[it.rule as usize].in_scope(&scope.name, handler))
             .filter(|it| it.may_match(source, &outside))
         {
             raw.run(self.text, self.outline.nodes[index], |range| {
@@ -457,7 +476,7 @@ fn digest(outcome: &Outcome, with_variables: bool) -> u64 {
         sink.found.rule.hash(&mut hasher);
         sink.found.place.hash(&mut hasher);
         sink.params.hash(&mut hasher);
-        sink.sources.hash(&mut hasher);
+        (&sink.sources, sink.amount).hash(&mut hasher);
         for (place, _) in &sink.found.trace {
             place.hash(&mut hasher);
         }

@@ -113,6 +113,9 @@ const MAX_STEPS: u16 = 10;
 /// The most elements a list keeps apart.
 pub(crate) const MAX_ITEMS: usize = 64;
 
+/// Stands for keys that nobody knows, of `**others`.
+pub(crate) const ANY_KEY: &str = "**";
+
 /// A key of a dictionary literal with its value.
 pub(crate) type Entry = (Arc<str>, Value);
 

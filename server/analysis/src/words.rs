@@ -220,7 +220,10 @@ impl Words {
         let parts: Vec<&str> = name
             .as_str()
             .split('.')
-            .map(|part| part.trim_end_matches("()").trim_start_matches('?'))
+            .map(|part| {
+                part.trim_end_matches(['(', ')', '[', ']'])
+                    .trim_start_matches('?')
+            })
             .collect();
         // A usual name or an alias stands for everything up to where its path ends.
         let renamed = self

@@ -29,11 +29,13 @@ struct Fence {
     count: usize,
 }
 
-/// Reads the body that begins at line `first_line` (from 1) of the file.
+/// Reads the body that begins at line `first_line` (from 1) of the file. Blocks of an entry that
+/// `finds` something mark where.
 pub(super) fn parse(
     body: &str,
     first_line: usize,
     language: Language,
+    finds: bool,
     report: &mut Reporter<'_>,
 ) -> Body {
     let mut out = Body {
@@ -48,7 +50,7 @@ pub(super) fn parse(
         if let Some(open) = &mut fence {
             if line.trim_end() == "```" {
                 if let Some(done) = fence.take() {
-                    finish(done, report, &mut out.examples);
+                    finish(done, finds, report, &mut out.examples);
                 }
             } else {
                 open.count += 1;
@@ -124,12 +126,12 @@ pub(super) fn parse(
     out
 }
 
-fn finish(fence: Fence, report: &mut Reporter<'_>, examples: &mut Vec<Example>) {
+fn finish(fence: Fence, finds: bool, report: &mut Reporter<'_>, examples: &mut Vec<Example>) {
     let must_mark = matches!(
         fence.kind,
         ExampleKind::Vulnerable | ExampleKind::KnownNoise
     );
-    if must_mark && fence.lines.is_empty() {
+    if finds && must_mark && fence.lines.is_empty() {
         report.at_line(
             fence.at_line,
             "mark the lines that must be reported with a comment `finding`",

@@ -134,6 +134,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
         &text[body_start..],
         line_of(text, body_start),
         raw.language,
+        !raw.pattern.is_empty(),
         &mut report,
     );
     check_head(path, &raw, &mut report);

@@ -165,6 +165,7 @@ impl<'a> Eval<'a> {
         self.match_mention(*callee, &call.path);
         self.match_call(&call, discarded);
         let result = self.result(&call);
+        self.grow_dict(&call);
         self.effects(&call);
         self.call_events(&call, &result);
         if self.is_assertion(&call) {
@@ -264,6 +265,12 @@ impl<'a> Eval<'a> {
         }
         if rules.inert.has(&call.path) {
             return Some(Value::measure(inputs().chain(receiver)));
+        }
+        if let ("bytes" | "bytearray", [only]) = (&*call.path, call.args.as_slice())
+            && let Some(size) = only.value.as_int().and_then(|it| usize::try_from(it).ok())
+        {
+            let zeros = "\0".repeat(size.min(super::expr::MAX_REPEATED));
+            return Some(Value::str(&zeros).with(|data| data.kind = Kind::Bytes));
         }
         if rules.numeric.has(&call.path) {
             return Some(Value::amount(inputs()));
@@ -461,6 +468,49 @@ impl<'a> Eval<'a> {
             }
             _ => None,
         }
+    }
+
+    /// `claims.update(...)` and `claims.setdefault(...)` put keys into a dictionary.
+    fn grow_dict(&mut self, call: &CallFact<'a>) {
+        let Some((id, receiver)) = &call.receiver else {
+            return;
+        };
+        let (Some(entries), Some(path)) = (&receiver.entries, self.path_of(*id)) else {
+            return;
+        };
+        let mut entries = entries.to_vec();
+        match kb_schema::last_segment(&call.path) {
+            "update" => {
+                for arg in &call.args {
+                    match (&arg.name, &arg.value.entries) {
+                        (Some(name), _) => entries.push(((*name).into(), arg.value.clone())),
+                        (None, Some(more)) => entries.extend(more.iter().cloned()),
+                        (None, None) => {
+                            entries.push((value::ANY_KEY.into(), arg.value.clone()));
+                        }
+                    }
+                }
+            }
+            "setdefault" => {
+                let key = call
+                    .positional(0)
+                    .and_then(|arg| arg.value.as_str().cloned());
+                let item = call
+                    .positional(1)
+                    .map_or_else(Value::number, |arg| arg.value.clone());
+                entries.push((key.unwrap_or_else(|| value::ANY_KEY.into()), item));
+            }
+            _ => return,
+        }
+        entries.truncate(2 * value::MAX_ITEMS);
+        let inputs: Vec<&Value> = call.args.iter().map(|arg| &arg.value).collect();
+        let grown = receiver.with(|data| {
+            for value in inputs {
+                value::add_roots(&mut data.roots, &value.roots);
+            }
+            data.entries = Some(entries.into());
+        });
+        self.env.set(&path, grown);
     }
 
     /// Writes through arguments: library effects, and in C whatever gets an address.

@@ -278,6 +278,9 @@ impl<'a> Eval<'a> {
         {
             return value.clone();
         }
+        if let Some(value) = self.class_constant(*base, name) {
+            return value.clone();
+        }
         let value = self.member(id, *base, &object, name);
         if let Some(path) = &value.path {
             self.match_mention(id, path);
@@ -288,6 +291,20 @@ impl<'a> Eval<'a> {
             self.env.set(&path, value.clone());
         }
         value
+    }
+
+    /// `self.LIMIT` or `Vault.LIMIT`, where the class's own body gives it a constant.
+    fn class_constant(&self, base: ExprId, name: &str) -> Option<&'a Value> {
+        let ExprKind::Name(base) = &self.func.expr(base).kind else {
+            return None;
+        };
+        let class = match &**base {
+            "self" | "cls" => self.class?,
+            other => other,
+        };
+        let value = self.around.module.get(&format!("{class}.{name}"))?;
+        let fixed = is_constant_name(name) || value.kind == Kind::Bytes;
+        (fixed && value.is_constant()).then_some(value)
     }
 
     /// `self.name` as the class's constructor leaves it.
@@ -407,7 +424,10 @@ impl<'a> Eval<'a> {
         if self.around.language == Language::C {
             return out.with(|data| data.path = None);
         }
-        out
+        match list.path.as_deref().filter(|it| it.len() < MAX_PATH) {
+            Some(path) => out.with(|data| data.path = Some(format!("{path}[]").into())),
+            None => out,
+        }
     }
 
     fn logic(&mut self, and: bool, operands: &[ExprId]) -> Value {
@@ -476,6 +496,9 @@ impl<'a> Eval<'a> {
                 }
             } else if let Some(inner) = &item.entries {
                 known.extend(inner.iter().cloned());
+            } else {
+                // What else it may hold nobody knows.
+                known.push((value::ANY_KEY.into(), item.clone()));
             }
             all.push(item);
         }
@@ -566,6 +589,19 @@ impl<'a> Eval<'a> {
         }
         if python && op == BinOp::Add {
             return self.concat(operands, span);
+        }
+        // `b"\0" * 16` is a constant text.
+        if python
+            && op == BinOp::Mul
+            && let [(a, _), (b, _)] = operands
+            && let (Some((text, times)), kind) = match (a.as_str(), b.as_int()) {
+                (Some(text), Some(times)) => (Some((text, times)), a.kind),
+                _ => (b.as_str().zip(a.as_int()), b.kind),
+            }
+        {
+            let times = usize::try_from(times).unwrap_or(0);
+            let times = times.min(MAX_REPEATED / text.len().max(1));
+            return Value::str(&text.repeat(times)).with(|data| data.kind = kind);
         }
         let values = operands.iter().map(|(value, _)| value);
         if python {
@@ -709,7 +745,13 @@ impl<'a> Eval<'a> {
                         {
                             current = *base;
                         }
-                        ExprKind::Name(_) if args.len() == 1 => current = args[0].value,
+                        ExprKind::Name(name)
+                            if args.len() == 1
+                                || (args.len() == 2
+                                    && matches!(&**name, "bytes" | "str" | "pad")) =>
+                        {
+                            current = args[0].value;
+                        }
                         _ => return None,
                     },
                 },
@@ -741,7 +783,7 @@ impl<'a> Eval<'a> {
 
     fn is_text_method(&self, callee: ExprId) -> bool {
         matches!(&self.func.expr(callee).kind, ExprKind::Attr { name, .. }
-            if matches!(&**name, "encode" | "decode" | "strip" | "lower" | "upper" | "format"))
+            if matches!(&**name, "encode" | "decode" | "strip" | "lower" | "upper" | "format" | "ljust" | "rjust" | "zfill" | "lstrip" | "rstrip"))
     }
 
     pub(super) fn note_passed(&self, span: Span) -> Note {
@@ -777,6 +819,9 @@ pub(super) fn list_of(items: Vec<Value>) -> Value {
         );
     })
 }
+
+/// The most bytes that repeated text is followed to.
+pub(super) const MAX_REPEATED: usize = 4096;
 
 /// `MAX_SIZE` and the like: by convention fixed by the program's owner.
 fn is_constant_name(name: &str) -> bool {

@@ -200,6 +200,7 @@ impl<'a> Eval<'a> {
     pub(super) fn match_divide(&mut self, whole: ExprId, id: ExprId, value: &Value, over: &Value) {
         let rules = self.around.rules;
         if rules.divides.is_empty()
+            || self.divides_safely > 0
             || matches!(
                 over.kind,
                 crate::value::Kind::Str | crate::value::Kind::Bytes
@@ -363,7 +364,7 @@ impl<'a> Eval<'a> {
         let rules = self.around.rules;
         let rule = &rules.rules[id as usize];
         let pattern = rule.pattern();
-        if !self.in_scope(pattern) {
+        if !self.in_scope(rule) {
             return;
         }
         let mut matcher = Matcher {
@@ -400,14 +401,8 @@ impl<'a> Eval<'a> {
         });
     }
 
-    fn in_scope(&self, pattern: &Pattern) -> bool {
-        let name = &self.func.name;
-        pattern.handler.is_none_or(|wanted| wanted == self.handler)
-            && pattern.function.as_ref().is_none_or(|it| it.is_match(name))
-            && pattern
-                .not_function
-                .as_ref()
-                .is_none_or(|it| !it.is_match(name))
+    fn in_scope(&self, rule: &crate::rules::Rule) -> bool {
+        rule.in_scope(&self.func.name, self.handler)
     }
 
     fn keep(&mut self, found: Found) {
@@ -500,7 +495,7 @@ impl<'a> Eval<'a> {
     ) {
         let rules = self.around.rules;
         let pattern = rules.rules[id as usize].pattern();
-        if !self.in_scope(pattern) {
+        if !self.in_scope(&rules.rules[id as usize]) {
             return;
         }
         let first = match pattern.start {

@@ -4,8 +4,8 @@ use tree_sitter::Node;
 
 use super::{Builder, bin_op, children, operator, spine};
 use crate::ir::{
-    Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Import, Param, Stmt,
-    StmtKind, Type,
+    Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Handler, Import, Param,
+    Stmt, StmtKind, Type,
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
@@ -325,7 +325,22 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
                         .and_then(|it| it.child_by_field_name("alias"))
                 });
                 let name = alias.map(|it| b.text(it).into());
-                handlers.push((name, inner.map(|it| block(b, it)).unwrap_or_default()));
+                let caught = value.map(|it| match it.kind() {
+                    "as_pattern" => it.named_child(0).unwrap_or(it),
+                    _ => it,
+                });
+                let types = match caught {
+                    Some(it) if it.kind() == "tuple" => {
+                        children(it).into_iter().map(|it| expr(b, it)).collect()
+                    }
+                    Some(it) => vec![expr(b, it)],
+                    None => Vec::new(),
+                };
+                handlers.push(Handler {
+                    types,
+                    name,
+                    body: inner.map(|it| block(b, it)).unwrap_or_default(),
+                });
             }
             "else_clause" => other = field_block(b, child, "body"),
             "finally_clause" => {
