@@ -139,7 +139,7 @@ impl Comment {
             } else {
                 let next = self
                     .names
-                    .get(1)
+                    .get(at + 1)
                     .map_or(name.range.end, |it| it.range.start);
                 name.range.start..next
             };

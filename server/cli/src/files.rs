@@ -193,7 +193,11 @@ pub(crate) fn read(path: &Path, limit: config::Size) -> Result<Vec<u8>, String> 
 
 /// An operating system's message without its number.
 pub(crate) fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
+    // One that wraps another names the path again, in words of its own.
+    let text = match error.get_ref() {
+        Some(_) => error.kind().to_string(),
+        None => error.to_string(),
+    };
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
     chars

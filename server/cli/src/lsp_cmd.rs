@@ -40,7 +40,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 /// detail, and with them the user's code.
 fn is_ours(target: &str) -> bool {
     const OURS: [&str; 8] = [
-        "analysis", "config", "kb_index", "kb_schema", "lsp", "origin", "revision", "syntax",
+        "analysis",
+        "config",
+        "kb_index",
+        "kb_schema",
+        "lsp",
+        "origin",
+        "revision",
+        "syntax",
     ];
     OURS.contains(&target.split("::").next().unwrap_or(target))
 }

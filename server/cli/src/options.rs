@@ -1,9 +1,10 @@
 //! From the command line to settings: what is said there is the strongest layer.
 //! It decides nothing about findings.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+pub(crate) use config::absolute;
 use config::{Layer, Origin, Partial, Resolver};
 
 use crate::args::Check;
@@ -74,10 +75,4 @@ fn values(check: &Check) -> anyhow::Result<Partial> {
     }
     values.start_from(&here()?);
     Ok(values)
-}
-
-/// A path from the root, for what is compared with patterns.
-pub(crate) fn absolute(path: &Path) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    path.components().collect()
 }

@@ -229,7 +229,8 @@ fn text_of(path: &Path, problems: &mut Vec<Problem>) -> Option<String> {
 }
 
 /// A path from the root, its dots resolved by name alone, so that it need not exist.
-fn absolute(path: &Path) -> PathBuf {
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -12,7 +12,7 @@ mod settings;
 mod table;
 mod value;
 
-pub use discover::{FILE_NAMES, Resolver, user_file};
+pub use discover::{FILE_NAMES, Resolver, absolute, user_file};
 pub use glob::Glob;
 pub use nearest::nearest;
 pub use problem::Problem;
