@@ -58,6 +58,8 @@ class Client:
         self.published: dict[str, Json] = {}
         self.stderr = ""
         self.trouble: list[str] = []
+        # What a server is told that asks for our settings.
+        self.settings: Any = None
         self._on_message = on_message
         self._changed = threading.Condition()
         self._ended = False
@@ -236,10 +238,9 @@ class Client:
                 self.trouble.append(f"{uri} went from {self._version(uri)} back to {version}")
             self.published[uri] = params
 
-    @staticmethod
-    def _answer(message: Json) -> Any:
+    def _answer(self, message: Json) -> Any:
         if message["method"] == "workspace/configuration":
-            return [None for _ in message["params"]["items"]]
+            return [self.settings for _ in message["params"]["items"]]
         if message["method"] == "window/showDocument":
             return {"success": True}
         if message["method"] == "workspace/applyEdit":

@@ -10,7 +10,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Args;
-use crate::{kb, output};
+use crate::{kb, options, output};
 
 /// How often the entry folders are looked at: a new entry is live before its author has switched
 /// windows, and looking costs a few system calls.
@@ -33,7 +33,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     let _watch = store.clone().watch(POLL, move || {
         sender.send_replace(());
     });
-    Ok(lsp::run(store, changed, lsp::ServerOptions::default())?)
+    let options = lsp::ServerOptions {
+        user_config: options::user_file(),
+        ..lsp::ServerOptions::default()
+    };
+    Ok(lsp::run(store, changed, options)?)
 }
 
 /// Whether one of our crates speaks. Others write whole messages to the log when they are asked for

@@ -31,13 +31,13 @@ pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) ->
     let shown = to_proto::diagnostics(view, uri, profile);
     let asked = &params.context.diagnostics;
     let (mut fixes, mut discussions, mut suppressions) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, finding) in analyzed.analysis.findings.iter().enumerate() {
-        let theirs = known(asked, &shown[index]);
+    for ((index, finding, _), ours) in view.findings().zip(&shown) {
+        let theirs = known(asked, ours);
         // Neovim asks for the cursor's place but names every diagnostic of its line.
         if theirs.is_none() && !touches(&finding.range, &range) {
             continue;
         }
-        let diagnostic = theirs.unwrap_or(&shown[index]).clone();
+        let diagnostic = theirs.unwrap_or(ours).clone();
         let maker = Maker {
             analyzed,
             uri,

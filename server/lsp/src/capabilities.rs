@@ -5,7 +5,8 @@ use tower_lsp::gen_lsp_types as types;
 use types::{
     CodeActionKind, CodeActionOptions, DiagnosticOptions, ExecuteCommandOptions, InitializeParams,
     InitializeResult, MarkupKind, PositionEncodingKind, ServerCapabilities, ServerInfo,
-    TextDocumentSyncKind, TextDocumentSyncOptions,
+    TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities,
+    WorkspaceOptions,
 };
 
 use crate::ext;
@@ -50,6 +51,12 @@ pub(crate) struct Profile {
     pub(crate) document_changes: bool,
     /// Whether the client opens addresses.
     pub(crate) show_document: bool,
+    /// Whether the client can be asked for settings.
+    pub(crate) configuration: bool,
+    /// Whether it tells of changed settings when that is registered.
+    pub(crate) registers_configuration: bool,
+    /// Whether it watches files when that is registered.
+    pub(crate) registers_watchers: bool,
 }
 
 impl Profile {
@@ -95,6 +102,15 @@ impl Profile {
             document_changes: workspace
                 .and_then(|it| it.workspace_edit.as_ref()?.document_changes)
                 .unwrap_or_default(),
+            configuration: workspace
+                .and_then(|it| it.configuration)
+                .unwrap_or_default(),
+            registers_configuration: workspace
+                .and_then(|it| it.did_change_configuration.as_ref()?.dynamic_registration)
+                .unwrap_or_default(),
+            registers_watchers: workspace
+                .and_then(|it| it.did_change_watched_files.as_ref()?.dynamic_registration)
+                .unwrap_or_default(),
             show_document: all
                 .window
                 .as_ref()
@@ -108,6 +124,7 @@ impl Profile {
         let sync = TextDocumentSyncOptions {
             open_close: Some(true),
             change: Some(TextDocumentSyncKind::Incremental),
+            save: Some(true.into()),
             ..Default::default()
         };
         let actions = CodeActionOptions {
@@ -137,6 +154,13 @@ impl Profile {
                 hover_provider: Some(true.into()),
                 code_action_provider: Some(actions.into()),
                 execute_command_provider: Some(commands),
+                workspace: Some(WorkspaceOptions {
+                    workspace_folders: Some(WorkspaceFoldersServerCapabilities {
+                        supported: Some(true),
+                        change_notifications: Some(true.into()),
+                    }),
+                    ..Default::default()
+                }),
                 diagnostic_provider: match self.delivery {
                     Delivery::Pull { .. } => Some(pull.into()),
                     Delivery::Push => None,

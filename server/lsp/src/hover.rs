@@ -28,17 +28,16 @@ pub(crate) fn at(
     let text = &analyzed.document.text;
     let byte = text.byte_of(from_proto::position(position), profile.encoding);
     let here = |finding: &Finding| finding.range.start <= byte && byte <= finding.range.end;
-    let findings = analyzed.analysis.findings.iter().zip(&view.origins);
-    let found: Vec<_> = findings.filter(|(finding, _)| here(finding)).collect();
-    let (first, _) = found.first()?;
-    let pages = found.iter().map(|(finding, origin)| {
+    let found: Vec<_> = view.findings().filter(|(_, it, _)| here(it)).collect();
+    let (_, first, _) = found.first()?;
+    let pages = found.iter().map(|(_, finding, origin)| {
         let related = session.related(finding.slice_text(&analyzed.text), &finding.entry);
         let page = Page {
             markdown: profile.markdown,
             view,
             finding,
         };
-        page.write(origin.as_ref(), &related)
+        page.write(*origin, &related)
     });
     let value = pages.collect::<Vec<_>>().join("\n---\n\n");
     let kind = if profile.markdown {

@@ -13,12 +13,17 @@ mod hover;
 mod ordered;
 mod parent;
 mod publish;
+mod reconfigure;
 mod server;
 mod session;
+mod settings;
 mod state;
 mod to_proto;
+mod transport;
+mod uri;
 mod worker;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,7 +31,7 @@ use std::time::Duration;
 use kb_schema::Knowledge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tower_lsp::{LspService, Server as Transport};
+use tower_lsp::LspService;
 
 use crate::ordered::Ordered;
 use crate::server::Server;
@@ -40,6 +45,8 @@ pub struct ServerOptions {
     /// How long after a change its analysis starts. None is needed: the next change ends an
     /// analysis that it makes useless.
     pub debounce: Duration,
+    /// The user's own configuration file, which need not exist.
+    pub user_config: Option<PathBuf>,
     /// How long a request waits for the analysis of the text as it now stands. Clients give up
     /// after three seconds, so it is less than that.
     pub patience: Duration,
@@ -49,14 +56,11 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             debounce: Duration::ZERO,
+            user_config: None,
             patience: Duration::from_millis(2_500),
         }
     }
 }
-
-/// How many messages are handled at once. No handler ever waits for the client, so this only keeps
-/// requests that wait for an analysis from holding up the others.
-const CONCURRENCY: usize = 64;
 
 /// Serves one client on standard input and output; returns the exit code that the protocol asks
 /// for: 0 after a `shutdown` request, 1 otherwise.
@@ -93,7 +97,7 @@ where
 {
     let mut session = None;
     let (service, socket) = LspService::build_with_lifecycle_methods(|client| {
-        let new = Arc::new(Session::new(client, knowledge, options));
+        let new = Arc::new(Session::new(client, knowledge, &options));
         session = Some(Arc::clone(&new));
         Server::new(new)
     })
@@ -108,10 +112,11 @@ where
     let background = [
         tokio::spawn(worker::follow_knowledge(Arc::clone(&session), changed)),
         tokio::spawn(publish::send_refreshes(Arc::clone(&session))),
+        tokio::spawn(reconfigure::follow(Arc::clone(&session))),
     ];
-    let transport = Transport::new(input, output, socket).concurrency_level(CONCURRENCY);
+    let service = Ordered::new(service, Arc::clone(&session));
     tokio::select! {
-        () = transport.serve(Ordered::new(service, Arc::clone(&session))) => {}
+        () = transport::serve(input, output, service, socket) => {}
         () = session.orphaned() => tracing::info!("the client's process is gone, stopping"),
     }
     for task in background {

@@ -22,10 +22,10 @@ use crate::guard::{Caught, caught};
 use crate::server::Server;
 use crate::session::Session;
 use crate::state::MarkError;
-use crate::{from_proto, publish, to_proto, worker};
+use crate::{from_proto, publish, reconfigure, settings, to_proto, worker};
 
-type Answer = Result<Option<Response>, ExitedError>;
-type Reply = Pin<Box<dyn Future<Output = Answer> + Send>>;
+pub(crate) type Answer = Result<Option<Response>, ExitedError>;
+pub(crate) type Reply = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// Applies what must happen in wire order and passes the rest on.
 pub(crate) struct Ordered {
@@ -118,6 +118,26 @@ impl Ordered {
                 }
                 done(None)
             }
+            "initialized" => {
+                tokio::spawn(reconfigure::begin(Arc::clone(session)));
+                self.inner.call(request)
+            }
+            "textDocument/didSave" => {
+                reconfigure::look(session);
+                done(None)
+            }
+            "workspace/didChangeConfiguration" => {
+                note(request, |it: Value| change_settings(session, &it));
+                done(None)
+            }
+            "workspace/didChangeWatchedFiles" => {
+                note(request, |it: Value| change_files(session, &it));
+                done(None)
+            }
+            "workspace/didChangeWorkspaceFolders" => {
+                note(request, |it: Value| change_folders(session, &it));
+                done(None)
+            }
             "textDocument/didClose" => {
                 note(request, |it| close(session, &it));
                 done(None)
@@ -145,6 +165,7 @@ impl Ordered {
 /// with the right encoding. What cannot be read here, the handler refuses.
 fn begin(session: &Session, params: Option<&Value>) {
     let params = params.cloned().unwrap_or_default();
+    session.config.begin(&params);
     if let Ok(params) = serde_json::from_value::<types::InitializeParams>(params) {
         session.begin(Profile::negotiate(&params), params.process_id);
     }
@@ -152,10 +173,11 @@ fn begin(session: &Session, params: Option<&Value>) {
 
 fn open(session: &Arc<Session>, params: types::DidOpenTextDocumentParams) {
     let item = params.text_document;
+    let uri: &str = item.uri.as_ref();
     let Some(language) = from_proto::language(&item) else {
+        reconfigure::opened(session, uri);
         return;
     };
-    let uri: &str = item.uri.as_ref();
     let following = session
         .documents
         .open(uri, language, item.version, &item.text);
@@ -179,10 +201,45 @@ fn change(session: &Session, profile: &Profile, params: types::DidChangeTextDocu
     session
         .documents
         .change(uri.as_ref(), document.version, &changes);
+    if !profile.registers_watchers {
+        reconfigure::look_now_and_then(session);
+    }
 }
 
-fn close(session: &Session, params: &types::DidCloseTextDocumentParams) {
-    session.documents.close(params.text_document.uri.as_ref());
+fn close(session: &Arc<Session>, params: &types::DidCloseTextDocumentParams) {
+    let uri = params.text_document.uri.as_ref();
+    session.documents.close(uri);
+    reconfigure::closed(session, uri);
+}
+
+/// Takes in settings that come along, and asks for them where the client only says that they
+/// changed.
+fn change_settings(session: &Arc<Session>, params: &Value) {
+    if session.profile().is_some_and(|it| it.configuration) {
+        let session = Arc::clone(session);
+        tokio::spawn(async move { reconfigure::ask_client(&session).await });
+    } else if let Some(settings) = params.get("settings") {
+        session.config.client_says(settings);
+        reconfigure::look(session);
+    }
+}
+
+fn change_files(session: &Session, params: &Value) {
+    let changes = params.get("changes").and_then(Value::as_array);
+    let mut names = changes
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.get("uri")?.as_str());
+    if names.any(settings::is_config) {
+        reconfigure::read_again(session);
+    }
+}
+
+fn change_folders(session: &Session, params: &Value) {
+    if let Some(event) = params.get("event") {
+        session.config.change_folders(event);
+        reconfigure::look(session);
+    }
 }
 
 fn mark(session: &Arc<Session>, profile: &Profile, mark: &MarkInserted) -> Result<(), Error> {

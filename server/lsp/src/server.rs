@@ -20,7 +20,7 @@ use crate::capabilities::Profile;
 use crate::ext::{self, ActionData};
 use crate::session::Session;
 use crate::state::{Awaited, View};
-use crate::{actions, hover, to_proto};
+use crate::{actions, hover, reconfigure, to_proto};
 
 /// The protocol's code for "ask again": the answer was not ready in time.
 const SERVER_CANCELLED: i64 = -32802;
@@ -58,9 +58,10 @@ impl Server {
             Awaited::NotOpen => None,
             Awaited::Late => return Err(late()),
         };
-        let items = view
-            .as_ref()
-            .map_or_else(Vec::new, |view| to_proto::diagnostics(view, &uri, profile));
+        let items = match &view {
+            Some(view) => to_proto::diagnostics(view, &uri, profile),
+            None => reconfigure::diagnostics(&self.session, uri.as_ref()),
+        };
         let result_id = to_proto::result_id(&items, view.as_ref());
         if params.previous_result_id.as_ref() == Some(&result_id) {
             return Ok(RelatedUnchangedDocumentDiagnosticReport {
@@ -149,7 +150,7 @@ impl Server {
     async fn current(&self, uri: &types::Uri) -> Awaited {
         self.session
             .documents
-            .current(uri.as_ref(), self.session.options.patience)
+            .current(uri.as_ref(), self.session.patience())
             .await
     }
 

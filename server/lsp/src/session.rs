@@ -1,11 +1,13 @@
 //! What one connection shares between its handlers and its workers. Decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use analysis::Snapshot;
+use config::Settings;
 use kb_schema::{Discussion, HitKind, Knowledge, Query};
 use rustc_hash::FxHasher;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -14,6 +16,7 @@ use tower_lsp::Client;
 use crate::ServerOptions;
 use crate::capabilities::Profile;
 use crate::parent;
+use crate::settings::Config;
 use crate::state::Documents;
 
 /// How many discussions of other entries a hover adds.
@@ -29,12 +32,27 @@ const RELATED_HITS: usize = 12;
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) knowledge: Arc<dyn Knowledge>,
-    pub(crate) options: ServerOptions,
+    /// How long after a change analysis starts, where no settings say.
+    pub(crate) debounce: Duration,
     pub(crate) documents: Documents,
     /// The compiled entries, once there are any.
     pub(crate) rules: watch::Sender<Option<Snapshot>>,
     /// How many analyses may run at once.
     pub(crate) permits: Semaphore,
+    /// The settings.
+    pub(crate) config: Arc<Config>,
+    /// Set when the settings may have changed.
+    pub(crate) reconfigure: Notify,
+    /// Set with it when they have to be read although no file looks changed.
+    pub(crate) forced: AtomicBool,
+    /// When the connection began, and how many seconds later the files were last looked at while
+    /// somebody typed.
+    pub(crate) started: Instant,
+    pub(crate) looked: AtomicU64,
+    /// The open documents that are configuration files.
+    pub(crate) open_configs: Mutex<BTreeSet<String>>,
+    /// How long a request waits, in milliseconds.
+    patience: AtomicU64,
     /// Set when a client that pulls should pull again.
     pub(crate) refresh: Notify,
     /// Held while diagnostics are chosen and sent, so that an older set never overtakes a newer.
@@ -52,16 +70,23 @@ impl Session {
     pub(crate) fn new(
         client: Client,
         knowledge: Arc<dyn Knowledge>,
-        options: ServerOptions,
+        options: &ServerOptions,
     ) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             client,
             knowledge,
-            options,
+            debounce: options.debounce,
             documents: Documents::default(),
             rules: watch::Sender::new(None),
             permits: Semaphore::new(threads),
+            config: Arc::new(Config::new(options.user_config.clone())),
+            reconfigure: Notify::new(),
+            forced: AtomicBool::new(false),
+            started: Instant::now(),
+            looked: AtomicU64::new(0),
+            open_configs: Mutex::default(),
+            patience: AtomicU64::new(millis(options.patience)),
             refresh: Notify::new(),
             publishing: tokio::sync::Mutex::new(()),
             shut_down: AtomicBool::new(false),
@@ -76,6 +101,29 @@ impl Session {
     pub(crate) fn begin(&self, profile: Profile, parent: Option<i32>) {
         if self.profile.set(profile).is_ok() {
             self.parent.send_replace(parent);
+        }
+    }
+
+    /// Takes on the settings that hold for the server as a whole, as an analysis met them.
+    pub(crate) fn adopt(&self, settings: &Settings) {
+        if !settings.origins("patience").is_empty() {
+            let patience = millis(settings.patience.duration());
+            self.patience.store(patience, Ordering::Relaxed);
+        }
+        self.documents.detect_origin(settings.detect_origin);
+    }
+
+    /// How long a request waits for the analysis of the text as it stands.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_millis(self.patience.load(Ordering::Relaxed))
+    }
+
+    /// How long after a change analysis starts.
+    pub(crate) fn debounce(&self, settings: &Settings) -> Duration {
+        if settings.origins("debounce").is_empty() {
+            self.debounce
+        } else {
+            settings.debounce.duration()
         }
     }
 
@@ -133,4 +181,8 @@ impl Session {
         cache.insert(key, Arc::clone(&found));
         found
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

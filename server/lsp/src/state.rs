@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use analysis::Finding;
 use dashmap::DashMap;
 use origin::{Confidence, Mark, Origins};
 use syntax::{Change, Document, Edit, Encoding, Language, Step, Text};
@@ -27,6 +28,8 @@ const CLOSED: u64 = u64::MAX;
 pub(crate) struct Documents {
     open: DashMap<String, OpenDocument>,
     last_stamp: AtomicU64,
+    /// Text that arrives in one go is not taken for an AI's.
+    takes_text_as_typed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -88,10 +91,18 @@ pub(crate) struct Job {
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) analyzed: Arc<Analyzed>,
-    /// One for each finding of the analysis, in its order.
-    pub(crate) origins: Vec<Option<Mark>>,
+    /// One for each finding that is shown, in their order.
+    origins: Vec<Option<Mark>>,
     /// How often an edit may have moved a place that a client shows.
     pub(crate) moves: u64,
+}
+
+impl View {
+    /// Every finding that is shown, with its place among all findings and its origin.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = (usize, &Finding, Option<&Mark>)> {
+        let shown = self.analyzed.shown().zip(&self.origins);
+        shown.map(|((index, finding), origin)| (index, finding, origin.as_ref()))
+    }
 }
 
 /// What an analysis took the place of.
@@ -180,7 +191,13 @@ impl Documents {
         };
         let before = open.document.text.clone();
         let steps = open.document.edit(changes);
-        open.origins.follow(&steps, version);
+        if self.takes_text_as_typed.load(Ordering::Relaxed) {
+            for step in &steps {
+                open.origins.edit(&step.edit, &step.deleted, &step.inserted);
+            }
+        } else {
+            open.origins.follow(&steps, version);
+        }
         if open.history.len() == HISTORY {
             open.history.pop_front();
         }
@@ -319,6 +336,16 @@ impl Documents {
         }
     }
 
+    /// The addresses of all open documents.
+    pub(crate) fn uris(&self) -> Vec<String> {
+        self.open.iter().map(|it| it.key().clone()).collect()
+    }
+
+    /// Says whether text that arrives in one go is taken for an AI's.
+    pub(crate) fn detect_origin(&self, detect: bool) {
+        self.takes_text_as_typed.store(!detect, Ordering::Relaxed);
+    }
+
     /// Whether a document is open.
     pub(crate) fn is_open(&self, uri: &str) -> bool {
         self.open.contains_key(uri)
@@ -356,10 +383,12 @@ impl OpenDocument {
         if analyzed.stamp != self.stamp {
             return None;
         }
-        let findings = analyzed.analysis.findings.iter();
-        let origins = findings
-            .map(|it| self.origins.at(it.range.clone()).cloned())
-            .collect();
+        let tells = analyzed.settings.show_origin;
+        let origin = |(_, it): (usize, &Finding)| {
+            let mark = tells.then(|| self.origins.at(it.range.clone()))?;
+            mark.cloned()
+        };
+        let origins = analyzed.shown().map(origin).collect();
         Some(View {
             analyzed,
             origins,
@@ -402,6 +431,10 @@ mod tests {
             range,
             source: "tool".to_owned(),
         }
+    }
+
+    fn settings() -> Arc<config::Settings> {
+        Arc::new(config::Settings::resolve(std::path::Path::new("/"), []))
     }
 
     fn marked(documents: &Documents) -> Vec<String> {
@@ -472,11 +505,11 @@ mod tests {
         documents.open(URI, Language::Python, 1, "x = 1\n");
         let job = documents.job(URI).unwrap();
         documents.change(URI, 2, &insertion(0, 0, "y"));
-        let stale = Arc::new(Analyzed::empty(job));
+        let stale = Arc::new(Analyzed::empty(job, settings()));
         assert!(documents.settle(URI, &stale).is_none());
         assert!(documents.view(URI).is_none());
 
-        let fresh = Arc::new(Analyzed::empty(documents.job(URI).unwrap()));
+        let fresh = Arc::new(Analyzed::empty(documents.job(URI).unwrap(), settings()));
         assert!(documents.settle(URI, &fresh).is_some());
         assert_eq!(documents.view(URI).unwrap().analyzed.version, 2);
     }

@@ -51,11 +51,10 @@ pub(crate) fn origin_note(mark: &Mark) -> &'static str {
     }
 }
 
-/// Every finding of an analysis as a diagnostic, in the same order.
+/// Every finding that is shown as a diagnostic, in the same order.
 pub(crate) fn diagnostics(view: &View, uri: &Uri, profile: &Profile) -> Vec<Diagnostic> {
-    let findings = view.analyzed.analysis.findings.iter().zip(&view.origins);
-    findings
-        .map(|(it, origin)| diagnostic(it, origin.as_ref(), view, uri, profile))
+    view.findings()
+        .map(|(_, it, origin)| diagnostic(it, origin, view, uri, profile))
         .collect()
 }
 

@@ -2,19 +2,21 @@
 //! latest text wins. Knows no protocol types.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use analysis::{Analysis, Finding, Host, Memo, Snapshot, Source};
+use analysis::{Analysis, Dialect, Finding, Host, Memo, Snapshot, Source};
+use config::Settings;
 use kb_schema::EntrySet;
 use revision::Proposal;
 use syntax::Document;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use crate::publish;
 use crate::session::Session;
 use crate::state::{Following, Job};
+use crate::{publish, reconfigure, uri};
 
 /// One text with everything that was found out about it.
 #[derive(Debug)]
@@ -26,19 +28,25 @@ pub(crate) struct Analyzed {
     /// The document's text in one piece.
     pub(crate) text: String,
     pub(crate) analysis: Analysis,
+    /// The settings that were asked which findings are shown.
+    pub(crate) settings: Arc<Settings>,
+    /// The findings that are shown, by their place among all of them.
+    shown: Vec<usize>,
     rules: Option<Snapshot>,
     fixes: Mutex<HashMap<usize, Arc<Vec<Proposal>>>>,
 }
 
 impl Analyzed {
     /// A text about which nothing is said.
-    pub(crate) fn empty(job: Job) -> Self {
+    pub(crate) fn empty(job: Job, settings: Arc<Settings>) -> Self {
         Self {
             version: job.version,
             stamp: job.stamp,
             text: job.document.text.to_string(),
             document: job.document,
             analysis: Analysis::default(),
+            settings,
+            shown: Vec::new(),
             rules: None,
             fixes: Mutex::default(),
         }
@@ -67,10 +75,15 @@ impl Analyzed {
         found.proposals
     }
 
+    /// The findings that are shown, with their places among all of them.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = (usize, &Finding)> {
+        let findings = &self.analysis.findings;
+        self.shown.iter().map(|index| (*index, &findings[*index]))
+    }
+
     /// The end of the last place that its diagnostics name.
     pub(crate) fn reach(&self) -> Option<usize> {
-        let findings = self.analysis.findings.iter();
-        let places = findings.flat_map(|it| {
+        let places = self.shown().flat_map(|(_, it)| {
             let steps = it.trace.iter().map(|step| step.range.end);
             steps.chain([it.range.end])
         });
@@ -91,12 +104,13 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
     let mut rules = session.rules.subscribe();
     let mut memo = Memo::default();
     let mut settled = None;
+    let mut debounce = session.debounce;
     while following.wanted.has_changed().is_ok() {
         if rules.wait_for(Option::is_some).await.is_err() {
             break;
         }
-        if !session.options.debounce.is_zero() {
-            tokio::time::sleep(session.options.debounce).await;
+        if !debounce.is_zero() {
+            tokio::time::sleep(debounce).await;
         }
         let Ok(permit) = session.permits.acquire().await else {
             break;
@@ -121,9 +135,14 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
         let current = Arc::clone(&following.current);
         let stamp = job.stamp;
         let (version, document) = (job.version, job.document.clone());
+        let (config, name) = (Arc::clone(&session.config), uri.clone());
         let worked = spawn_blocking(move || {
             let cancelled = || current.load(Ordering::Acquire) != stamp;
-            let analyzed = analyze(job, &ready, &mut memo, &cancelled);
+            let about = About {
+                path: uri::path(&name),
+                settings: config.of(&name),
+            };
+            let analyzed = analyze(job, about, &ready, &mut memo, &cancelled);
             (memo, analyzed)
         });
         let analyzed = match worked.await {
@@ -135,20 +154,29 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
                 // Waiting requests must still get an answer; the next edit tries again.
                 tracing::error!(%uri, version, panicked = error.is_panic(), "analysis failed");
                 memo = Memo::default();
-                Some(Analyzed::empty(Job {
+                let job = Job {
                     version,
                     stamp,
                     document,
-                }))
+                };
+                Some(Analyzed::empty(
+                    job,
+                    Arc::new(Settings::resolve(Path::new("/"), [])),
+                ))
             }
         };
         drop(permit);
         let analyzed = analyzed.map(Arc::new);
+        if let Some(analyzed) = &analyzed {
+            debounce = session.debounce(&analyzed.settings);
+            session.adopt(&analyzed.settings);
+        }
         let replaced = analyzed.and_then(|it| session.documents.settle(&uri, &it));
         if let Some(replaced) = replaced {
             settled = Some(stamp);
             publish::announce(&session, &uri).await;
             drop(replaced);
+            reconfigure::tell(&session).await;
         }
         if following.wanted.changed().await.is_err() {
             break;
@@ -157,18 +185,61 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
     publish::clear(&session, &uri).await;
 }
 
+/// What is known of a document beside its text.
+struct About {
+    path: Option<PathBuf>,
+    settings: Arc<Settings>,
+}
+
+impl About {
+    /// Whether a text of this length is looked at.
+    fn wants_text(&self, bytes: usize) -> bool {
+        let excluded = |path: &PathBuf| self.settings.force_exclude && self.settings.excludes(path);
+        bytes as u64 <= self.settings.max_file_size.0 && !self.path.as_ref().is_some_and(excluded)
+    }
+
+    /// Which findings are shown.
+    fn shown(&self, text: &str, analysis: &Analysis) -> Vec<usize> {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let honoured = [
+            (self.settings.honour_nosec, Dialect::Nosec),
+            (self.settings.honour_noqa, Dialect::Noqa),
+        ];
+        let dialects: Vec<Dialect> = honoured
+            .into_iter()
+            .filter_map(|(is_honoured, dialect)| is_honoured.then_some(dialect))
+            .collect();
+        let silenced = analysis.silenced_for_others(text, &dialects);
+        let wanted = |finding: &Finding| {
+            let entry = &finding.entry;
+            self.settings
+                .wants(path, &entry.id, &entry.cwe, finding.severity)
+        };
+        let findings = analysis.findings.iter().zip(silenced).enumerate();
+        findings
+            .filter(|(_, (finding, silenced))| !silenced && wanted(finding))
+            .map(|(index, _)| index)
+            .collect()
+    }
+}
+
 fn analyze(
     mut job: Job,
+    about: About,
     rules: &Snapshot,
     memo: &mut Memo,
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Analyzed> {
     let start = std::time::Instant::now();
+    if !about.wants_text(job.document.text.len_bytes()) {
+        return Some(Analyzed::empty(job, about.settings));
+    }
     if !job.document.reparse_unless(cancelled) {
         return None;
     }
-    let mut analyzed = Analyzed::empty(job);
+    let mut analyzed = Analyzed::empty(job, Arc::clone(&about.settings));
     analyzed.analysis = rules.analyze(&analyzed.source(), memo, cancelled)?;
+    analyzed.shown = about.shown(&analyzed.text, &analyzed.analysis);
     analyzed.rules = Some(rules.clone());
     tracing::debug!(
         version = analyzed.version,

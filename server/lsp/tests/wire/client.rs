@@ -68,7 +68,7 @@ impl Client {
             "processId": std::process::id(),
             "rootUri": null,
             "capabilities": capabilities,
-            "initializationOptions": { "unknown": [1, 2] },
+            "initializationOptions": null,
         });
         let answer = client.request("initialize", params).await;
         client.capabilities = answer["result"]["capabilities"].clone();
