@@ -16,6 +16,9 @@ pub struct Source {
     pub names: Vec<NamePattern>,
     /// Functions that write such data into an argument (`fgets(buf, …)`): name and position.
     pub fills: Vec<(NamePattern, usize)>,
+    /// Whether the data is harmless to every pattern that does not name this source: the text of
+    /// an exception, a signature.
+    pub quiet: bool,
     /// Whether the parameters of route handlers are such data.
     pub handler_params: bool,
     /// Names of a handler's parameters that are no such data: objects that the framework hands over.
@@ -56,6 +59,8 @@ pub struct Library {
     /// Functions that write formatted text into an argument: name, destination, format; the
     /// formatted values follow the format.
     pub formats: Vec<(NamePattern, usize, usize)>,
+    /// Whole numbers that libraries give a name: `stat.S_IWOTH` is 2.
+    pub constants: BTreeMap<String, i64>,
     /// Where it was read from.
     pub path: String,
 }
@@ -79,6 +84,7 @@ impl Library {
             reads: Vec::new(),
             copies: Vec::new(),
             formats: Vec::new(),
+            constants: BTreeMap::new(),
             path: String::new(),
         }
     }

@@ -205,7 +205,7 @@ impl Env {
 }
 
 /// A value whose data that the other path's value lacks keeps what its own path proved of it.
-fn checked(value: &Value, other: &Value, guards: &[(u64, Fact)]) -> Value {
+pub(crate) fn checked(value: &Value, other: &Value, guards: &[(u64, Fact)]) -> Value {
     let lacks = |id: u64| !other.roots.iter().any(|root| root.id == id);
     let proven = |id: u64| guards.iter().any(|(known, _)| *known == id);
     if !value

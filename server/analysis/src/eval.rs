@@ -460,6 +460,8 @@ impl<'a> Eval<'a> {
 
     fn leave_function(&mut self, span: Span, result: Option<Value>) {
         self.scope_end(span, result.as_ref());
+        // What was proven of it on this way out holds for whoever gets it.
+        let result = result.map(|it| crate::env::checked(&it, &Value::number(), &self.env.guards));
         if let Some(result) = result {
             self.returned = Some(match self.returned.take() {
                 Some(before) => before.merge(&result),

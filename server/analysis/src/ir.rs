@@ -107,6 +107,8 @@ pub(crate) enum ExprKind {
     },
     /// `await x`, `yield x`, brackets, casts to unknown types: carries its operand through.
     Carry(ExprId),
+    /// `yield x`: one of the things that the function gives back.
+    Yield(ExprId),
     /// A cast, with the type's text; `sizeof(type)` is `SizeOf` of nothing.
     Cast {
         to: Box<str>,

@@ -16,6 +16,20 @@ pub(crate) struct Given<'a> {
     pub(crate) name: Option<&'a str>,
     /// The variable or member it mentions, as a path.
     pub(crate) path: Option<&'a str>,
+    /// The last names of what else it is put together from.
+    pub(crate) others: &'a [&'a str],
+}
+
+impl<'a> Given<'a> {
+    /// A value and its expression's last name.
+    pub(crate) fn of(value: &'a Value, name: Option<&'a str>) -> Self {
+        Self {
+            value,
+            name,
+            path: None,
+            others: &[],
+        }
+    }
 }
 
 /// Looks an argument up.
@@ -117,10 +131,13 @@ impl Matcher<'_> {
         }
         (test.constant.is_empty() || surely_in(value, &test.constant))
             && (test.not_const.is_empty() || !maybe_in(value, &test.not_const))
-            && test
-                .named
-                .as_ref()
-                .is_none_or(|it| given.name.is_some_and(|name| it.is_match(name)))
+            && test.named.as_ref().is_none_or(|it| {
+                given
+                    .name
+                    .iter()
+                    .chain(given.others)
+                    .any(|name| it.is_match(name))
+            })
             && test
                 .not_named
                 .as_ref()
@@ -137,16 +154,11 @@ impl Matcher<'_> {
                 .is_none_or(|it| !value.texts().iter().any(|text| it.is_match(text)))
             && test.local.is_none_or(|wanted| value.local == wanted)
             && test.element.as_ref().is_none_or(|inner| {
-                value.items.iter().flat_map(|it| it.iter()).any(|item| {
-                    self.holds(
-                        inner,
-                        &Given {
-                            value: item,
-                            name: None,
-                            path: None,
-                        },
-                    )
-                })
+                value
+                    .items
+                    .iter()
+                    .flat_map(|it| it.iter())
+                    .any(|item| self.holds(inner, &Given::of(item, None)))
             })
             && test
                 .entry
@@ -184,14 +196,7 @@ impl Matcher<'_> {
             return false;
         };
         match entries.iter().find(|(name, _)| &**name == key) {
-            Some((name, value)) => self.holds(
-                test,
-                &Given {
-                    value,
-                    name: Some(name),
-                    path: None,
-                },
-            ),
+            Some((name, value)) => self.holds(test, &Given::of(value, Some(name))),
             None => {
                 let surely = entries
                     .iter()
@@ -232,7 +237,7 @@ impl Matcher<'_> {
     }
 
     fn is_dynamic(&self, value: &Value) -> bool {
-        let mut live = self.live(value).peekable();
+        let mut live = self.live(value).filter(|it| !self.is_quiet(it)).peekable();
         let any = live.peek().is_some();
         crate::value::add_roots(
             &mut self.evidence.borrow_mut().roots,
@@ -251,7 +256,7 @@ impl Matcher<'_> {
         let mut live = Vec::new();
         for seg in text.iter() {
             if let Seg::Hole(value, _) = seg {
-                live.extend(self.live(value).cloned());
+                live.extend(self.live(value).filter(|it| !self.is_quiet(it)).cloned());
             }
         }
         if !words || live.is_empty() {
@@ -300,6 +305,11 @@ impl Matcher<'_> {
     /// The roots of a value that no sanitizer and no guard made harmless for this rule.
     fn live<'v>(&'v self, value: &'v Value) -> impl Iterator<Item = &'v Root> {
         value.roots.iter().filter(move |root| self.is_live(root))
+    }
+
+    /// Whether a root matters only to patterns that name its source.
+    fn is_quiet(&self, root: &Root) -> bool {
+        matches!(root.origin, Origin::Source(id) if self.rules.is_quiet(id))
     }
 
     pub(crate) fn is_live(&self, root: &Root) -> bool {

@@ -361,6 +361,12 @@ impl LangRules {
         out
     }
 
+    /// Whether a source's data is harmless to patterns that do not name it.
+    pub(crate) fn is_quiet(&self, id: u16) -> bool {
+        let source = self.library.sources.get(usize::from(id));
+        source.is_some_and(|it| it.quiet)
+    }
+
     pub(crate) fn source(&self, id: &str) -> Option<u16> {
         let index = self.library.sources.iter().position(|it| it.id == id)?;
         u16::try_from(index).ok()

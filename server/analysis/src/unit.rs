@@ -69,6 +69,7 @@ pub(crate) fn run(
         language,
         text,
         names: names(&outline.scopes),
+        methods: methods(&outline.scopes),
         texts: texts(text, &outline.scopes),
         needs: vec![Vec::new(); outline.scopes.len()],
 
@@ -94,6 +95,8 @@ struct Unit<'a, 't> {
     inner: Vec<Vec<usize>>,
     /// Functions by class and name; the last definition wins, as at run time.
     names: Names,
+    /// Methods by name, whatever their class.
+    methods: FxHashMap<Box<str>, Vec<usize>>,
     /// What each scope's text comes down to.
     texts: Vec<u64>,
     /// The functions whose outcome each scope uses.
@@ -106,6 +109,19 @@ struct Unit<'a, 't> {
     module_digests: FxHashMap<Arc<str>, u64>,
     /// The same of names bound in the bodies of classes, by their last part.
     class_digests: FxHashMap<Box<str>, u64>,
+}
+
+/// How many classes may have a method of one name for calls of it to be followed.
+const MAX_NAMESAKES: usize = 4;
+
+fn methods(scopes: &[Scope]) -> FxHashMap<Box<str>, Vec<usize>> {
+    let mut out: FxHashMap<Box<str>, Vec<usize>> = FxHashMap::default();
+    for (index, scope) in scopes.iter().enumerate() {
+        if scope.class.is_some() {
+            out.entry(scope.name.clone()).or_default().push(index);
+        }
+    }
+    out
 }
 
 fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
@@ -231,6 +247,12 @@ impl Unit<'_, '_> {
         for (member, name) in self.lower(index).mentions.iter() {
             if !member {
                 out.extend(self.find(None, name));
+                // A class that is made here.
+                out.extend(self.find(Some(name), "__init__"));
+            } else if let Some(methods) = self.methods.get(name) {
+                // Methods of an object made of one of this file's classes; a name that many
+                // classes share says too little to follow.
+                out.extend(methods.iter().filter(|_| methods.len() <= MAX_NAMESAKES));
             }
             if scope.class.is_some() {
                 out.extend(self.find(scope.class.as_deref(), name));

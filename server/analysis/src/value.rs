@@ -439,6 +439,23 @@ impl Value {
         .into()
     }
 
+    /// One element of source data. A check of one field says nothing of the next, so each constant
+    /// key has an identity of its own.
+    pub(crate) fn part(&self, key: &Self) -> Self {
+        let key = match key.consts.as_slice() {
+            [Const::Str(text)] if key.exact => text.to_string(),
+            [Const::Int(number)] if key.exact => number.to_string(),
+            _ => return self.clone(),
+        };
+        self.with(|data| {
+            for root in &mut data.roots {
+                if matches!(root.origin, Origin::Source(_)) {
+                    root.id = id_of(&format!("{}[{key}]", root.id));
+                }
+            }
+        })
+    }
+
     /// Adds a step to every root.
     pub(crate) fn step(&self, place: Place, note: &Note) -> Self {
         if self.roots.is_empty() && self.amounts.is_empty() {

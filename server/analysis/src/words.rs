@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use kb_schema::{ArgKey, Event, Library, NamePattern, Pattern, Shape, Test, Then};
+use kb_schema::{ArgKey, Event, Library, NamePattern, Need, Pattern, Shape, Test, Then};
 use rustc_hash::FxHashMap;
 
 use crate::query::RawQuery;
@@ -274,7 +274,14 @@ impl Words {
         let mut clause = Clause::new();
         for group in shape.needs()? {
             let mut all = All::new();
-            for need in group {
+            for mut need in group {
+                if is_text {
+                    // Text may be put together at any mark that is part of no word.
+                    need = longest_run(need);
+                    if need.text.len() < 2 {
+                        continue;
+                    }
+                }
                 all.push(vec![self.piece(Piece {
                     text: need.text.into(),
                     opens: match (need.opens, is_text) {
@@ -284,6 +291,9 @@ impl Words {
                     },
                     then: need.then,
                 })?]);
+            }
+            if all.is_empty() {
+                return None;
             }
             clause.push(all);
         }
@@ -449,6 +459,25 @@ impl Seen<'_> {
                 .handler
                 .get_or_init(|| self.words.has_handler(self.text)),
         }
+    }
+}
+
+/// The longest part of a needed text that is one word.
+fn longest_run(need: Need) -> Need {
+    let runs = need
+        .text
+        .split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    let Some(run) = runs.max_by_key(|it| it.len()) else {
+        return need;
+    };
+    Need {
+        opens: need.opens && need.text.starts_with(run),
+        then: if need.text.ends_with(run) {
+            need.then
+        } else {
+            Then::Any
+        },
+        text: run.to_owned(),
     }
 }
 

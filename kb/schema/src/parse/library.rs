@@ -38,6 +38,8 @@ struct RawLibrary {
     copies: Vec<(String, usize, usize)>,
     #[serde(default)]
     formats: Vec<(String, usize, usize)>,
+    #[serde(default)]
+    constants: BTreeMap<String, i64>,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +50,8 @@ struct RawSource {
     names: Vec<String>,
     #[serde(default)]
     fills: Vec<(String, usize)>,
+    #[serde(default)]
+    quiet: bool,
     #[serde(default)]
     handler_params: bool,
     #[serde(default)]
@@ -87,6 +91,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
             about: source.about,
             names: names(source.names),
             fills: names(fill_names).into_iter().zip(positions).collect(),
+            quiet: source.quiet,
             handler_params: source.handler_params,
             not_params: source.not_params,
             params: source.params,
@@ -112,6 +117,7 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
         reads: names(read_names).into_iter().zip(read_positions).collect(),
         copies: triples(raw.copies, &mut names),
         formats: triples(raw.formats, &mut names),
+        constants: raw.constants,
         path: path.to_owned(),
     };
     if report.problems.is_empty() {

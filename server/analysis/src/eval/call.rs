@@ -23,6 +23,8 @@ pub(super) struct Passed<'a> {
     pub(super) value: Value,
     /// The expression's own last name.
     pub(super) last: Option<&'a str>,
+    /// The last names of what else it is put together from.
+    pub(super) others: Vec<&'a str>,
     pub(super) path: Option<String>,
 }
 
@@ -83,11 +85,7 @@ impl Arguments for CallFact<'_> {
                     .flat_map(|it| it.iter())
                     .find(|(known, _)| **known == **name)
                 {
-                    return Found::There(Given {
-                        value,
-                        name: None,
-                        path: None,
-                    });
+                    return Found::There(Given::of(value, None));
                 }
             }
         }
@@ -118,6 +116,7 @@ fn given<'a>(arg: &'a Passed<'_>) -> Given<'a> {
         value: &arg.value,
         name: arg.last,
         path: arg.path.as_deref(),
+        others: &arg.others,
     }
 }
 
@@ -144,6 +143,7 @@ impl<'a> Eval<'a> {
                 span: self.span(arg.value),
                 whole: arg.span,
                 last: self.last_name(arg.value),
+                others: self.other_names(arg.value),
                 path: self.path_of(arg.value),
                 value,
             });
@@ -230,6 +230,7 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.local_result(call) {
             return value;
         }
+        self.construct(call);
         if let Some(value) = self.text_method(call) {
             return value;
         }
@@ -253,8 +254,13 @@ impl<'a> Eval<'a> {
         let rules = self.around.rules;
         for name in [&call.path, path] {
             let sourced = self.with_source(Value::named(name.clone()), call.span);
-            if !sourced.roots.is_empty() {
-                return Some(sourced);
+            if let [only] = sourced.roots.as_slice() {
+                // What is quiet was made of the arguments, and a check of it is one of them.
+                let quiet = matches!(only.origin, Origin::Source(id) if rules.is_quiet(id));
+                let inputs = call.args.iter().map(|arg| &arg.value);
+                let receiver = call.receiver.as_ref().map(|(_, value)| value);
+                let measures = Value::measure(inputs.chain(receiver).filter(|_| quiet));
+                return Some(sourced.with(|data| data.measures.clone_from(&measures.measures)));
             }
         }
         let inputs = || call.args.iter().map(|arg| &arg.value);
@@ -280,6 +286,20 @@ impl<'a> Eval<'a> {
         }
         if !rules.carries.has(&call.path) {
             return None;
+        }
+        if let ("os.path.join", Some(first)) = (&*call.path, call.args.first())
+            && let Some(folder) = first.value.as_str()
+            && (folder.starts_with("/tmp") || folder.starts_with("/var/tmp"))
+        {
+            // A name below the folder that everybody shares.
+            let mut segs = Vec::new();
+            for (index, arg) in call.args.iter().enumerate() {
+                if index > 0 {
+                    segs.push(Seg::Lit("/".into()));
+                }
+                arg.value.segments(self.place(arg.span), &mut segs);
+            }
+            return Some(Value::from_segments(segs, self.place(call.span)));
         }
         let is_text = matches!(&*call.path, "str" | "unicode" | "bytes" | "repr");
         if let ([only], None, true) = (call.args.as_slice(), receiver, is_text) {
@@ -307,7 +327,14 @@ impl<'a> Eval<'a> {
                 .any(|root| root.origin != Origin::Unknown)
         };
         if let Some(receiver) = receiver.filter(is_data) {
-            return Value::carrying([receiver]);
+            let all = Value::carrying([receiver]);
+            let name = kb_schema::last_segment(&call.path);
+            return match call.args.first() {
+                Some(key) if matches!(name, "get" | "getlist" | "getfirst" | "pop") => {
+                    all.part(&key.value)
+                }
+                _ => all,
+            };
         }
         let made_without_data = self.around.language == Language::Python
             && !call.path.starts_with('?')
@@ -338,8 +365,12 @@ impl<'a> Eval<'a> {
         let name = call.path.rsplit('.').next().unwrap_or(&call.path);
         let own_method = matches!(call.path.split('.').next(), Some("?self" | "?cls"))
             && call.path.matches('.').count() == 1;
+        let class = instance_of(&call.path);
+        let is_method = own_method || class.is_some();
         let local = if own_method {
             (self.around.summary)(self.class, name)
+        } else if let Some(class) = class {
+            (self.around.summary)(Some(class), name)
         } else if call.path.starts_with("~.") {
             (self.around.summary)(None, name)
         } else {
@@ -360,7 +391,7 @@ impl<'a> Eval<'a> {
                 .into()
             });
         };
-        let bound = bind(&summary, call, own_method);
+        let bound = bind(&summary, call, is_method);
         self.apply_sinks(&summary, call, &bound);
         let passed = self.note_passed(call.span);
         let place = self.place(call.span);
@@ -376,6 +407,18 @@ impl<'a> Eval<'a> {
                 .with(|data| data.obj = obj)
                 .step(place, &returned(passed)),
         )
+    }
+
+    /// What a class's constructor does with its arguments.
+    fn construct(&mut self, call: &CallFact<'a>) {
+        let class = call.path.trim_start_matches('?');
+        if class.contains('.') || self.around.language != Language::Python {
+            return;
+        }
+        if let Local::Known(summary) = (self.around.summary)(Some(class), "__init__") {
+            let bound = bind(&summary, call, true);
+            self.apply_sinks(&summary, call, &bound);
+        }
     }
 
     /// Methods of text, which every Python value might be.
@@ -437,6 +480,14 @@ impl<'a> Eval<'a> {
                 let all = Value::carrying(parts);
                 let mut segs = vec![Seg::Lit(receiver.rendered().unwrap_or_default().into())];
                 segs.push(Seg::Hole(all, self.place(call.args_span)));
+                Some(Value::from_segments(segs, self.place(call.span)))
+            }
+            "replace" if call.args.iter().any(|arg| arg.value.text.is_some()) => {
+                // `text.replace(word, "<b>" + word + "</b>")` builds text too.
+                let mut segs = vec![Seg::Hole(receiver.clone(), self.place(call.span))];
+                for arg in call.args.iter().filter(|arg| arg.value.text.is_some()) {
+                    arg.value.segments(self.place(arg.span), &mut segs);
+                }
                 Some(Value::from_segments(segs, self.place(call.span)))
             }
             "split" | "splitlines" | "rsplit" | "partition"
@@ -716,6 +767,17 @@ fn bind(summary: &Summary, call: &CallFact<'_>, own_method: bool) -> Vec<Option<
         }
     }
     out
+}
+
+/// The class of which `?Mailer().send` is a method, where that is one name.
+fn instance_of(path: &str) -> Option<&str> {
+    let (object, _) = path.rsplit_once('.')?;
+    let class = object.strip_suffix("()")?.trim_start_matches('?');
+    let plain = !class.is_empty()
+        && class
+            .bytes()
+            .all(|it| it.is_ascii_alphanumeric() || it == b'_');
+    plain.then_some(class)
 }
 
 /// A callee's value with its parameters replaced by what was passed.

@@ -128,6 +128,23 @@ impl<'a> Eval<'a> {
                 .into()
             }
             ExprKind::Carry(inner) | ExprKind::Star(inner) => self.expr(*inner),
+            ExprKind::Yield(inner) => {
+                let value = self.expr(*inner);
+                let given = Value::carrying([&value]);
+                self.returned = Some(match self.returned.take() {
+                    Some(before) => before.merge(&given),
+                    None => given,
+                });
+                Value::from(Data {
+                    roots: vec![value::root(
+                        value::id_of(self.source(span)),
+                        Origin::Unknown,
+                        self.place(span),
+                        None,
+                    )],
+                    ..Data::default()
+                })
+            }
             ExprKind::Cast { to, value } => {
                 let value = self.expr(*value);
                 let pointer = to.contains('*');
@@ -303,7 +320,7 @@ impl<'a> Eval<'a> {
             other => other,
         };
         let value = self.around.module.get(&format!("{class}.{name}"))?;
-        let fixed = is_constant_name(name) || value.kind == Kind::Bytes;
+        let fixed = is_constant_name(name) || matches!(value.kind, Kind::Bytes | Kind::Str);
         (fixed && value.is_constant()).then_some(value)
     }
 
@@ -332,6 +349,13 @@ impl<'a> Eval<'a> {
         }
         if rules.trusted.has(&path) || rules.inert.has(&path) {
             return sourced;
+        }
+        if let Some(number) = rules.library.constants.get(&*path) {
+            return sourced.with(|data| {
+                data.consts = vec![Const::Int(*number)];
+                data.exact = true;
+                data.kind = Kind::Number;
+            });
         }
         let resolved = !path.starts_with('?') && object.roots.is_empty();
         if resolved {
@@ -410,7 +434,7 @@ impl<'a> Eval<'a> {
             });
         }
         // Choosing among one's own constants by foreign data gives one's own constant.
-        let mut out = self.element(&list, self.span(id));
+        let mut out = self.element(&list, self.span(id)).part(&key);
         if list.roots.is_empty()
             && list.entries.is_none()
             && list.items.is_none()
@@ -571,9 +595,9 @@ impl<'a> Eval<'a> {
             .filter_map(|(value, _)| value.as_int())
             .collect();
         if ints.len() == operands.len()
-            && let [a, b] = ints.as_slice()
+            && let [first, rest @ ..] = ints.as_slice()
         {
-            let folded = match op {
+            let fold = |a: i64, b: &i64| match op {
                 BinOp::Add => a.checked_add(*b),
                 BinOp::Sub => a.checked_sub(*b),
                 BinOp::Mul => a.checked_mul(*b),
@@ -583,7 +607,7 @@ impl<'a> Eval<'a> {
                 BinOp::Or => Some(a | b),
                 BinOp::Mod | BinOp::Other => None,
             };
-            if let Some(number) = folded {
+            if let Some(number) = rest.iter().try_fold(*first, fold) {
                 return Value::constant(Const::Int(number));
             }
         }
@@ -609,6 +633,11 @@ impl<'a> Eval<'a> {
                 .iter()
                 .any(|(value, _)| matches!(value.kind, Kind::Str | Kind::List | Kind::Bytes));
             let paths = op == BinOp::Div;
+            let path = operands.first().and_then(|(value, _)| value.path.clone());
+            if paths && let Some(path) = path.filter(|it| &**it == "pathlib.Path()") {
+                // A path below a path.
+                return Value::carrying(values).with(|data| data.path = Some(path));
+            }
             return if texty || paths {
                 Value::carrying(values)
             } else {
@@ -779,6 +808,33 @@ impl<'a> Eval<'a> {
     fn is_accessor(&self, callee: ExprId) -> bool {
         matches!(&self.func.expr(callee).kind, ExprKind::Attr { name, .. }
             if matches!(&**name, "get" | "pop" | "getlist" | "get_argument" | "getenv" | "setdefault"))
+    }
+
+    /// The last names of a sum's operands: `salt + password.encode()` has two.
+    pub(super) fn other_names(&self, id: ExprId) -> Vec<&'a str> {
+        let mut current = id;
+        for _ in 0..6 {
+            match &self.func.expr(current).kind {
+                ExprKind::Call { callee, .. } if self.is_text_method(*callee) => {
+                    match &self.func.expr(*callee).kind {
+                        ExprKind::Attr { base, .. } => current = *base,
+                        _ => return Vec::new(),
+                    }
+                }
+                ExprKind::Carry(inner) => current = *inner,
+                ExprKind::Binary {
+                    op: BinOp::Add,
+                    operands,
+                } => {
+                    return operands
+                        .iter()
+                        .filter_map(|it| self.last_name(*it))
+                        .collect();
+                }
+                _ => return Vec::new(),
+            }
+        }
+        Vec::new()
     }
 
     fn is_text_method(&self, callee: ExprId) -> bool {

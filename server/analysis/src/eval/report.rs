@@ -110,14 +110,9 @@ impl<'a> Eval<'a> {
             self.attempt(id, fact, |matcher, pattern| {
                 let receiver_holds = match (&pattern.receiver, &receiver) {
                     (None, _) => true,
-                    (Some(test), Some((name, value))) => matcher.holds(
-                        test,
-                        &Given {
-                            value,
-                            name: *name,
-                            path: None,
-                        },
-                    ),
+                    (Some(test), Some((name, value))) => {
+                        matcher.holds(test, &Given::of(value, *name))
+                    }
                     (Some(_), None) => false,
                 };
                 receiver_holds && matcher.args_hold(&pattern.args)
@@ -174,16 +169,8 @@ impl<'a> Eval<'a> {
                 parts,
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given {
-                    value,
-                    name: last,
-                    path: None,
-                };
-                let base = base.map(|(_, value)| Given {
-                    value,
-                    name: base_name,
-                    path: None,
-                });
+                let given = Given::of(value, last);
+                let base = base.map(|(_, value)| Given::of(value, base_name));
                 pattern
                     .value
                     .as_ref()
@@ -220,11 +207,7 @@ impl<'a> Eval<'a> {
                 }],
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given {
-                    value,
-                    name: last,
-                    path: None,
-                };
+                let given = Given::of(value, last);
                 pattern
                     .value
                     .as_ref()
@@ -261,16 +244,8 @@ impl<'a> Eval<'a> {
                 args: &NoArguments,
                 parts,
             };
-            let base = Given {
-                value: &object,
-                name: base_name,
-                path: None,
-            };
-            let index = Given {
-                value: key,
-                name: index_name,
-                path: None,
-            };
+            let base = Given::of(&object, base_name);
+            let index = Given::of(key, index_name);
             self.attempt(rule, fact, |matcher, pattern| {
                 pattern
                     .base
@@ -300,11 +275,7 @@ impl<'a> Eval<'a> {
                 parts,
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given {
-                    value,
-                    name: last,
-                    path: None,
-                };
+                let given = Given::of(value, last);
                 pattern
                     .value
                     .as_ref()
@@ -339,16 +310,8 @@ impl<'a> Eval<'a> {
                 args: &NoArguments,
                 parts,
             };
-            let left = Given {
-                value: left.1,
-                name: a,
-                path: None,
-            };
-            let right = Given {
-                value: right.1,
-                name: b,
-                path: None,
-            };
+            let left = Given::of(left.1, a);
+            let right = Given::of(right.1, b);
             self.attempt(rule, fact, |matcher, pattern| {
                 let test = |test: &Option<kb_schema::Test>, given: &Given<'_>| {
                     test.as_ref().is_none_or(|test| matcher.holds(test, given))

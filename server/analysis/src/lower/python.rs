@@ -628,7 +628,11 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             Some(inner) if inner.kind() != "comment" => return Err(expr(b, inner)),
             _ => ExprKind::Opaque(exprs(b, node)),
         },
-        "await" | "yield" | "type" => match node.named_child(0) {
+        "yield" => match node.named_child(0) {
+            Some(inner) => ExprKind::Yield(expr(b, inner)),
+            None => ExprKind::Null,
+        },
+        "await" | "type" => match node.named_child(0) {
             Some(inner) => ExprKind::Carry(expr(b, inner)),
             None => ExprKind::Null,
         },
