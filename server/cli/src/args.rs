@@ -36,6 +36,10 @@ Nothing leaves this machine: no command here opens a connection.";
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Look at files and folders
+    ///
+    /// Folders are searched for Python, C and Jupyter notebooks, honouring `.gitignore`. Settings
+    /// come from `secondlook.toml`, or `[tool.secondlook]` in `pyproject.toml`, nearest to each
+    /// file; what stands here on the command line is stronger.
     Check(Box<Check>),
     /// Say what a finding means and what to do about it
     #[command(after_help = EXPLAIN_EXAMPLES)]
@@ -94,11 +98,6 @@ Examples:
 Exit codes:
   0 nothing found, 1 findings, 2 something could not be done, 130 interrupted";
 
-/// Look at files and folders.
-///
-/// Folders are searched for Python, C and Jupyter notebooks, honouring `.gitignore`. Settings come
-/// from `secondlook.toml`, or `[tool.secondlook]` in `pyproject.toml`, nearest to each file; what
-/// stands here on the command line is stronger.
 #[derive(Debug, clap::Args)]
 #[command(after_help = CHECK_HELP)]
 pub(crate) struct Check {
@@ -175,7 +174,7 @@ pub(crate) struct Check {
     #[arg(long, help_heading = "Output")]
     pub(crate) exit_zero: bool,
 
-    /// Search ignored and hidden files too
+    /// Search ignored and hidden files too, and folders that are excluded by default
     #[arg(long, help_heading = "Files")]
     pub(crate) no_ignore: bool,
 

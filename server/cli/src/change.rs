@@ -65,7 +65,7 @@ pub(crate) fn run(lens: &Lens, run: &mut Run<'_>, stdin: Option<&Vec<u8>>) {
             *file = again;
         }
     }
-    output::out(&shown);
+    run.changed = shown;
 }
 
 fn changed(lens: &Lens, file: &Checked, unsafe_too: bool) -> Changed {

@@ -72,6 +72,8 @@ pub(crate) struct Run<'a> {
     pub(crate) skipped: Vec<Skipped>,
     /// What could not be done.
     pub(crate) errors: Vec<String>,
+    /// The diff, or the changed text of standard input.
+    pub(crate) changed: String,
     pub(crate) fixed: usize,
     /// How many comments were taken out.
     pub(crate) cleared: usize,
@@ -105,6 +107,7 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
         files: Vec::new(),
         skipped: Vec::new(),
         errors: Vec::new(),
+        changed: String::new(),
         fixed: 0,
         cleared: 0,
     };
@@ -139,7 +142,7 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     }
     let wrong = resolver.take_problems();
     run.errors.extend(wrong.iter().map(ToString::to_string));
-    if check.fix || check.diff {
+    if (check.fix || check.diff) && !progress::interrupted() {
         change::run(&lens, &mut run, stdin.then_some(&input));
     }
     finish(&mut run, stdin)
@@ -187,6 +190,7 @@ fn finish(run: &mut Run<'_>, stdin: bool) -> anyhow::Result<u8> {
         Format::Concise => lines::concise(run),
         Format::Text => text::render(run),
     };
+    let printed = std::mem::take(&mut run.changed) + &printed;
     match &check.output_file {
         Some(path) => std::fs::write(path, printed)
             .map_err(|error| anyhow::anyhow!(files::plain(&error)))

@@ -427,6 +427,7 @@ mod tests {
             files: vec![file],
             skipped: Vec::new(),
             errors: Vec::new(),
+            changed: String::new(),
             fixed: 0,
             cleared: 0,
         })
