@@ -1,8 +1,9 @@
-"""What a server does not do: write documents into its log, run while nobody asks, or stay behind."""
+"""What a server does not do: write texts into its log, run unasked, or stay behind."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -133,14 +134,15 @@ def test_what_comes_after_shutdown_is_refused(start: Start) -> None:
 
 
 def test_a_parent_that_ends_takes_the_server_along(secondlook: Secondlook) -> None:
-    import subprocess
-
-    with subprocess.Popen(["sleep", "1000"]) as parent:
-        with Client([secondlook.path, "lsp"], secondlook.environment, secondlook.home) as client:
-            client.initialize(PROFILES["utf-16 push"], processId=parent.pid)
-            parent.kill()
-            parent.wait()
-            assert client.process.wait(30) == 1
+    command = [secondlook.path, "lsp"]
+    with (
+        subprocess.Popen(["sleep", "1000"]) as parent,
+        Client(command, secondlook.environment, secondlook.home) as client,
+    ):
+        client.initialize(PROFILES["utf-16 push"], processId=parent.pid)
+        parent.kill()
+        parent.wait()
+        assert client.process.wait(30) == 1
 
 
 def test_requests_that_are_cancelled_are_answered(start: Start) -> None:

@@ -1,4 +1,4 @@
-"""Settings from the client and from files: read, changed while the server runs, broken and mended."""
+"""Settings of client and files: read, changed while the server runs, broken and mended."""
 
 from __future__ import annotations
 

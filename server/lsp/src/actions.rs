@@ -1,35 +1,82 @@
 //! What a reader can do about a finding: apply a proved fix, open who explained it, or silence it
-//! here. Computes no fix itself.
+//! here; and what can be done about all of a text at once. Computes no fix itself.
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use analysis::Finding;
 use kb_schema::Applicability;
-use syntax::{Language, Node};
 use tower_lsp::gen_lsp_types as types;
 use types::{
-    CodeAction, CodeActionKind, CodeActionParams, Command, Diagnostic,
-    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextDocumentIdentifier, TextEdit,
-    Uri, WorkspaceEdit,
+    CodeAction, CodeActionDisabled, CodeActionKind, CodeActionParams, CodeActionResponse,
+    CodeActionTriggerKind, Command, Diagnostic, OptionalVersionedTextDocumentIdentifier,
+    TextDocumentEdit, TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit,
 };
 
 use crate::capabilities::{EditDelivery, Profile};
-use crate::ext::{self, ActionData};
+use crate::ext::{self, ActionData, Wish};
 use crate::state::View;
+use crate::suppression;
 use crate::worker::Analyzed;
 use crate::{from_proto, to_proto};
 
-/// Every action for the findings that a range touches: fixes, then discussions, then suppressions.
+/// Every action for a range: fixes, then discussions, then suppressions, then what is for the whole
+/// text.
 pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec<CodeAction> {
-    if !wanted(params.context.only.as_deref()) {
-        return Vec::new();
+    let only = params.context.only.as_deref();
+    let mut out = Vec::new();
+    if wants(only, "quickfix") {
+        out = quick_fixes(view, params, profile);
     }
+    // Proving all fixes takes its time, so it is left to resolving, or done when asked for by name.
+    let asked = only.is_some() || profile.edits == EditDelivery::OnResolve;
+    if asked && wants(only, ext::FIX_ALL) {
+        out.extend(fix_all(view, &params.text_document.uri, profile));
+    }
+    out
+}
+
+/// Actions in the form that the client can read.
+pub(crate) fn answer(actions: Vec<CodeAction>, profile: &Profile) -> Vec<CodeActionResponse> {
+    if profile.action_literals {
+        return actions.into_iter().map(Into::into).collect();
+    }
+    // A client of the first days of the protocol knows commands only.
+    let command = |action: CodeAction| match (action.command, action.edit) {
+        (Some(command), _) => Some(command),
+        (None, Some(edit)) if profile.applies_edits => Some(Command {
+            title: action.title,
+            tooltip: None,
+            command: ext::APPLY_EDIT.to_owned(),
+            arguments: Some(vec![serde_json::to_value(edit).ok()?]),
+        }),
+        (None, _) => None,
+    };
+    let commands = actions.into_iter().filter_map(command);
+    commands.map(Into::into).collect()
+}
+
+/// Whether actions of a kind are asked for. A kind means itself and all below it.
+fn wants(only: Option<&[CodeActionKind]>, kind: &str) -> bool {
+    only.is_none_or(|only| {
+        only.iter().any(|it| {
+            let rest = kind.strip_prefix(it.as_str());
+            rest.is_some_and(|rest| {
+                it.as_str().is_empty() || rest.is_empty() || rest.starts_with('.')
+            })
+        })
+    })
+}
+
+fn quick_fixes(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec<CodeAction> {
     let analyzed = &view.analyzed;
     let range = from_proto::range(params.range, &analyzed.document.text, profile.encoding);
     let uri = &params.text_document.uri;
     let shown = to_proto::diagnostics(view, uri, profile);
     let asked = &params.context.diagnostics;
+    // What cannot be done is said to those who ask, not at every move of a cursor.
+    let invoked = params.context.trigger_kind != Some(CodeActionTriggerKind::Automatic);
+    let says_why = profile.disabled_actions && invoked;
     let (mut fixes, mut discussions, mut suppressions) = (Vec::new(), Vec::new(), Vec::new());
     for ((index, finding, _), ours) in view.findings().zip(&shown) {
         let theirs = known(asked, ours);
@@ -42,12 +89,29 @@ pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) ->
             analyzed,
             uri,
             profile,
-            finding,
             diagnostic,
         };
-        fixes.extend(maker.fixes(index));
-        discussions.extend(maker.discussions());
-        suppressions.extend(maker.suppression());
+        if analyzed.settings().show_fixes {
+            fixes.extend(maker.fixes(index, says_why));
+        }
+        if analyzed.settings().show_discussions {
+            discussions.extend(maker.discussions(finding));
+        }
+        suppressions.extend(maker.suppression(finding, says_why));
+    }
+    let findings = view.findings().count();
+    for (idle, ours) in analyzed.idle().iter().zip(&shown[findings..]) {
+        let theirs = known(asked, ours);
+        if theirs.is_some() || touches(&idle.range, &range) {
+            let diagnostic = theirs.unwrap_or(ours).clone();
+            let maker = Maker {
+                analyzed,
+                uri,
+                profile,
+                diagnostic,
+            };
+            suppressions.push(maker.removal(idle));
+        }
     }
     // Two findings of one entry would offer the same discussion twice.
     let mut seen = Vec::new();
@@ -61,23 +125,55 @@ pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) ->
     fixes
 }
 
+/// The action that applies every safe fix; the edit of a client that resolves comes later.
+fn fix_all(view: &View, uri: &Uri, profile: &Profile) -> Option<CodeAction> {
+    let analyzed = &view.analyzed;
+    let may_fix = |(_, it): (usize, &Finding)| {
+        let mut fixes = it.entry.fixes.iter();
+        fixes.any(|fix| fix.applicability == Some(Applicability::Safe))
+    };
+    if !analyzed.settings().show_fixes || !analyzed.shown().any(may_fix) {
+        return None;
+    }
+    let mut action = CodeAction {
+        title: "Apply all safe fixes of secondlook".to_owned(),
+        kind: Some(ext::FIX_ALL.into()),
+        ..Default::default()
+    };
+    match profile.edits {
+        EditDelivery::OnResolve => {
+            let data = ActionData {
+                uri: uri.clone(),
+                version: analyzed.version,
+                wish: Wish::All,
+            };
+            action.data = serde_json::to_value(data).ok();
+        }
+        EditDelivery::Inline => {
+            let edits = analyzed.fix_all();
+            if edits.is_empty() {
+                return None;
+            }
+            action.edit = Some(workspace_edit(edits, analyzed, uri, profile));
+        }
+    }
+    Some(action)
+}
+
 /// The edit of an action that was listed without it.
 pub(crate) fn resolve(view: &View, data: &ActionData, profile: &Profile) -> Option<WorkspaceEdit> {
     let analyzed = &view.analyzed;
-    let fixes = analyzed.fixes(data.finding);
-    let edits = fixes.get(data.fix)?.edits.iter();
-    let edits = edits
-        .map(|edit| (edit.range.clone(), edit.text.clone()))
-        .collect();
+    let edits = match data.wish {
+        Wish::One { finding, fix } => {
+            let fixes = analyzed.fixes(finding);
+            let edits = fixes.proposals.get(fix)?.edits.iter();
+            edits
+                .map(|edit| (edit.range.clone(), edit.text.clone()))
+                .collect()
+        }
+        Wish::All => analyzed.fix_all(),
+    };
     Some(workspace_edit(edits, analyzed, &data.uri, profile))
-}
-
-/// Everything here is a quick fix, so a request for anything else gets nothing.
-fn wanted(only: Option<&[CodeActionKind]>) -> bool {
-    only.is_none_or(|only| {
-        only.iter()
-            .any(|kind| matches!(kind, CodeActionKind::QuickFix | CodeActionKind::Empty))
-    })
 }
 
 fn touches(one: &Range<usize>, other: &Range<usize>) -> bool {
@@ -95,7 +191,6 @@ struct Maker<'v> {
     analyzed: &'v Analyzed,
     uri: &'v Uri,
     profile: &'v Profile,
-    finding: &'v Finding,
     diagnostic: Diagnostic,
 }
 
@@ -109,7 +204,7 @@ impl Maker<'_> {
         }
     }
 
-    fn fixes(&self, index: usize) -> Vec<CodeAction> {
+    fn fixes(&self, index: usize, says_why: bool) -> Vec<CodeAction> {
         let fixes = self.analyzed.fixes(index);
         let action = |(at, fix): (usize, &revision::Proposal)| {
             let mut action = self.action(fix.title.clone());
@@ -119,8 +214,10 @@ impl Maker<'_> {
                     let data = ActionData {
                         uri: self.uri.clone(),
                         version: self.analyzed.version,
-                        finding: index,
-                        fix: at,
+                        wish: Wish::One {
+                            finding: index,
+                            fix: at,
+                        },
                     };
                     action.data = serde_json::to_value(data).ok();
                 }
@@ -132,10 +229,21 @@ impl Maker<'_> {
             }
             action
         };
-        fixes.iter().enumerate().map(action).collect()
+        let refused = |(title, reason): &(String, revision::Rejection)| {
+            self.disabled(title.clone(), reason.to_string())
+        };
+        let proposals = fixes.proposals.iter().enumerate().map(action);
+        let refused = fixes.rejected.iter().filter(|_| says_why).map(refused);
+        proposals.chain(refused).collect()
     }
 
-    fn discussions(&self) -> Vec<CodeAction> {
+    fn disabled(&self, title: String, reason: String) -> CodeAction {
+        let mut action = self.action(title);
+        action.disabled = Some(CodeActionDisabled { reason });
+        action
+    }
+
+    fn discussions(&self, finding: &Finding) -> Vec<CodeAction> {
         let open = |discussion: &kb_schema::Discussion| {
             let title = format!("Open the discussion: {}", discussion.title);
             let mut action = self.action(title.clone());
@@ -147,14 +255,28 @@ impl Maker<'_> {
             });
             action
         };
-        self.finding.entry.discussions.iter().map(open).collect()
+        finding.entry.discussions.iter().map(open).collect()
     }
 
-    fn suppression(&self) -> Option<CodeAction> {
-        let edit = suppression(self.analyzed, self.finding)?;
-        let mut action = self.action(format!("Suppress `{}` here", self.finding.entry.id));
+    fn suppression(&self, finding: &Finding, says_why: bool) -> Option<CodeAction> {
+        let title = format!("Suppress `{}` here", finding.entry.id);
+        let Some(edit) = suppression::of(self.analyzed, finding) else {
+            let reason = "no comment can stand on these lines or above them".to_owned();
+            return says_why.then(|| self.disabled(title, reason));
+        };
+        let mut action = self.action(title);
         action.edit = Some(self.workspace_edit(vec![edit]));
         Some(action)
+    }
+
+    fn removal(&self, idle: &analysis::Idle) -> CodeAction {
+        let title = match &idle.name {
+            Some(name) => format!("Take `{name}` out of the comment"),
+            None => "Take out the comment that silences nothing".to_owned(),
+        };
+        let mut action = self.action(title);
+        action.edit = Some(self.workspace_edit(vec![(idle.removal.clone(), String::new())]));
+        action
     }
 
     fn workspace_edit(&self, edits: Vec<(Range<usize>, String)>) -> WorkspaceEdit {
@@ -192,113 +314,5 @@ fn workspace_edit(
     WorkspaceEdit {
         document_changes: Some(vec![change.into()]),
         ..Default::default()
-    }
-}
-
-/// The insertion that silences a finding: into a comment that silences others already, or at the
-/// end of its first or last line, or above it; nowhere, where a comment would become part of the
-/// code.
-fn suppression(analyzed: &Analyzed, finding: &Finding) -> Option<(Range<usize>, String)> {
-    let text = analyzed.text.as_str();
-    let id = &finding.entry.id;
-    let first = line_at(text, finding.range.start);
-    let last = line_at(text, finding.matched.end.max(finding.range.start + 1) - 1);
-    let above = (first.start > 0).then(|| line_at(text, first.start - 1));
-    let alone = above.filter(|line| {
-        let line = text[line.clone()].trim_start();
-        line.starts_with('#') || line.starts_with("//") || line.starts_with("/*")
-    });
-    let merged = [Some(first.clone()), Some(last.clone()), alone];
-    if let Some(at) = merged
-        .into_iter()
-        .flatten()
-        .find_map(|line| list_end(text, line))
-    {
-        return Some((at..at, format!(", {id}")));
-    }
-    let comment = match analyzed.document.language {
-        Language::Python => format!("# secondlook: ignore[{id}]"),
-        Language::C => format!("// secondlook: ignore[{id}]"),
-    };
-    let root = analyzed.document.tree.root_node();
-    if let Some(line) = [&first, &last]
-        .into_iter()
-        .find(|line| can_end(text, line, root))
-    {
-        let at = line.end;
-        let gap = if text[..at].ends_with([' ', '\t']) {
-            ""
-        } else {
-            "  "
-        };
-        return Some((at..at, format!("{gap}{comment}")));
-    }
-    let continued = text[..first.start]
-        .trim_end_matches(['\r', '\n'])
-        .ends_with('\\');
-    if continued || inside_token(root, first.start) {
-        return None;
-    }
-    let line = &text[first.clone()];
-    let indent = &line[..line.len() - line.trim_start().len()];
-    let end = if text[first.end..].starts_with("\r\n") {
-        "\r\n"
-    } else {
-        "\n"
-    };
-    Some((first.start..first.start, format!("{indent}{comment}{end}")))
-}
-
-/// The line around a byte, without its terminator.
-fn line_at(text: &str, byte: usize) -> Range<usize> {
-    let bytes = text.as_bytes();
-    let byte = byte.min(bytes.len());
-    let start = bytes[..byte]
-        .iter()
-        .rposition(|it| *it == b'\n')
-        .map_or(0, |at| at + 1);
-    let end = bytes[byte..]
-        .iter()
-        .position(|it| *it == b'\n')
-        .map_or(bytes.len(), |at| byte + at);
-    let end = if end > start && bytes[end - 1] == b'\r' {
-        end - 1
-    } else {
-        end
-    };
-    start..end
-}
-
-/// Where another id can join those that a comment on this line silences.
-fn list_end(text: &str, line: Range<usize>) -> Option<usize> {
-    const OPEN: &str = "secondlook: ignore[";
-    let content = &text[line.clone()];
-    let open = content.find(OPEN)? + OPEN.len();
-    content[open..]
-        .find(']')
-        .map(|close| line.start + open + close)
-}
-
-/// Whether a comment can stand at a line's end: the line does not continue and does not end within
-/// a string or a comment of several lines.
-fn can_end(text: &str, line: &Range<usize>, root: Node<'_>) -> bool {
-    !text[line.clone()].ends_with('\\') && !inside_token(root, line.end)
-}
-
-/// Whether a byte lies inside a string or a comment, not at its edge.
-fn inside_token(root: Node<'_>, byte: usize) -> bool {
-    let mut cursor = root.walk();
-    loop {
-        let node = cursor.node();
-        let kind = node.kind();
-        let token = ["string", "comment", "char"]
-            .iter()
-            .any(|part| kind.contains(part));
-        if token && node.start_byte() < byte && byte < node.end_byte() {
-            return true;
-        }
-        if cursor.goto_first_child_for_byte(byte).is_none() {
-            return false;
-        }
     }
 }

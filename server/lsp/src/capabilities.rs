@@ -51,6 +51,16 @@ pub(crate) struct Profile {
     pub(crate) document_changes: bool,
     /// Whether the client opens addresses.
     pub(crate) show_document: bool,
+    /// Whether it understands actions that are more than commands.
+    pub(crate) action_literals: bool,
+    /// Whether it shows actions that cannot be done, with the reason.
+    pub(crate) disabled_actions: bool,
+    /// Whether it applies edits that we send.
+    pub(crate) applies_edits: bool,
+    /// Whether a diagnostic may name a page about its code.
+    pub(crate) code_description: bool,
+    /// Whether a diagnostic may be tagged.
+    pub(crate) tags: bool,
     /// Whether the client can be asked for settings.
     pub(crate) configuration: bool,
     /// Whether it tells of changed settings when that is registered.
@@ -69,20 +79,17 @@ impl Profile {
         let refresh = workspace
             .and_then(|it| it.diagnostics.as_ref()?.refresh_support)
             .unwrap_or_default();
-        let related = match pull {
-            Some(pull) => pull.diagnostics_capabilities.related_information,
-            None => None,
-        };
-        let pushed = document.and_then(|it| {
-            it.publish_diagnostics
-                .as_ref()?
-                .diagnostics_capabilities
-                .related_information
-        });
-        let versions = document.and_then(|it| it.publish_diagnostics.as_ref()?.version_support);
-        let resolves_edits = document
-            .and_then(|it| it.code_action.as_ref()?.resolve_support.as_ref())
+        // What a client says of pushed diagnostics it means of all.
+        let push = document.and_then(|it| it.publish_diagnostics.as_ref());
+        let shown: Vec<_> = (pull.map(|it| &it.diagnostics_capabilities).into_iter())
+            .chain(push.map(|it| &it.diagnostics_capabilities))
+            .collect();
+        let related = shown.iter().find_map(|it| it.related_information);
+        let action = document.and_then(|it| it.code_action.as_ref());
+        let resolves_edits = action
+            .and_then(|it| it.resolve_support.as_ref())
             .is_some_and(|it| it.properties.iter().any(|property| property == "edit"));
+        let versions = document.and_then(|it| it.publish_diagnostics.as_ref()?.version_support);
         Self {
             encoding: encoding(all),
             delivery: match pull {
@@ -95,13 +102,22 @@ impl Profile {
                 EditDelivery::Inline
             },
             versions: versions.unwrap_or_default(),
-            related_information: related.or(pushed).unwrap_or_default(),
+            related_information: related.unwrap_or_default(),
             markdown: document
                 .and_then(|it| it.hover.as_ref()?.content_format.as_ref())
                 .is_some_and(|formats| formats.contains(&MarkupKind::Markdown)),
             document_changes: workspace
                 .and_then(|it| it.workspace_edit.as_ref()?.document_changes)
                 .unwrap_or_default(),
+            action_literals: action.is_some_and(|it| it.code_action_literal_support.is_some()),
+            disabled_actions: action
+                .and_then(|it| it.disabled_support)
+                .unwrap_or_default(),
+            applies_edits: workspace.and_then(|it| it.apply_edit).unwrap_or_default(),
+            code_description: shown
+                .iter()
+                .any(|it| it.code_description_support == Some(true)),
+            tags: shown.iter().any(|it| it.tag_support.is_some()),
             configuration: workspace
                 .and_then(|it| it.configuration)
                 .unwrap_or_default(),
@@ -128,12 +144,13 @@ impl Profile {
             ..Default::default()
         };
         let actions = CodeActionOptions {
-            code_action_kinds: Some(vec![CodeActionKind::QuickFix]),
+            code_action_kinds: Some(vec![CodeActionKind::QuickFix, ext::FIX_ALL.into()]),
             resolve_provider: Some(self.edits == EditDelivery::OnResolve),
             ..Default::default()
         };
         let commands = ExecuteCommandOptions {
             commands: vec![
+                ext::APPLY_EDIT.to_owned(),
                 ext::MARK_INSERTED.to_owned(),
                 ext::OPEN_RATIONALE.to_owned(),
             ],

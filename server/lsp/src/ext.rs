@@ -8,6 +8,13 @@ pub const MARK_INSERTED: &str = "secondlook.markInserted";
 /// The command that opens a discussion; its one argument is the address.
 pub const OPEN_RATIONALE: &str = "secondlook.openRationale";
 
+/// The command that has the client apply an edit, for clients that know no actions with edits.
+pub(crate) const APPLY_EDIT: &str = "secondlook.applyEdit";
+/// The kind of the action that applies every safe fix.
+pub(crate) const FIX_ALL: &str = "source.fixAll.secondlook";
+/// The code of a diagnostic about a comment that silences nothing.
+pub(crate) const UNUSED: &str = "unused-suppression";
+
 /// The notification that marks a range as inserted by an AI.
 pub(crate) const MARK_INSERTED_NOTE: &str = "secondlook/markInserted";
 /// The request for a document's text as the server has it, for tests and bug reports.
@@ -88,8 +95,22 @@ pub(crate) struct ActionData {
     pub(crate) uri: Uri,
     /// The version that the edit was proved on.
     pub(crate) version: i32,
-    /// Index of the finding in that version's analysis.
-    pub(crate) finding: usize,
-    /// Index of the fix among those of the finding.
-    pub(crate) fix: usize,
+    /// What is asked for.
+    #[serde(flatten)]
+    pub(crate) wish: Wish,
+}
+
+/// What an action does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(tag = "wish", rename_all = "camelCase")]
+pub(crate) enum Wish {
+    /// One fix of one finding.
+    One {
+        /// Index of the finding in that version's analysis.
+        finding: usize,
+        /// Index of the fix among those of the finding.
+        fix: usize,
+    },
+    /// Every safe fix of the text.
+    All,
 }

@@ -101,7 +101,7 @@ impl Server {
             return Ok(None);
         };
         let actions = off_thread(move || actions::list(&view, &params, &profile)).await?;
-        Ok(Some(actions.into_iter().map(Into::into).collect()))
+        Ok(Some(actions::answer(actions, &profile)))
     }
 
     pub(crate) async fn resolve(&self, mut action: CodeAction) -> Result<CodeAction> {
@@ -133,6 +133,14 @@ impl Server {
                 // Spawned, because the client may want this answer before it gives its own.
                 let client = self.session.client.clone();
                 tokio::spawn(open_address(client, profile, address.to_owned()));
+                Ok(Value::Null)
+            }
+            ext::APPLY_EDIT => {
+                let argument = params.arguments.unwrap_or_default().into_iter().next();
+                let edit = serde_json::from_value(argument.unwrap_or_default())
+                    .map_err(|_| Error::invalid_params("the argument must be an edit"))?;
+                let client = self.session.client.clone();
+                tokio::spawn(async move { client.apply_edit(edit).await });
                 Ok(Value::Null)
             }
             unknown => Err(Error::invalid_params(format!(

@@ -383,7 +383,7 @@ impl OpenDocument {
         if analyzed.stamp != self.stamp {
             return None;
         }
-        let tells = analyzed.settings.show_origin;
+        let tells = analyzed.settings().show_origin;
         let origin = |(_, it): (usize, &Finding)| {
             let mark = tells.then(|| self.origins.at(it.range.clone()))?;
             mark.cloned()
@@ -431,10 +431,6 @@ mod tests {
             range,
             source: "tool".to_owned(),
         }
-    }
-
-    fn settings() -> Arc<config::Settings> {
-        Arc::new(config::Settings::resolve(std::path::Path::new("/"), []))
     }
 
     fn marked(documents: &Documents) -> Vec<String> {
@@ -505,11 +501,14 @@ mod tests {
         documents.open(URI, Language::Python, 1, "x = 1\n");
         let job = documents.job(URI).unwrap();
         documents.change(URI, 2, &insertion(0, 0, "y"));
-        let stale = Arc::new(Analyzed::empty(job, settings()));
+        let stale = Arc::new(Analyzed::empty(job, crate::judge::Judge::lenient()));
         assert!(documents.settle(URI, &stale).is_none());
         assert!(documents.view(URI).is_none());
 
-        let fresh = Arc::new(Analyzed::empty(documents.job(URI).unwrap(), settings()));
+        let fresh = Arc::new(Analyzed::empty(
+            documents.job(URI).unwrap(),
+            crate::judge::Judge::lenient(),
+        ));
         assert!(documents.settle(URI, &fresh).is_some());
         assert_eq!(documents.view(URI).unwrap().analyzed.version, 2);
     }

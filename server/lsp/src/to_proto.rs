@@ -3,18 +3,19 @@
 use std::hash::Hasher;
 use std::ops::Range;
 
-use analysis::Finding;
+use analysis::{Finding, Idle};
 use kb_schema::Severity;
 use origin::{Confidence, Mark};
 use rustc_hash::FxHasher;
 use syntax::{Encoding, Text};
 use tower_lsp::gen_lsp_types as types;
 use types::{
-    CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, Location, Uri,
+    CodeDescription, Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
+    Location, Uri,
 };
 
 use crate::capabilities::Profile;
-use crate::ext::{DataOrigin, DiagnosticData};
+use crate::ext::{self, DataOrigin, DiagnosticData};
 use crate::state::{Shown, View};
 
 /// Who speaks in the editor's list of problems.
@@ -51,11 +52,32 @@ pub(crate) fn origin_note(mark: &Mark) -> &'static str {
     }
 }
 
-/// Every finding that is shown as a diagnostic, in the same order.
+/// Every finding that is shown as a diagnostic, in the same order, and then the comments that
+/// silence nothing.
 pub(crate) fn diagnostics(view: &View, uri: &Uri, profile: &Profile) -> Vec<Diagnostic> {
-    view.findings()
+    let findings = view.findings();
+    let idle = view.analyzed.idle().iter();
+    findings
         .map(|(_, it, origin)| diagnostic(it, origin, view, uri, profile))
+        .chain(idle.map(|it| unused(it, view, profile)))
         .collect()
+}
+
+/// What is said of a comment that silences nothing.
+fn unused(idle: &Idle, view: &View, profile: &Profile) -> Diagnostic {
+    let message = match &idle.name {
+        Some(name) => format!("`{name}` silences nothing here; take it out of the comment"),
+        None => "this comment silences nothing; take it out".to_owned(),
+    };
+    Diagnostic {
+        range: range(&idle.range, &view.analyzed.document.text, profile.encoding),
+        severity: Some(DiagnosticSeverity::Hint),
+        code: Some(ext::UNUSED.to_owned().into()),
+        source: Some(SOURCE.to_owned()),
+        message: message.into(),
+        tags: profile.tags.then(|| vec![DiagnosticTag::Unnecessary]),
+        ..Default::default()
+    }
 }
 
 fn diagnostic(
@@ -89,7 +111,7 @@ fn diagnostic(
         range: place(&finding.range),
         severity: Some(severity(finding.severity)),
         code: Some(finding.entry.id.as_str().into()),
-        code_description: Some(CodeDescription {
+        code_description: profile.code_description.then(|| CodeDescription {
             href: finding.entry.href().into(),
         }),
         source: Some(SOURCE.to_owned()),

@@ -2,18 +2,20 @@
 //! latest text wins. Knows no protocol types.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use analysis::{Analysis, Dialect, Finding, Host, Memo, Snapshot, Source};
+use analysis::{Analysis, Finding, Host, Idle, Memo, Snapshot, Source};
 use config::Settings;
 use kb_schema::EntrySet;
-use revision::Proposal;
+use revision::Fixes;
 use syntax::Document;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
+use crate::judge::Judge;
+use crate::lines;
 use crate::session::Session;
 use crate::state::{Following, Job};
 use crate::{publish, reconfigure, uri};
@@ -28,25 +30,27 @@ pub(crate) struct Analyzed {
     /// The document's text in one piece.
     pub(crate) text: String,
     pub(crate) analysis: Analysis,
-    /// The settings that were asked which findings are shown.
-    pub(crate) settings: Arc<Settings>,
+    /// Says which findings are shown.
+    judge: Judge,
     /// The findings that are shown, by their place among all of them.
     shown: Vec<usize>,
+    idle: Vec<Idle>,
     rules: Option<Snapshot>,
-    fixes: Mutex<HashMap<usize, Arc<Vec<Proposal>>>>,
+    fixes: Mutex<HashMap<usize, Arc<Fixes>>>,
 }
 
 impl Analyzed {
     /// A text about which nothing is said.
-    pub(crate) fn empty(job: Job, settings: Arc<Settings>) -> Self {
+    pub(crate) fn empty(job: Job, judge: Judge) -> Self {
         Self {
             version: job.version,
             stamp: job.stamp,
             text: job.document.text.to_string(),
             document: job.document,
             analysis: Analysis::default(),
-            settings,
+            judge,
             shown: Vec::new(),
+            idle: Vec::new(),
             rules: None,
             fixes: Mutex::default(),
         }
@@ -54,25 +58,47 @@ impl Analyzed {
 
     /// The gated fixes of a finding. The gate analyses the text again, so the first call for each
     /// finding takes its time.
-    pub(crate) fn fixes(&self, finding: usize) -> Arc<Vec<Proposal>> {
-        let known = |fixes: &HashMap<usize, Arc<Vec<Proposal>>>| fixes.get(&finding).cloned();
+    pub(crate) fn fixes(&self, finding: usize) -> Arc<Fixes> {
+        let known = |fixes: &HashMap<usize, Arc<Fixes>>| fixes.get(&finding).cloned();
         let lock = || self.fixes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fixes) = known(&lock()) {
             return fixes;
         }
         let found = self.rules.as_ref().zip(self.analysis.findings.get(finding));
-        let fixes = Arc::new(found.map_or_else(Vec::new, |(rules, it)| self.prove(rules, it)));
+        let fixes =
+            Arc::new(found.map_or_else(Fixes::default, |(rules, it)| self.prove(rules, it)));
         lock().insert(finding, Arc::clone(&fixes));
         fixes
     }
 
-    fn prove(&self, rules: &Snapshot, finding: &Finding) -> Vec<Proposal> {
+    fn prove(&self, rules: &Snapshot, finding: &Finding) -> Fixes {
         let language = self.document.language;
         let found = revision::fixes(rules, language, &self.text, &self.analysis, finding);
         for (title, rejection) in &found.rejected {
             tracing::debug!(entry = finding.entry.id, title, %rejection, "fix refused");
         }
-        found.proposals
+        found
+    }
+
+    /// The edits that apply every safe fix of what is shown. All of them are proved anew.
+    pub(crate) fn fix_all(&self) -> Vec<(Range<usize>, String)> {
+        let Some(rules) = &self.rules else {
+            return Vec::new();
+        };
+        let chosen = |text: &str, analysis: &Analysis| self.judge.shows(text, analysis);
+        let language = self.document.language;
+        let fixed = revision::fix_chosen(rules, language, &self.text, false, &chosen);
+        lines::changes(&self.text, &fixed.text)
+    }
+
+    /// The settings that were asked which findings are shown.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.judge.settings
+    }
+
+    /// The comments that silence nothing.
+    pub(crate) fn idle(&self) -> &[Idle] {
+        &self.idle
     }
 
     /// The findings that are shown, with their places among all of them.
@@ -87,7 +113,7 @@ impl Analyzed {
             let steps = it.trace.iter().map(|step| step.range.end);
             steps.chain([it.range.end])
         });
-        places.max()
+        places.chain(self.idle.iter().map(|it| it.range.end)).max()
     }
 
     fn source(&self) -> Source<'_> {
@@ -138,11 +164,11 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
         let (config, name) = (Arc::clone(&session.config), uri.clone());
         let worked = spawn_blocking(move || {
             let cancelled = || current.load(Ordering::Acquire) != stamp;
-            let about = About {
+            let judge = Judge {
                 path: uri::path(&name),
                 settings: config.of(&name),
             };
-            let analyzed = analyze(job, about, &ready, &mut memo, &cancelled);
+            let analyzed = analyze(job, judge, &ready, &mut memo, &cancelled);
             (memo, analyzed)
         });
         let analyzed = match worked.await {
@@ -159,17 +185,14 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
                     stamp,
                     document,
                 };
-                Some(Analyzed::empty(
-                    job,
-                    Arc::new(Settings::resolve(Path::new("/"), [])),
-                ))
+                Some(Analyzed::empty(job, Judge::lenient()))
             }
         };
         drop(permit);
         let analyzed = analyzed.map(Arc::new);
         if let Some(analyzed) = &analyzed {
-            debounce = session.debounce(&analyzed.settings);
-            session.adopt(&analyzed.settings);
+            debounce = session.debounce(analyzed.settings());
+            session.adopt(analyzed.settings());
         }
         let replaced = analyzed.and_then(|it| session.documents.settle(&uri, &it));
         if let Some(replaced) = replaced {
@@ -185,61 +208,26 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
     publish::clear(&session, &uri).await;
 }
 
-/// What is known of a document beside its text.
-struct About {
-    path: Option<PathBuf>,
-    settings: Arc<Settings>,
-}
-
-impl About {
-    /// Whether a text of this length is looked at.
-    fn wants_text(&self, bytes: usize) -> bool {
-        let excluded = |path: &PathBuf| self.settings.force_exclude && self.settings.excludes(path);
-        bytes as u64 <= self.settings.max_file_size.0 && !self.path.as_ref().is_some_and(excluded)
-    }
-
-    /// Which findings are shown.
-    fn shown(&self, text: &str, analysis: &Analysis) -> Vec<usize> {
-        let path = self.path.as_deref().unwrap_or(Path::new(""));
-        let honoured = [
-            (self.settings.honour_nosec, Dialect::Nosec),
-            (self.settings.honour_noqa, Dialect::Noqa),
-        ];
-        let dialects: Vec<Dialect> = honoured
-            .into_iter()
-            .filter_map(|(is_honoured, dialect)| is_honoured.then_some(dialect))
-            .collect();
-        let silenced = analysis.silenced_for_others(text, &dialects);
-        let wanted = |finding: &Finding| {
-            let entry = &finding.entry;
-            self.settings
-                .wants(path, &entry.id, &entry.cwe, finding.severity)
-        };
-        let findings = analysis.findings.iter().zip(silenced).enumerate();
-        findings
-            .filter(|(_, (finding, silenced))| !silenced && wanted(finding))
-            .map(|(index, _)| index)
-            .collect()
-    }
-}
-
 fn analyze(
     mut job: Job,
-    about: About,
+    judge: Judge,
     rules: &Snapshot,
     memo: &mut Memo,
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Analyzed> {
     let start = std::time::Instant::now();
-    if !about.wants_text(job.document.text.len_bytes()) {
-        return Some(Analyzed::empty(job, about.settings));
+    if !judge.wants_text(job.document.text.len_bytes()) {
+        return Some(Analyzed::empty(job, judge));
     }
     if !job.document.reparse_unless(cancelled) {
         return None;
     }
-    let mut analyzed = Analyzed::empty(job, Arc::clone(&about.settings));
+    let mut analyzed = Analyzed::empty(job, judge);
     analyzed.analysis = rules.analyze(&analyzed.source(), memo, cancelled)?;
-    analyzed.shown = about.shown(&analyzed.text, &analyzed.analysis);
+    let shows = analyzed.judge.shows(&analyzed.text, &analyzed.analysis);
+    let shown = shows.iter().enumerate().filter(|(_, it)| **it);
+    analyzed.shown = shown.map(|(index, _)| index).collect();
+    analyzed.idle = analyzed.judge.idle(&analyzed.text, &analyzed.analysis);
     analyzed.rules = Some(rules.clone());
     tracing::debug!(
         version = analyzed.version,
