@@ -14,7 +14,9 @@ use rustc_hash::FxHashMap;
 use syntax::Language;
 
 use crate::env::{Env, join};
-use crate::ir::{Block, ExprId, ExprKind, Function, Handler, Import, Span, Stmt, StmtKind, Type};
+use crate::ir::{
+    Block, Declarations, ExprId, ExprKind, Function, Handler, Import, Span, Stmt, StmtKind, Type,
+};
 use crate::rules::LangRules;
 use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Value};
 
@@ -30,6 +32,10 @@ pub(crate) struct Around<'a> {
     pub(crate) closure: Option<&'a Env>,
     /// `self.*` as the class's constructor leaves it.
     pub(crate) fields: Option<&'a Env>,
+    /// Whether the function is called when a signal arrives.
+    pub(crate) signal_handler: bool,
+    /// What a C file declares outside its functions.
+    pub(crate) declared: &'a Declarations,
     /// Finds the summary of a function of this file: class (for methods) and name.
     pub(crate) summary: &'a dyn Fn(Option<&str>, &str) -> Local,
 }
@@ -119,7 +125,7 @@ pub(crate) fn evaluate(
         breaks: Vec::new(),
         continues: Vec::new(),
         gotos: FxHashMap::default(),
-        handler: false,
+        handler: around.signal_handler,
         divides_safely: 0,
         discarded: None,
         steps: 0,
@@ -490,7 +496,7 @@ impl<'a> Eval<'a> {
         if ty.array.is_some() {
             bound = bound.with(|data| {
                 data.kind = Kind::Array;
-                data.array_len = ty.array.flatten();
+                data.array_len = self.around.declared.len(ty);
                 data.local = !ty.is_static;
                 data.obj = id;
                 if data.array_len.is_none()

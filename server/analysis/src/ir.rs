@@ -1,7 +1,10 @@
 //! The small language that Python and C are lowered to, so that one evaluator serves both.
 //! It keeps what data flow and order need and drops the rest; every node keeps its bytes.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 /// Bytes in the analysed text, small because there are many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -283,7 +286,7 @@ pub(crate) struct Import {
 }
 
 /// What a declaration says of a variable, as far as it matters.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Type {
     /// The base type's text without qualifiers: `char`, `struct foo`, `size_t`.
     pub(crate) base: Box<str>,
@@ -291,10 +294,65 @@ pub(crate) struct Type {
     pub(crate) pointers: u8,
     /// For arrays: the element count when it is a known number.
     pub(crate) array: Option<Option<u64>>,
+    /// The macro that names an array's size.
+    pub(crate) size_name: Option<Box<str>>,
     /// `static` (or a file-scope variable): outlives the function.
     pub(crate) is_static: bool,
     /// An array whose size is not constant.
     pub(crate) variable_length: bool,
+}
+
+/// What a C file declares outside its functions.
+#[derive(Debug, Default)]
+pub(crate) struct Declarations {
+    /// Macros that are whole numbers.
+    pub(crate) macros: FxHashMap<Box<str>, i64>,
+    /// Members of structures by name; `None` where two structures disagree.
+    members: FxHashMap<Box<str>, Option<Type>>,
+    /// Equal for equal declarations.
+    pub(crate) digest: u64,
+}
+
+impl Declarations {
+    pub(crate) fn member(&mut self, name: &str, ty: Type) {
+        let slot = self
+            .members
+            .entry(name.into())
+            .or_insert_with(|| Some(ty.clone()));
+        if slot.as_ref().is_some_and(|it| *it != ty) {
+            *slot = None;
+        }
+    }
+
+    /// The type of a member of that name, whatever structure it belongs to.
+    pub(crate) fn type_of(&self, member: &str) -> Option<&Type> {
+        self.members.get(member)?.as_ref()
+    }
+
+    /// How many elements an array of that type has.
+    pub(crate) fn len(&self, ty: &Type) -> Option<u64> {
+        let named = || {
+            let number = self.macros.get(ty.size_name.as_ref()?)?;
+            u64::try_from(*number).ok()
+        };
+        ty.array.flatten().or_else(named)
+    }
+
+    /// Takes the digest, when all is known.
+    pub(crate) fn settle(&mut self) {
+        let mut digest = 0_u64;
+        for (name, number) in &self.macros {
+            let mut hasher = FxHasher::default();
+            (name, number).hash(&mut hasher);
+            digest = digest.wrapping_add(hasher.finish());
+        }
+        for (name, ty) in &self.members {
+            let mut hasher = FxHasher::default();
+            (name, ty).hash(&mut hasher);
+            digest = digest.wrapping_add(hasher.finish());
+        }
+        self.digest = digest;
+    }
 }
 
 impl Type {

@@ -8,6 +8,7 @@ mod python;
 use syntax::Language;
 use tree_sitter::Node;
 
+pub(crate) use c::declarations;
 pub(crate) use outline::{MAX_SCOPES, Outline, Scope, outline};
 
 use crate::ir::{BinOp, Block, Expr, ExprId, ExprKind, Function, Span};

@@ -250,9 +250,11 @@ impl Matcher<'_> {
         let Some(text) = &value.text else {
             return false;
         };
-        let words = text
-            .iter()
-            .any(|seg| matches!(seg, Seg::Lit(text) if !text.trim().is_empty()));
+        let words = text.iter().any(|seg| match seg {
+            Seg::Lit(text) => !text.trim().is_empty(),
+            // A constant that is defined elsewhere.
+            Seg::Hole(value, _) => value.is_constant(),
+        });
         let mut live = Vec::new();
         for seg in text.iter() {
             if let Seg::Hole(value, _) = seg {

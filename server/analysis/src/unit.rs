@@ -12,7 +12,7 @@ use tree_sitter::Node;
 
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
-use crate::ir::Function;
+use crate::ir::{Declarations, Function};
 use crate::lower::{self, Outline, Scope};
 use crate::rules::LangRules;
 use crate::value::Place;
@@ -64,6 +64,14 @@ pub(crate) fn run(
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Results> {
     let outline = lower::outline(language, text, root);
+    let declared = match language {
+        Language::C => lower::declarations(text, root),
+        Language::Python => Declarations::default(),
+    };
+    let handlers = match language {
+        Language::C => signal_handlers(text),
+        Language::Python => FxHashSet::default(),
+    };
     let unit = Unit {
         rules,
         language,
@@ -76,6 +84,8 @@ pub(crate) fn run(
         inner: inner(&outline.scopes),
 
         outline,
+        declared,
+        handlers,
         next: Kit::default(),
         kit,
         outcomes: FxHashMap::default(),
@@ -91,6 +101,10 @@ struct Unit<'a, 't> {
     language: Language,
     text: &'a str,
     outline: Outline<'t>,
+    /// What a C file declares outside its functions.
+    declared: Declarations,
+    /// Functions of a C file that are called when a signal arrives.
+    handlers: FxHashSet<Box<str>>,
     /// The functions directly inside each.
     inner: Vec<Vec<usize>>,
     /// Functions by class and name; the last definition wins, as at run time.
@@ -109,6 +123,40 @@ struct Unit<'a, 't> {
     module_digests: FxHashMap<Arc<str>, u64>,
     /// The same of names bound in the bodies of classes, by their last part.
     class_digests: FxHashMap<Box<str>, u64>,
+}
+
+/// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
+fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
+    let mut out = FxHashSet::default();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut take = |rest: &str| {
+        let rest = rest.trim_start().trim_start_matches('&');
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let name = &rest[..end];
+        if !name.is_empty() && !name.starts_with("SIG_") {
+            out.insert(name.into());
+        }
+    };
+    for word in ["sa_handler", "sa_sigaction"] {
+        for (at, _) in text.match_indices(word) {
+            let rest = text[at + word.len()..].trim_start();
+            if let Some(rest) = rest.strip_prefix('=').filter(|it| !it.starts_with('=')) {
+                take(rest);
+            }
+        }
+    }
+    for (at, word) in text.match_indices("signal(") {
+        let inside = &text[at + word.len()..];
+        // `signal(SIGINT, stop)`: the second argument of a call on one line.
+        let line = inside.lines().next().unwrap_or("");
+        if let Some((first, rest)) = line.split_once(',')
+            && first.trim_start().starts_with("SIG")
+            && !text[..at].ends_with(is_part)
+        {
+            take(rest);
+        }
+    }
+    out
 }
 
 /// How many classes may have a method of one name for calls of it to be followed.
@@ -300,6 +348,7 @@ impl Unit<'_, '_> {
         let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
         self.texts[index].hash(&mut hasher);
+        (self.declared.digest, self.handlers.contains(&scope.name)).hash(&mut hasher);
         for (member, name) in lowered.mentions.iter() {
             if !member {
                 self.module_digests.get(&**name).hash(&mut hasher);
@@ -374,6 +423,8 @@ impl Unit<'_, '_> {
         let around = Around {
             rules: self.rules,
             language: self.language,
+            declared: &self.declared,
+            signal_handler: self.handlers.contains(&scope.name),
             module: &self.module,
             closure: parent.map(|kept| &kept.outcome.end),
             fields: constructor.map(|kept| &kept.outcome.end),

@@ -235,7 +235,7 @@ impl<'a> Eval<'a> {
             return value;
         }
         let path: Arc<str> = if call.path.len() < 160 {
-            format!("{}()", call.path).into()
+            self.result_path(call)
         } else {
             "?()".into()
         };
@@ -249,10 +249,42 @@ impl<'a> Eval<'a> {
         })
     }
 
+    /// The name of a call's result. In C it also tells of reads that may fill their whole buffer,
+    /// `recv(whole)`, and of allocations of a fixed size, `malloc(fixed)`.
+    fn result_path(&self, call: &CallFact<'a>) -> Arc<str> {
+        if self.around.language == Language::C {
+            let name = &*call.path;
+            let size = |at: usize| call.positional(at).map(|arg| &arg.value);
+            let whole = match name {
+                "read" | "recv" | "recvfrom" | "pread" | "SSL_read" => fills(call, 1, 2),
+                "readlink" => fills(call, 1, 2),
+                _ => false,
+            };
+            if whole {
+                return format!("{name}(whole)").into();
+            }
+            let fixed = match name {
+                "malloc" => size(0).is_some_and(|it| it.is_constant() && it.size_of.is_none()),
+                "calloc" => [0, 1]
+                    .iter()
+                    .all(|at| size(*at).is_some_and(Value::is_constant)),
+                _ => false,
+            };
+            if fixed {
+                return format!("{name}(fixed)").into();
+            }
+        }
+        format!("{}()", call.path).into()
+    }
+
     /// What the library's model says a call gives back.
     fn modelled_result(&self, call: &CallFact<'a>, path: &Arc<str>) -> Option<Value> {
         let rules = self.around.rules;
-        for name in [&call.path, path] {
+        let with_key: Option<Arc<str>> = match call.args.first().and_then(|it| it.value.as_str()) {
+            Some(key) if key.len() < 40 => Some(format!("{}({key})", call.path).into()),
+            _ => None,
+        };
+        for name in with_key.iter().chain([&call.path, path]) {
             let sourced = self.with_source(Value::named(name.clone()), call.span);
             if let [only] = sourced.roots.as_slice() {
                 // What is quiet was made of the arguments, and a check of it is one of them.
@@ -265,10 +297,6 @@ impl<'a> Eval<'a> {
         }
         let inputs = || call.args.iter().map(|arg| &arg.value);
         let receiver = call.receiver.as_ref().map(|(_, value)| value);
-        if rules.sanitizers.has(&call.path) {
-            let all = Value::carrying(inputs().chain(receiver));
-            return Some(all.through(&call.path).with(|data| data.kind = Kind::Str));
-        }
         if rules.inert.has(&call.path) {
             return Some(Value::measure(inputs().chain(receiver)));
         }
@@ -280,6 +308,11 @@ impl<'a> Eval<'a> {
         }
         if rules.numeric.has(&call.path) {
             return Some(Value::amount(inputs()));
+        }
+        // One entry's sanitizer is nothing to the others; that a number holds no text is.
+        if rules.sanitizers.has(&call.path) {
+            let all = Value::carrying(inputs().chain(receiver));
+            return Some(all.through(&call.path).with(|data| data.kind = Kind::Str));
         }
         if rules.trusted.has(&call.path) {
             return Some(Data::default().into());
@@ -594,8 +627,19 @@ impl<'a> Eval<'a> {
                         continue;
                     };
                     let copied = data.value.clone();
+                    let place = self.place(call.span);
                     self.write_into(target.expr, &target.value.clone(), |old| {
-                        old.with(|it| value::add_roots(&mut it.roots, &copied.roots))
+                        let text =
+                            copied_text(kb_schema::last_segment(&call.path), old, &copied, place);
+                        old.with(|it| {
+                            value::add_roots(&mut it.roots, &copied.roots);
+                            if let Some(text) = text {
+                                it.text.clone_from(&text.text);
+                                it.consts.clone_from(&text.consts);
+                                it.exact = text.exact;
+                                it.built_at = text.built_at;
+                            }
+                        })
                     });
                     written.push(to);
                 }
@@ -767,6 +811,35 @@ fn bind(summary: &Summary, call: &CallFact<'_>, own_method: bool) -> Vec<Option<
         }
     }
     out
+}
+
+/// Whether the size in one argument is that of the whole array in another.
+fn fills(call: &CallFact<'_>, buffer: usize, size: usize) -> bool {
+    let (Some(buffer), Some(size)) = (call.positional(buffer), call.positional(size)) else {
+        return false;
+    };
+    let measured = size.value.size_of.as_ref();
+    let same =
+        measured.is_some_and(|(path, pointer)| !pointer && buffer.path.as_deref() == Some(path));
+    let number = size.value.as_int().and_then(|it| u64::try_from(it).ok());
+    same || (number.is_some() && number == buffer.value.array_len)
+}
+
+/// The text of a buffer after `strcpy` and its like put other text into it or behind it.
+fn copied_text(name: &str, old: &Value, copied: &Value, place: value::Place) -> Option<Value> {
+    let is_text = |value: &Value| value.text.is_some() || value.as_str().is_some();
+    match name {
+        "strcpy" | "strncpy" | "strlcpy" | "stpcpy" | "memcpy" if is_text(copied) => {
+            Some(copied.clone())
+        }
+        "strcat" | "strncat" | "strlcat" if is_text(old) || is_text(copied) => {
+            let mut segs = Vec::new();
+            old.segments(place, &mut segs);
+            copied.segments(place, &mut segs);
+            Some(Value::from_segments(segs, place))
+        }
+        _ => None,
+    }
 }
 
 /// The class of which `?Mailer().send` is a method, where that is one name.

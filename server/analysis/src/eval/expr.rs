@@ -213,6 +213,19 @@ impl<'a> Eval<'a> {
             .into();
         }
         let rules = self.around.rules;
+        let constants = &rules.library.constants;
+        if let Some(number) = self
+            .around
+            .declared
+            .macros
+            .get(name)
+            .or_else(|| constants.get(name))
+        {
+            return Value::constant(Const::Int(*number)).with(|data| {
+                data.path = Some(name.into());
+                data.obj = value::id_of(name);
+            });
+        }
         if let Some(usual) = rules.library.usual.get(name) {
             let value = Value::named(usual.as_str());
             return self.with_source(value, self.span(id));
@@ -225,6 +238,7 @@ impl<'a> Eval<'a> {
             return value.with(|data| {
                 data.consts = vec![Const::Other];
                 data.exact = true;
+                data.obj = value::id_of(name);
             });
         }
         let root = value::root(
@@ -368,6 +382,7 @@ impl<'a> Eval<'a> {
                 data.exact = true;
             });
         }
+        let declared = self.around.declared.type_of(name);
         let is_field = object
             .roots
             .iter()
@@ -381,6 +396,15 @@ impl<'a> Eval<'a> {
         };
         sourced.with(|data| {
             data.obj = obj;
+            if let Some(ty) = declared {
+                data.array_len = self.around.declared.len(ty);
+                data.kind = match (ty.array, ty.pointers) {
+                    (Some(_), _) => Kind::Array,
+                    (None, 1..) => Kind::Pointer,
+                    _ if ty.is_number() => Kind::Number,
+                    _ => data.kind,
+                };
+            }
             data.roots = if is_field {
                 vec![value::root(
                     value::id_of(&path),

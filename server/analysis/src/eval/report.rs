@@ -224,6 +224,7 @@ impl<'a> Eval<'a> {
         let object = self
             .path_of(base)
             .and_then(|path| self.env.get(&path).cloned())
+            .or_else(|| self.values.get(&base).cloned())
             .unwrap_or_else(Value::number);
         let (base_name, index_name) = (self.last_name(base), self.last_name(index));
         for &rule in &rules.indexes {

@@ -5,8 +5,8 @@ use tree_sitter::Node;
 
 use super::{Builder, bin_op, children, operator, spine};
 use crate::ir::{
-    Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Param, Stmt, StmtKind,
-    Type,
+    Arg, Arm, BinOp, Block, CmpOp, Declarations, ExprId, ExprKind, FormatPart, Function, Param,
+    Stmt, StmtKind, Type,
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
@@ -103,6 +103,9 @@ fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str
                 let number = size
                     .and_then(|it| number(b.text(it)))
                     .and_then(|it| u64::try_from(it).ok());
+                ty.size_name = size
+                    .filter(|it| it.kind() == "identifier")
+                    .map(|it| b.text(it).into());
                 ty.variable_length = size.is_some_and(|it| is_variable(b.text(it)));
                 ty.array = Some(number);
             }
@@ -119,6 +122,67 @@ fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str
     }
     (b.text(current), ty)
 }
+
+/// What a file declares outside its functions: macros that are numbers, and the members of its
+/// structures, whichever of them they belong to.
+pub(crate) fn declarations(text: &str, root: Node<'_>) -> Declarations {
+    let b = Builder::new(text, 0);
+    let mut out = Declarations::default();
+    let mut open = vec![root];
+    let mut seen = 0_usize;
+    while let Some(node) = open.pop() {
+        seen += 1;
+        if seen > MAX_DECLARATIONS {
+            break;
+        }
+        match node.kind() {
+            "preproc_def" => {
+                let name = node.child_by_field_name("name").map(|it| b.text(it));
+                let value = node.child_by_field_name("value").map(|it| b.text(it));
+                let number = value.and_then(|it| number(it.trim().trim_matches(['(', ')'])));
+                if let (Some(name), Some(number)) = (name, number) {
+                    out.macros.insert(name.into(), number);
+                }
+            }
+            "field_declaration" => {
+                let base = base_type(&b, node);
+                let mut cursor = node.walk();
+                let declarators: Vec<Node<'_>> = node
+                    .children_by_field_name("declarator", &mut cursor)
+                    .collect();
+                for declarator in declarators {
+                    if declares_function(declarator) {
+                        continue;
+                    }
+                    let (name, ty) = declared(&b, declarator, base.clone());
+                    out.member(name, ty);
+                }
+                open.extend(node.child_by_field_name("type"));
+            }
+            "translation_unit"
+            | "preproc_if"
+            | "preproc_ifdef"
+            | "preproc_else"
+            | "preproc_elif"
+            | "linkage_specification"
+            | "declaration_list"
+            | "declaration"
+            | "type_definition"
+            | "struct_specifier"
+            | "union_specifier"
+            | "field_declaration_list" => {
+                let mut cursor = node.walk();
+                open.extend(node.named_children(&mut cursor));
+            }
+            _ => {}
+        }
+    }
+    out.settle();
+    out
+}
+
+/// The most nodes that are looked at for declarations.
+const MAX_DECLARATIONS: usize = 200_000;
 
 /// Whether an array's size names something that is not a constant by convention.
 fn is_variable(size: &str) -> bool {
