@@ -126,6 +126,14 @@ def test_comments_of_others_silence_what_they_mean(
     assert "CWE-78" in secondlook.check(*off, folder).cwes()
 
 
+def test_inside_a_statement_bandits_comment_holds(secondlook: Secondlook, folder: Path) -> None:
+    text = "import os\n\n\ndef ping(host):\n    os.system(\n        'ping '  {}\n        + host\n    )\n"
+    (folder / "app.py").write_text(text.format("# nosec B605"))
+    assert "CWE-78" not in secondlook.check(folder).cwes()
+    (folder / "app.py").write_text(text.format("# noqa: S605"))
+    assert "CWE-78" in secondlook.check(folder).cwes()
+
+
 def test_a_comment_may_speak_of_the_whole_file(secondlook: Secondlook, folder: Path) -> None:
     (folder / "app.py").write_text("# ruff: noqa: S605\n" + SHELL)
     assert "CWE-78" not in secondlook.check(folder).cwes()

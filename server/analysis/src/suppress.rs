@@ -184,11 +184,13 @@ impl Lines {
     }
 
     /// A multi-line finding may be silenced on its first or its last line, because formatters move
-    /// trailing comments to either.
+    /// trailing comments to either. Bandit takes its comment on any line between as well.
     fn touch(&self, comment: &Comment, finding: &Finding) -> bool {
         let first = self.number(finding.range.start);
         let last = self.number(finding.matched.end.max(finding.range.start + 1) - 1);
-        comment.lines.contains(&first) || comment.lines.contains(&last)
+        comment.lines.contains(&first)
+            || comment.lines.contains(&last)
+            || comment.dialect == Dialect::Nosec && (first..=last).contains(&comment.lines.start)
     }
 }
 
