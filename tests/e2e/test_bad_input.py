@@ -100,7 +100,11 @@ def test_a_larger_file_is_read_where_settings_say_so(secondlook: Secondlook, fol
             b"import os; x = '" + b"a" * (2 << 20) + b"'; os.system(x + input())\n",
             True,
         ),
-        ("long.c", b"int x[] = {" + b"1," * (1 << 20) + b"};\n", False),
+        (
+            "long.c",
+            b'char *x = "' + b"a" * (2 << 20) + b'"; int y[] = {' + b"1," * (1 << 15) + b"};\n",
+            False,
+        ),
     ],
 )
 def test_odd_files_are_read_as_far_as_they_go(

@@ -127,7 +127,9 @@ def test_comments_of_others_silence_what_they_mean(
 
 
 def test_inside_a_statement_bandits_comment_holds(secondlook: Secondlook, folder: Path) -> None:
-    text = "import os\n\n\ndef ping(host):\n    os.system(\n        'ping '  {}\n        + host\n    )\n"
+    text = (
+        "import os\n\n\ndef ping(host):\n    os.system(\n        'ping '  {}\n        + host\n    )"
+    )
     (folder / "app.py").write_text(text.format("# nosec B605"))
     assert "CWE-78" not in secondlook.check(folder).cwes()
     (folder / "app.py").write_text(text.format("# noqa: S605"))
