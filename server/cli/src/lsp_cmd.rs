@@ -1,8 +1,12 @@
 //! `secondlook lsp`: gives the server its knowledge and its streams.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use config::{Resolver, Size};
 use kb_schema::Knowledge;
+use lsp::{Files, WorkspaceFile};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
@@ -10,7 +14,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Args;
-use crate::{kb, options, output};
+use crate::{files, kb, options, output};
 
 /// How often the entry folders are looked at: a new entry is live before its author has switched
 /// windows, and looking costs a few system calls.
@@ -34,6 +38,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         sender.send_replace(());
     });
     let options = lsp::ServerOptions {
+        files: Some(Arc::new(Disk)),
         user_config: options::user_file(),
         ..lsp::ServerOptions::default()
     };
@@ -54,4 +59,26 @@ fn is_ours(target: &str) -> bool {
         "syntax",
     ];
     OURS.contains(&target.split("::").next().unwrap_or(target))
+}
+
+/// The files of a workspace, as `check` finds and reads them. The cells of notebooks are left to
+/// `check`: an editor shows them as documents of their own.
+#[derive(Debug)]
+struct Disk;
+
+impl Files for Disk {
+    fn find(&self, folder: &Path, resolver: &Arc<Resolver>) -> Vec<WorkspaceFile> {
+        let run = resolver.of_folder(folder);
+        let found = files::find(&[folder.to_owned()], resolver, &run);
+        let targets = found.targets.into_iter().filter(|it| !it.is_notebook());
+        let file = |it: files::Target| WorkspaceFile {
+            path: it.path,
+            language: it.language,
+        };
+        targets.map(file).collect()
+    }
+
+    fn read(&self, path: &Path, limit: Size) -> Result<Vec<u8>, String> {
+        files::read(path, limit)
+    }
 }

@@ -5,8 +5,8 @@ use tower_lsp::gen_lsp_types as types;
 use types::{
     CodeActionKind, CodeActionOptions, DiagnosticOptions, ExecuteCommandOptions, InitializeParams,
     InitializeResult, MarkupKind, PositionEncodingKind, ServerCapabilities, ServerInfo,
-    TextDocumentSyncKind, TextDocumentSyncOptions, WorkspaceFoldersServerCapabilities,
-    WorkspaceOptions,
+    TextDocumentSyncKind, TextDocumentSyncOptions, WorkDoneProgressOptions,
+    WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 
 use crate::ext;
@@ -55,6 +55,8 @@ pub(crate) struct Profile {
     pub(crate) action_literals: bool,
     /// Whether it shows actions that cannot be done, with the reason.
     pub(crate) disabled_actions: bool,
+    /// Whether it shows progress that we begin.
+    pub(crate) progress: bool,
     /// Whether it applies edits that we send.
     pub(crate) applies_edits: bool,
     /// Whether a diagnostic may name a page about its code.
@@ -113,6 +115,11 @@ impl Profile {
             disabled_actions: action
                 .and_then(|it| it.disabled_support)
                 .unwrap_or_default(),
+            progress: all
+                .window
+                .as_ref()
+                .and_then(|it| it.work_done_progress)
+                .unwrap_or_default(),
             applies_edits: workspace.and_then(|it| it.apply_edit).unwrap_or_default(),
             code_description: shown
                 .iter()
@@ -151,13 +158,20 @@ impl Profile {
         let commands = ExecuteCommandOptions {
             commands: vec![
                 ext::APPLY_EDIT.to_owned(),
+                ext::SCAN_WORKSPACE.to_owned(),
                 ext::MARK_INSERTED.to_owned(),
                 ext::OPEN_RATIONALE.to_owned(),
             ],
-            ..Default::default()
+            work_done_progress_options: WorkDoneProgressOptions {
+                work_done_progress: Some(true),
+            },
         };
         let pull = DiagnosticOptions {
             identifier: Some("secondlook".into()),
+            workspace_diagnostics: true,
+            work_done_progress_options: WorkDoneProgressOptions {
+                work_done_progress: Some(true),
+            },
             ..Default::default()
         };
         InitializeResult {

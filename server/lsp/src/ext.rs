@@ -7,6 +7,8 @@ use tower_lsp::gen_lsp_types::{Range, Uri};
 pub const MARK_INSERTED: &str = "secondlook.markInserted";
 /// The command that opens a discussion; its one argument is the address.
 pub const OPEN_RATIONALE: &str = "secondlook.openRationale";
+/// The command that looks at every file of the workspace.
+pub const SCAN_WORKSPACE: &str = "secondlook.scanWorkspace";
 
 /// The command that has the client apply an edit, for clients that know no actions with edits.
 pub(crate) const APPLY_EDIT: &str = "secondlook.applyEdit";

@@ -16,6 +16,8 @@ mod ordered;
 mod parent;
 mod publish;
 mod reconfigure;
+mod scan;
+mod scanned;
 mod server;
 mod session;
 mod settings;
@@ -40,7 +42,8 @@ use crate::ordered::Ordered;
 use crate::server::Server;
 use crate::session::Session;
 
-pub use ext::{MARK_INSERTED, OPEN_RATIONALE};
+pub use ext::{MARK_INSERTED, OPEN_RATIONALE, SCAN_WORKSPACE};
+pub use scan::{Files, WorkspaceFile};
 
 /// How the server behaves where the protocol leaves it open.
 #[derive(Debug, Clone)]
@@ -48,6 +51,8 @@ pub struct ServerOptions {
     /// How long after a change its analysis starts. None is needed: the next change ends an
     /// analysis that it makes useless.
     pub debounce: Duration,
+    /// Finds and reads the files of a workspace; without it the workspace is not scanned.
+    pub files: Option<Arc<dyn Files>>,
     /// The user's own configuration file, which need not exist.
     pub user_config: Option<PathBuf>,
     /// How long a request waits for the analysis of the text as it now stands. Clients give up
@@ -59,6 +64,7 @@ impl Default for ServerOptions {
     fn default() -> Self {
         Self {
             debounce: Duration::ZERO,
+            files: None,
             user_config: None,
             patience: Duration::from_millis(2_500),
         }
@@ -105,6 +111,7 @@ where
         Server::new(new)
     })
     .custom_method("textDocument/diagnostic", Server::diagnostic)
+    .custom_method("workspace/diagnostic", Server::workspace_diagnostic)
     .custom_method("textDocument/hover", Server::hover)
     .custom_method("textDocument/codeAction", Server::code_action)
     .custom_method("codeAction/resolve", Server::resolve)

@@ -3,6 +3,7 @@
 //! concurrently and promises no order. Analyses nothing.
 
 use std::future::{Ready, ready};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +23,7 @@ use crate::guard::{Caught, caught};
 use crate::server::Server;
 use crate::session::Session;
 use crate::state::MarkError;
-use crate::{from_proto, publish, reconfigure, settings, to_proto, worker};
+use crate::{from_proto, publish, reconfigure, scan, scanned, settings, to_proto, uri, worker};
 
 pub(crate) type Answer = Result<Option<Response>, ExitedError>;
 pub(crate) type Reply = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -126,6 +127,10 @@ impl Ordered {
                 reconfigure::look(session);
                 done(None)
             }
+            "window/workDoneProgress/cancel" => {
+                note(request, |it: Value| scan::cancel(session, &it));
+                done(None)
+            }
             "workspace/didChangeConfiguration" => {
                 note(request, |it: Value| change_settings(session, &it));
                 done(None)
@@ -181,6 +186,7 @@ fn open(session: &Arc<Session>, params: types::DidOpenTextDocumentParams) {
     let following = session
         .documents
         .open(uri, language, item.version, &item.text);
+    scanned::opened(session, uri);
     tracing::debug!(
         uri,
         version = item.version,
@@ -224,20 +230,27 @@ fn change_settings(session: &Arc<Session>, params: &Value) {
     }
 }
 
-fn change_files(session: &Session, params: &Value) {
+fn change_files(session: &Arc<Session>, params: &Value) {
     let changes = params.get("changes").and_then(Value::as_array);
-    let mut names = changes
+    let names = changes
         .into_iter()
         .flatten()
         .filter_map(|it| it.get("uri")?.as_str());
-    if names.any(settings::is_config) {
+    let (configs, code): (Vec<&str>, Vec<&str>) = names.partition(|it| settings::is_config(it));
+    if !configs.is_empty() {
         reconfigure::read_again(session);
+    }
+    let paths: Vec<PathBuf> = code.into_iter().filter_map(uri::path).collect();
+    if !paths.is_empty() {
+        tokio::spawn(scan::look_again(Arc::clone(session), paths));
     }
 }
 
-fn change_folders(session: &Session, params: &Value) {
+fn change_folders(session: &Arc<Session>, params: &Value) {
     if let Some(event) = params.get("event") {
-        session.config.change_folders(event);
+        let left = session.config.change_folders(event);
+        tokio::spawn(scan::leave(Arc::clone(session), left));
+        scan::start_if_wanted(session);
         reconfigure::look(session);
     }
 }

@@ -17,7 +17,7 @@ use types::{
 use crate::capabilities::Delivery;
 use crate::session::Session;
 use crate::settings::{self, Reload};
-use crate::{to_proto, uri};
+use crate::{scan, to_proto, uri};
 
 /// The place of our settings among those of a client.
 const SECTION: &str = "secondlook";
@@ -39,6 +39,7 @@ pub(crate) async fn follow(session: Arc<Session>) {
             tracing::info!("the settings changed");
             session.documents.supersede_all();
             session.refresh.notify_one();
+            scan::start_if_wanted(&session);
         }
         tell(&session).await;
     }
@@ -89,6 +90,7 @@ pub(crate) async fn begin(session: Arc<Session>) {
     }
     ask_client(&session).await;
     look(&session);
+    scan::start_if_wanted(&session);
 }
 
 /// Asks the client for its settings, where it can be asked.

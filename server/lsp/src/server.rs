@@ -2,6 +2,7 @@
 //! the client.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -13,14 +14,14 @@ use types::{
     DocumentDiagnosticReport, ExecuteCommandParams, FullDocumentDiagnosticReport, Hover,
     HoverParams, InitializeParams, InitializeResult, MessageType,
     RelatedFullDocumentDiagnosticReport, RelatedUnchangedDocumentDiagnosticReport,
-    ShowDocumentParams, UnchangedDocumentDiagnosticReport,
+    ShowDocumentParams, UnchangedDocumentDiagnosticReport, WorkspaceDiagnosticParams,
 };
 
 use crate::capabilities::Profile;
 use crate::ext::{self, ActionData};
 use crate::session::Session;
 use crate::state::{Awaited, View};
-use crate::{actions, hover, reconfigure, to_proto};
+use crate::{actions, hover, reconfigure, scan, scanned, to_proto};
 
 /// The protocol's code for "ask again": the answer was not ready in time.
 const SERVER_CANCELLED: i64 = -32802;
@@ -82,6 +83,20 @@ impl Server {
         .into())
     }
 
+    pub(crate) async fn workspace_diagnostic(
+        &self,
+        params: WorkspaceDiagnosticParams,
+    ) -> Result<Value> {
+        let complete = self.session.scanned.complete.load(Ordering::Acquire);
+        if !complete && scan::wanted(&self.session).await {
+            let token = params.work_done_progress_params.work_done_token;
+            scan::run(&self.session, token).await;
+        }
+        let previous = params.previous_result_ids.into_iter();
+        let previous = previous.map(|it| (it.uri.to_string(), it.value)).collect();
+        Ok(scanned::report(&self.session, previous).await)
+    }
+
     pub(crate) async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
         let place = params.text_document_position_params;
         let profile = *self.profile()?;
@@ -134,6 +149,11 @@ impl Server {
                 let client = self.session.client.clone();
                 tokio::spawn(open_address(client, profile, address.to_owned()));
                 Ok(Value::Null)
+            }
+            ext::SCAN_WORKSPACE => {
+                let token = params.work_done_progress_params.work_done_token;
+                let summary = scan::run(&self.session, token).await;
+                serde_json::to_value(summary).map_err(|_| Error::internal_error())
             }
             ext::APPLY_EDIT => {
                 let argument = params.arguments.unwrap_or_default().into_iter().next();

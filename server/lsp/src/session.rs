@@ -16,6 +16,8 @@ use tower_lsp::Client;
 use crate::ServerOptions;
 use crate::capabilities::Profile;
 use crate::parent;
+use crate::scan::Files;
+use crate::scanned::Scanned;
 use crate::settings::Config;
 use crate::state::Documents;
 
@@ -51,6 +53,14 @@ pub(crate) struct Session {
     pub(crate) looked: AtomicU64,
     /// The open documents that are configuration files.
     pub(crate) open_configs: Mutex<BTreeSet<String>>,
+    /// Finds and reads the files of a workspace; without it none is scanned.
+    pub(crate) files: Option<Arc<dyn Files>>,
+    /// What scans found.
+    pub(crate) scanned: Scanned,
+    /// How many scans have begun.
+    pub(crate) scans: AtomicU64,
+    /// Whether the client was asked to watch code.
+    pub(crate) watches_code: AtomicBool,
     /// How long a request waits, in milliseconds.
     patience: AtomicU64,
     /// Set when a client that pulls should pull again.
@@ -86,6 +96,10 @@ impl Session {
             started: Instant::now(),
             looked: AtomicU64::new(0),
             open_configs: Mutex::default(),
+            files: options.files.clone(),
+            scanned: Scanned::default(),
+            scans: AtomicU64::new(0),
+            watches_code: AtomicBool::new(false),
             patience: AtomicU64::new(millis(options.patience)),
             refresh: Notify::new(),
             publishing: tokio::sync::Mutex::new(()),

@@ -102,7 +102,6 @@ impl Config {
     }
 
     /// The folders of the workspace.
-    #[expect(dead_code, reason = "the scan of the workspace needs it")]
     pub(crate) fn folders(&self) -> Vec<PathBuf> {
         self.lock().folders.clone()
     }

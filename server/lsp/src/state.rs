@@ -2,6 +2,7 @@
 //! it can happen on the reader's thread; it knows neither the client nor how analysis is run.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ext::MarkInserted;
-use crate::from_proto;
 use crate::worker::Analyzed;
+use crate::{from_proto, uri};
 
 /// How many changes back a mark may point: a tool learns of its insertion a little later than we.
 const HISTORY: usize = 64;
@@ -98,6 +99,15 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// A file that is not open.
+    pub(crate) fn of_file(analyzed: Analyzed) -> Self {
+        Self {
+            origins: vec![None; analyzed.shown().count()],
+            analyzed: Arc::new(analyzed),
+            moves: 0,
+        }
+    }
+
     /// Every finding that is shown, with its place among all findings and its origin.
     pub(crate) fn findings(&self) -> impl Iterator<Item = (usize, &Finding, Option<&Mark>)> {
         let shown = self.analyzed.shown().zip(&self.origins);
@@ -339,6 +349,12 @@ impl Documents {
     /// The addresses of all open documents.
     pub(crate) fn uris(&self) -> Vec<String> {
         self.open.iter().map(|it| it.key().clone()).collect()
+    }
+
+    /// Whether a file is open, under whatever spelling of its address.
+    pub(crate) fn is_open_at(&self, path: &Path) -> bool {
+        let mut open = self.open.iter();
+        open.any(|it| uri::path(it.key()).is_some_and(|it| it == path))
     }
 
     /// Says whether text that arrives in one go is taken for an AI's.

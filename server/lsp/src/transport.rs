@@ -163,15 +163,15 @@ async fn write<O: AsyncWrite>(
     let mut asks = true;
     loop {
         tokio::select! {
-            // An answer is older than what we have to say by ourselves.
+            // What a handler said before it answered comes before its answer.
             biased;
-            answer = answers.recv() => match answer {
-                Some(answer) => encode(&answer, &mut bytes),
-                None => return,
-            },
             request = requests.next(), if asks => match request {
                 Some(request) => encode(&request, &mut bytes),
                 None => asks = false,
+            },
+            answer = answers.recv() => match answer {
+                Some(answer) => encode(&answer, &mut bytes),
+                None => return,
             },
         }
         let written = async {

@@ -16,10 +16,6 @@ pub(crate) fn path(uri: &str) -> Option<PathBuf> {
 }
 
 /// The address of a file, spelt as most clients spell it.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the scan of the workspace needs it")
-)]
 pub(crate) fn uri(path: &Path) -> Option<Uri> {
     let text = path.to_str()?;
     let mut out = String::from(if text.starts_with('/') {

@@ -10,7 +10,7 @@ use analysis::{Analysis, Finding, Host, Idle, Memo, Snapshot, Source};
 use config::Settings;
 use kb_schema::EntrySet;
 use revision::Fixes;
-use syntax::Document;
+use syntax::{Document, Language, Text};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -54,6 +54,35 @@ impl Analyzed {
             rules: None,
             fixes: Mutex::default(),
         }
+    }
+
+    /// What is to be said of a file that is not open; `None` when there is nothing.
+    pub(crate) fn of_file(
+        language: Language,
+        text: String,
+        rules: &Snapshot,
+        judge: Judge,
+    ) -> Option<Self> {
+        let analysis = rules.check(language, &text);
+        let shown = places(&judge.shows(&text, &analysis));
+        let idle = judge.idle(&text, &analysis);
+        if shown.is_empty() && idle.is_empty() {
+            return None;
+        }
+        let mut document = Document::parse(language, "");
+        document.text = Text::new(&text);
+        Some(Self {
+            version: 0,
+            stamp: 0,
+            document,
+            text,
+            analysis,
+            judge,
+            shown,
+            idle,
+            rules: Some(rules.clone()),
+            fixes: Mutex::default(),
+        })
     }
 
     /// The gated fixes of a finding. The gate analyses the text again, so the first call for each
@@ -224,9 +253,7 @@ fn analyze(
     }
     let mut analyzed = Analyzed::empty(job, judge);
     analyzed.analysis = rules.analyze(&analyzed.source(), memo, cancelled)?;
-    let shows = analyzed.judge.shows(&analyzed.text, &analyzed.analysis);
-    let shown = shows.iter().enumerate().filter(|(_, it)| **it);
-    analyzed.shown = shown.map(|(index, _)| index).collect();
+    analyzed.shown = places(&analyzed.judge.shows(&analyzed.text, &analyzed.analysis));
     analyzed.idle = analyzed.judge.idle(&analyzed.text, &analyzed.analysis);
     analyzed.rules = Some(rules.clone());
     tracing::debug!(
@@ -237,6 +264,12 @@ fn analyze(
         "analysed"
     );
     Some(analyzed)
+}
+
+/// Where `true` stands.
+fn places(shows: &[bool]) -> Vec<usize> {
+    let shown = shows.iter().enumerate().filter(|(_, it)| **it);
+    shown.map(|(index, _)| index).collect()
 }
 
 /// Compiles the entries now and whenever they change, and has the open documents analysed again.

@@ -40,7 +40,7 @@ async fn a_client_that_pulls_gets_no_push_and_the_other_way_round() {
     let mut puller = Client::start(empty(), pulling()).await;
     assert_eq!(
         puller.capabilities["diagnosticProvider"]["workspaceDiagnostics"],
-        false
+        true
     );
     puller.open(URI, "python", "a = 1\n").await;
     let report = puller.pull(URI, None).await;
@@ -74,6 +74,7 @@ async fn a_pull_that_would_take_too_long_is_told_to_ask_again() {
     let patience = std::time::Duration::from_millis(20);
     let options = ServerOptions {
         debounce: never,
+        files: None,
         user_config: None,
         patience,
     };
