@@ -169,6 +169,10 @@ impl Ordered {
 /// Negotiates before the handler runs, so that a client that does not wait for the answer is read
 /// with the right encoding. What cannot be read here, the handler refuses.
 fn begin(session: &Session, params: Option<&Value>) {
+    if session.profile().is_some() {
+        // The service inside refuses a second one.
+        return;
+    }
     let params = params.cloned().unwrap_or_default();
     session.config.begin(&params);
     if let Ok(params) = serde_json::from_value::<types::InitializeParams>(params) {

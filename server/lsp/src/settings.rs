@@ -81,8 +81,11 @@ impl Config {
         }
         let (client, problems) = read(Some(settings));
         let mut state = self.lock();
-        state.stale |= client != state.client;
-        state.client = client;
+        // What is no settings at all changes none.
+        if settings.get("secondlook").unwrap_or(settings).is_object() {
+            state.stale |= client != state.client;
+            state.client = client;
+        }
         state.client_problems = problems;
         state.untold = true;
     }
