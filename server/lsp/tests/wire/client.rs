@@ -20,12 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Shelf {
     state: std::sync::Mutex<(u64, Arc<EntrySet>)>,
+    /// Whether a search fails as a defect would.
+    pub(crate) is_broken: std::sync::atomic::AtomicBool,
 }
 
 impl Shelf {
     pub(crate) fn new(set: EntrySet) -> Arc<Self> {
         Arc::new(Self {
             state: std::sync::Mutex::new((1, Arc::new(set))),
+            is_broken: false.into(),
         })
     }
 
@@ -45,6 +48,7 @@ impl Knowledge for Shelf {
     }
 
     fn search(&self, _: &Query) -> Vec<Hit> {
+        assert!(!self.is_broken.load(std::sync::atomic::Ordering::Relaxed));
         Vec::new()
     }
 }

@@ -343,6 +343,26 @@ async fn a_hover_shows_the_reason_and_who_explained_it() {
 }
 
 #[tokio::test]
+async fn a_defect_costs_one_answer() {
+    let shelf = shelf();
+    let mut client = Client::start(shelf.clone(), json!({})).await;
+    client.open(URI, "python", TEXT).await;
+    assert_eq!(client.published(URI, 1).await.len(), 1);
+    let about = json!({ "textDocument": { "uri": URI }, "position": place(2, 6) });
+    shelf
+        .is_broken
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    let answer = client.request("textDocument/hover", about.clone()).await;
+    assert_eq!(answer["error"]["code"], -32603, "{answer}");
+    shelf
+        .is_broken
+        .store(false, std::sync::atomic::Ordering::Relaxed);
+    let answer = client.request("textDocument/hover", about).await;
+    assert!(answer["result"]["contents"].is_object(), "{answer}");
+    assert_eq!(client.stop().await, 0);
+}
+
+#[tokio::test]
 async fn a_suppression_silences_the_finding_wherever_a_comment_can_stand() {
     for (uri, language, text, line, expected) in [
         (
