@@ -111,6 +111,8 @@ pub enum Guard {
     Upper,
     /// Compared with a lower limit.
     Lower,
+    /// Compared with a lower limit other than nought or one.
+    Above,
     /// Passed to a predicate of that name.
     Call(NamePattern),
     /// Mentioned in any condition at all.
@@ -118,7 +120,7 @@ pub enum Guard {
 }
 
 impl Guard {
-    /// Reads `equality`, `membership`, `prefix`, `pattern`, `null`, `upper`, `lower`, `any` or a
+    /// Reads `equality`, `membership`, `prefix`, `pattern`, `null`, `upper`, `lower`, `above`, `any` or a
     /// callee's name.
     ///
     /// # Errors
@@ -132,6 +134,7 @@ impl Guard {
             "null" => Self::Null,
             "upper" => Self::Upper,
             "lower" => Self::Lower,
+            "above" => Self::Above,
             "any" => Self::Any,
             name => Self::Call(NamePattern::parse(name)?),
         })
@@ -176,6 +179,12 @@ pub struct Test {
     pub wraps: Option<bool>,
     /// It is a product of at least so many factors that are not constant.
     pub factors: Option<u8>,
+    /// It is a variable of a signed type (C).
+    pub signed: Option<bool>,
+    /// It is a difference from which a constant is taken (C).
+    pub minus: Option<bool>,
+    /// Some of its data was checked in such a way, `upper` or `lower`.
+    pub checked: Vec<Guard>,
     /// It is the address of something local to the function.
     pub local: Option<bool>,
     /// Whether its length is known to fit into the array in that argument.

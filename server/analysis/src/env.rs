@@ -17,6 +17,8 @@ pub(crate) enum Fact {
     Null,
     Upper,
     Lower,
+    /// A lower limit other than nought or one.
+    Above,
     Call(Arc<str>),
     Any,
 }

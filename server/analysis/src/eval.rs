@@ -251,6 +251,7 @@ impl<'a> Eval<'a> {
             let value: Value = Data {
                 path: Some(self.param_path(param).into()),
                 measures: if numeric { vec![id] } else { Vec::new() },
+                signed: self.around.language == Language::C && param.ty.is_signed(),
                 amounts: if numeric { roots.clone() } else { Vec::new() },
                 roots: if numeric { Vec::new() } else { roots },
                 kind,
@@ -585,6 +586,12 @@ impl<'a> Eval<'a> {
 
     /// In C a name keeps its declared shape whatever is assigned to it.
     fn as_declared(&self, path: &str, value: Value) -> Value {
+        let signed = self.types.get(path).is_some_and(Type::is_signed);
+        let value = if signed == value.signed {
+            value
+        } else {
+            value.with(|data| data.signed = signed)
+        };
         match self.types.get(path) {
             Some(ty)
                 if ty.pointers > 0 && value.kind != Kind::Pointer && value.kind != Kind::Null =>

@@ -356,6 +356,33 @@ impl Declarations {
 }
 
 impl Type {
+    /// Whether a C variable of this type may hold a negative number.
+    pub(crate) fn is_signed(&self) -> bool {
+        let plain = self
+            .base
+            .trim_start_matches("signed ")
+            .trim_start_matches("const ");
+        self.pointers == 0
+            && self.array.is_none()
+            && matches!(
+                plain,
+                "int"
+                    | "short"
+                    | "long"
+                    | "long int"
+                    | "long long"
+                    | "long long int"
+                    | "signed"
+                    | "ssize_t"
+                    | "off_t"
+                    | "ptrdiff_t"
+                    | "int8_t"
+                    | "int16_t"
+                    | "int32_t"
+                    | "int64_t"
+            )
+    }
+
     /// Whether a C variable of this type holds a number.
     pub(crate) fn is_number(&self) -> bool {
         self.pointers == 0

@@ -153,6 +153,9 @@ impl Matcher<'_> {
                 .as_ref()
                 .is_none_or(|it| !value.texts().iter().any(|text| it.is_match(text)))
             && test.local.is_none_or(|wanted| value.local == wanted)
+            && test.signed.is_none_or(|wanted| value.signed == wanted)
+            && test.minus.is_none_or(|wanted| value.minus == wanted)
+            && (test.checked.is_empty() || self.was_checked(value, &test.checked))
             && test.element.as_ref().is_none_or(|inner| {
                 value
                     .items
@@ -234,6 +237,18 @@ impl Matcher<'_> {
             (Some(text), Some(len)) => (text.len() as u64) < len,
             _ => false,
         }
+    }
+
+    /// Whether some data of a value met one of these conditions.
+    fn was_checked(&self, value: &Value, wanted: &[Guard]) -> bool {
+        let accepts = |fact: &Fact| wanted.iter().any(|guard| accepts(guard, fact));
+        value.roots.iter().any(|root| {
+            root.checked.iter().any(accepts)
+                || self
+                    .guards
+                    .iter()
+                    .any(|(id, fact)| *id == root.id && accepts(fact))
+        })
     }
 
     fn is_dynamic(&self, value: &Value) -> bool {
@@ -333,16 +348,21 @@ impl Matcher<'_> {
 /// constant or is a member of one's own list is harmless to every pattern.
 fn guards(accepted: &[Guard], fact: &Fact) -> bool {
     matches!(fact, Fact::Equality | Fact::Membership)
-        || accepted.iter().any(|guard| match (guard, fact) {
-            (Guard::Any, _)
-            | (Guard::Prefix, Fact::Prefix)
-            | (Guard::Pattern, Fact::Pattern)
-            | (Guard::Null, Fact::Null)
-            | (Guard::Upper, Fact::Upper)
-            | (Guard::Lower, Fact::Lower) => true,
-            (Guard::Call(name), Fact::Call(path)) => name.matches(path),
-            _ => false,
-        })
+        || accepted.iter().any(|guard| accepts(guard, fact))
+}
+
+fn accepts(guard: &Guard, fact: &Fact) -> bool {
+    match (guard, fact) {
+        (Guard::Any, _)
+        | (Guard::Prefix, Fact::Prefix)
+        | (Guard::Pattern, Fact::Pattern)
+        | (Guard::Null, Fact::Null)
+        | (Guard::Upper, Fact::Upper)
+        | (Guard::Lower, Fact::Lower | Fact::Above)
+        | (Guard::Above, Fact::Above) => true,
+        (Guard::Call(name), Fact::Call(path)) => name.matches(path),
+        _ => false,
+    }
 }
 
 /// Whether a test demands something that only a value can have.
@@ -361,6 +381,9 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.wraps == Some(true)
         || test.factors.is_some()
         || test.local == Some(true)
+        || test.signed == Some(true)
+        || test.minus == Some(true)
+        || !test.checked.is_empty()
         || test.sizeof_pointer == Some(true)
         || test.same_as.is_some()
 }

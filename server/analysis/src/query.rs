@@ -18,9 +18,13 @@ pub(crate) struct RawQuery {
     pub(crate) rule: u32,
     language: Language,
     source: String,
+    /// It begins at the root, and so is run once for a text.
+    pub(crate) whole_file: bool,
     compiled: OnceLock<Option<Query>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
+    /// Keywords and operators that the nodes it names are written with.
+    implied: Vec<&'static str>,
     /// Finders of the pieces that its expressions demand.
     pieces: OnceLock<Vec<AhoCorasick>>,
 }
@@ -47,6 +51,8 @@ impl RawQuery {
             language,
             source: source.to_owned(),
             compiled,
+            whole_file: begins_at_root(source),
+            implied: implied(source),
             words: words(source),
             pieces: OnceLock::new(),
         })
@@ -79,7 +85,9 @@ impl RawQuery {
         let text = text.as_bytes();
         let pieces = self.pieces.get_or_init(|| self.finders());
         let has_pieces = || pieces.iter().all(|finder| finder.is_match(text));
-        has_pieces()
+        let written = |it: &&str| memmem::find(text, it.as_bytes()).is_some();
+        self.implied.iter().all(written)
+            && has_pieces()
             && self.words.iter().all(|group| {
                 group.iter().any(|word| {
                     memmem::find_iter(text, word.as_bytes())
@@ -114,6 +122,9 @@ impl RawQuery {
             return;
         };
         let mut cursor = QueryCursor::new();
+        if self.whole_file {
+            cursor.set_max_start_depth(Some(0));
+        }
         let mut matches = cursor.matches(query, node, text.as_bytes());
         while let Some(found) = matches.next() {
             let captures = found.captures().iter().filter(|it| it.index == capture);
@@ -172,6 +183,57 @@ fn words(source: &str) -> Vec<Vec<String>> {
     out
 }
 
+/// Whether a query's one pattern is about the root of a tree.
+fn begins_at_root(source: &str) -> bool {
+    let head = source.trim_start().trim_start_matches('(');
+    patterns(source) == 1 && (head.starts_with("translation_unit") || head.starts_with("module"))
+}
+
+/// What stands in every text where a node of that kind does.
+const WRITTEN: [(&str, &str); 9] = [
+    ("sizeof_expression", "sizeof"),
+    ("for_statement", "for"),
+    ("while_statement", "while"),
+    ("return_statement", "return"),
+    ("assert_statement", "assert"),
+    ("except_clause", "except"),
+    ("try_statement", "try"),
+    ("goto_statement", "goto"),
+    ("preproc_def", "define"),
+];
+
+/// Keywords and operators without which nothing matches: those of nodes that are no alternative
+/// and not optional.
+fn implied(source: &str) -> Vec<&'static str> {
+    let optional = [")?", ")*", "]?", "]*"];
+    if patterns(source) != 1 || optional.iter().any(|it| source.contains(it)) {
+        return Vec::new();
+    }
+    let mut outside = String::new();
+    let (mut choices, mut quoted, mut escaped) = (0_usize, false, false);
+    for c in source.chars() {
+        match c {
+            '"' if !escaped => quoted = !quoted,
+            '[' if !quoted => choices += 1,
+            ']' if !quoted => choices = choices.saturating_sub(1),
+            _ => {}
+        }
+        escaped = quoted && c == '\\' && !escaped;
+        if choices == 0 {
+            outside.push(c);
+        }
+    }
+    let operators = ["<=", ">=", "+=", "-="];
+    let operator = |it: &&'static str| outside.contains(&format!("operator: \"{it}\""));
+    let kinds = WRITTEN
+        .iter()
+        .filter(|(kind, _)| outside.contains(&format!("({kind}")));
+    kinds
+        .map(|(_, word)| *word)
+        .chain(operators.into_iter().filter(|it| operator(&it)))
+        .collect()
+}
+
 /// How many patterns stand side by side in a query's source.
 fn patterns(source: &str) -> usize {
     let (mut depth, mut count) = (0_usize, 0);
@@ -209,6 +271,8 @@ mod tests {
         let one = r#"((call function: (identifier) @f) @finding (#any-of? @f "exec" "eval") (#not-eq? @f "x"))"#;
         assert_eq!(words(one), [["exec", "eval"]]);
         assert_eq!(patterns("(a) (b \"(\")"), 2);
+        let loops = r#"(for_statement condition: (binary_expression operator: "<=") body: [(while_statement) (return_statement)]) @finding"#;
+        assert_eq!(super::implied(loops), ["for", "<="]);
         assert!(words("((a) @finding (#eq? @x \"one\")) ((b) @finding)").is_empty());
         let query = RawQuery::new(0, Language::Python, one, false).expect("it compiles");
         assert!(query.may_match("exec(x)", &|_| true));

@@ -455,6 +455,7 @@ impl Unit<'_, '_> {
             .queries
             .iter()
             .filter(|it| self.rules.rules[it.rule as usize].in_scope(&scope.name, handler))
+            .filter(|it| index == 0 || !it.whole_file)
             .filter(|it| it.may_match(source, &outside))
         {
             raw.run(self.text, self.outline.nodes[index], |range| {

@@ -143,6 +143,10 @@ pub(crate) struct Data {
     pub(crate) local: bool,
     /// Element count of an array.
     pub(crate) array_len: Option<u64>,
+    /// A variable of a signed type.
+    pub(crate) signed: bool,
+    /// A difference from which a constant is taken.
+    pub(crate) minus: bool,
     /// Result of arithmetic that can wrap around.
     pub(crate) arithmetic: bool,
     /// How many factors of a product are not constant.
@@ -379,6 +383,8 @@ impl Value {
             } else {
                 None
             },
+            signed: a.signed && b.signed,
+            minus: a.minus || b.minus,
             arithmetic: a.arithmetic || b.arithmetic,
             factors: a.factors.max(b.factors),
             measures: if a.measures == b.measures {
@@ -512,7 +518,7 @@ impl Value {
         self.obj.hash(state);
         self.local.hash(state);
         self.array_len.hash(state);
-        self.arithmetic.hash(state);
+        (self.arithmetic, self.signed, self.minus).hash(state);
         self.factors.hash(state);
         self.measures.hash(state);
         for root in &self.amounts {

@@ -101,6 +101,9 @@ struct RawTest {
     entry: BTreeMap<String, RawTest>,
     wraps: Option<bool>,
     factors: Option<u8>,
+    signed: Option<bool>,
+    minus: Option<bool>,
+    checked: Vec<String>,
     local: Option<bool>,
     fits: Option<String>,
     sizeof_pointer: Option<bool>,
@@ -380,6 +383,13 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
             .collect::<Result<_, Trouble>>()?,
         wraps: raw.wraps,
         factors: raw.factors,
+        signed: raw.signed,
+        minus: raw.minus,
+        checked: raw
+            .checked
+            .iter()
+            .map(|guard| near(guard, Guard::parse(guard)))
+            .collect::<Result<_, _>>()?,
         local: raw.local,
         fits: key(raw.fits)?,
         sizeof_pointer: raw.sizeof_pointer,

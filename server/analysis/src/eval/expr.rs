@@ -152,6 +152,8 @@ impl<'a> Eval<'a> {
                     if pointer && data.kind == Kind::Unknown {
                         data.kind = Kind::Pointer;
                     }
+                    data.signed &=
+                        !to.contains("unsigned") && !to.contains("size_t") && !to.starts_with('u');
                 })
             }
             ExprKind::AddrOf(inner) => self.address_of(*inner),
@@ -685,6 +687,14 @@ impl<'a> Eval<'a> {
             };
             data.arithmetic =
                 pointer.is_none() && (grows || operands.iter().any(|(value, _)| value.arithmetic));
+            data.minus = match operands {
+                [(first, _), rest @ ..] if op == BinOp::Sub && pointer.is_none() => {
+                    let fixed = |value: &Value| value.is_constant() || value.size_of.is_some();
+                    let one = |value: &Value| value.as_int() == Some(1);
+                    !fixed(first) && rest.iter().all(|(value, _)| fixed(value) && !one(value))
+                }
+                _ => false,
+            };
             if op == BinOp::Mul {
                 let factors = operands.iter().filter(|(value, _)| !value.is_constant());
                 data.factors = factors.fold(0, |all, (value, _)| {

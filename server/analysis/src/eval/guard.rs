@@ -87,6 +87,20 @@ impl Eval<'_> {
         }
     }
 
+    /// A comparison with a limit. One with `sizeof` is one of unsigned numbers, where no negative
+    /// one is left.
+    fn limit(value: &Value, fact: &Fact, limit: &Value, out: &mut Vec<(u64, Fact)>) {
+        Self::add(value, fact, out);
+        let unsigned = *fact == Fact::Upper && limit.size_of.is_some();
+        if unsigned {
+            Self::add(value, &Fact::Lower, out);
+        }
+        let telling = !matches!(limit.as_int(), Some(-1..=1));
+        if *fact == Fact::Lower && telling {
+            Self::add(value, &Fact::Above, out);
+        }
+    }
+
     fn mention(&mut self, id: ExprId, out: &mut Vec<(u64, Fact)>) {
         let value = self.peek(id);
         Self::add(&value, &Fact::Null, out);
@@ -156,12 +170,12 @@ impl Eval<'_> {
                 }
             }
             (CmpOp::Less | CmpOp::LessEq, true) | (CmpOp::Greater | CmpOp::GreaterEq, false) => {
-                Self::add(&a, &Fact::Upper, out);
-                Self::add(&b, &Fact::Lower, out);
+                Self::limit(&a, &Fact::Upper, &b, out);
+                Self::limit(&b, &Fact::Lower, &a, out);
             }
             (CmpOp::Greater | CmpOp::GreaterEq, true) | (CmpOp::Less | CmpOp::LessEq, false) => {
-                Self::add(&a, &Fact::Lower, out);
-                Self::add(&b, &Fact::Upper, out);
+                Self::limit(&a, &Fact::Lower, &b, out);
+                Self::limit(&b, &Fact::Upper, &a, out);
             }
         }
     }
