@@ -314,12 +314,12 @@ pub(crate) struct Declarations {
 }
 
 impl Declarations {
-    pub(crate) fn member(&mut self, name: &str, ty: Type) {
+    pub(crate) fn member(&mut self, name: &str, ty: &Type) {
         let slot = self
             .members
             .entry(name.into())
             .or_insert_with(|| Some(ty.clone()));
-        if slot.as_ref().is_some_and(|it| *it != ty) {
+        if slot.as_ref().is_some_and(|it| it != ty) {
             *slot = None;
         }
     }

@@ -439,6 +439,20 @@ impl Unit<'_, '_> {
         )
     }
 
+    /// The text outside of all functions.
+    fn own_text(&self) -> String {
+        let mut out = String::new();
+        let mut from = 0;
+        for inner in &self.inner[0] {
+            let range = &self.outline.scopes[*inner].range;
+            out.push_str(self.text.get(from..range.start).unwrap_or(""));
+            out.push('\n');
+            from = from.max(range.end);
+        }
+        out.push_str(self.text.get(from..).unwrap_or(""));
+        out
+    }
+
     /// Hits of raw queries in one function, its nested functions left to themselves.
     fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
         let mut out = Vec::new();
@@ -450,15 +464,17 @@ impl Unit<'_, '_> {
                 .iter()
                 .any(|it| self.outline.scopes[*it].range.contains(&at))
         };
-        for raw in self
+        let wanted = self
             .rules
             .queries
             .iter()
             .filter(|it| self.rules.rules[it.rule as usize].in_scope(&scope.name, handler))
-            .filter(|it| index == 0 || !it.whole_file)
-            .filter(|it| it.may_match(source, &outside))
-        {
-            raw.run(self.text, self.outline.nodes[index], |range| {
+            .filter(|it| index == 0 || !it.whole_file);
+        // What the module says itself, outside its functions.
+        let own = (index == 0).then(|| self.own_text());
+        let source = own.as_deref().unwrap_or(source);
+        for raw in wanted.filter(|it| it.may_match(source)) {
+            let mut hit = |range: Range<usize>| {
                 if !outside(range.start.saturating_sub(scope.range.start)) {
                     return;
                 }
@@ -476,7 +492,18 @@ impl Unit<'_, '_> {
                     parts: Vec::new(),
                     built: None,
                 });
-            });
+            };
+            let node = self.outline.nodes[index];
+            if index > 0 || raw.whole_file {
+                raw.run(self.text, node, &mut hit);
+                continue;
+            }
+            // Statement by statement, so that functions are not walked a second time.
+            let mut cursor = node.walk();
+            let statements = node.named_children(&mut cursor);
+            for statement in statements.filter(|it| !is_function(*it)) {
+                raw.run(self.text, statement, &mut hit);
+            }
         }
         out
     }
@@ -508,6 +535,14 @@ impl Unit<'_, '_> {
             lowered: functions,
         }
     }
+}
+
+fn is_function(node: Node<'_>) -> bool {
+    let inner = match node.kind() {
+        "decorated_definition" => node.child_by_field_name("definition"),
+        _ => Some(node),
+    };
+    inner.is_some_and(|it| it.kind() == "function_definition")
 }
 
 /// A name, or the name of a member.

@@ -155,7 +155,7 @@ pub(crate) fn declarations(text: &str, root: Node<'_>) -> Declarations {
                         continue;
                     }
                     let (name, ty) = declared(&b, declarator, base.clone());
-                    out.member(name, ty);
+                    out.member(name, &ty);
                 }
                 open.extend(node.child_by_field_name("type"));
             }

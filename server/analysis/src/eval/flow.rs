@@ -1,0 +1,214 @@
+//! Branches, loops and exceptions: where paths part and join.
+//! What a statement does is not its business.
+
+use std::sync::Arc;
+
+use super::{CATCH_DIVISION, Eval, surely};
+use crate::env::{Env, join};
+use crate::ir::{Block, ExprId, Handler, Span};
+use crate::value::Value;
+
+impl<'a> Eval<'a> {
+    pub(super) fn if_chain(&mut self, arms: &'a [(ExprId, Block)], other: &'a Block) {
+        let mut after: Option<Env> = None;
+        for (cond, body) in arms {
+            let known = self.expr(*cond);
+            self.null_check(*cond, &known);
+            let no = self.env.clone();
+            let denied = self.proven(*cond, false);
+            self.refine(*cond, true);
+            // A constant condition leaves one way only, but both are code that somebody reads;
+            // only `if 0:` style dead code is skipped.
+            if surely(&known, false) {
+                self.reachable = false;
+            }
+            self.block(body);
+            let end = self.state();
+            after = join(after, end);
+            self.resume(Some(no));
+            self.learn(denied);
+        }
+        self.block(other);
+        let end = self.state();
+        self.resume(join(after, end));
+    }
+
+    pub(super) fn while_loop(
+        &mut self,
+        cond: Option<ExprId>,
+        step: Option<ExprId>,
+        body: &'a Block,
+        other: &'a Block,
+        at_least_once: bool,
+    ) {
+        let mut exits: Option<Env> = None;
+        // Twice: what the first round binds late is read early in the second.
+        for round in 0..2 {
+            if !self.reachable {
+                break;
+            }
+            let mut forever = cond.is_none();
+            if let Some(cond) = cond.filter(|_| !(at_least_once && round == 0)) {
+                let known = self.expr(cond);
+                self.null_check(cond, &known);
+                forever = surely(&known, true);
+                let before = self.env.clone();
+                self.refine(cond, false);
+                if !forever {
+                    exits = join(exits, self.state());
+                }
+                self.resume(Some(before));
+                self.refine(cond, true);
+            }
+            exits = self.round(body, exits);
+            if let Some(step) = step.filter(|_| self.reachable) {
+                self.expr(step);
+            }
+            if at_least_once && let Some(cond) = cond.filter(|_| self.reachable) {
+                self.expr(cond);
+            }
+            if !forever && round == 1 {
+                exits = join(exits, self.state());
+            }
+        }
+        self.resume(exits);
+        self.block(other);
+    }
+
+    /// Runs a loop's body once and goes on where the next round begins; gives the ways out.
+    pub(super) fn round(&mut self, body: &'a Block, mut exits: Option<Env>) -> Option<Env> {
+        self.breaks.push(Vec::new());
+        self.continues.push(Vec::new());
+        self.block(body);
+        let mut state = self.state();
+        for env in self.continues.pop().unwrap_or_default() {
+            state = join(state, Some(env));
+        }
+        for env in self.breaks.pop().unwrap_or_default() {
+            exits = join(exits, Some(env));
+        }
+        self.resume(state);
+        exits
+    }
+
+    pub(super) fn for_loop(
+        &mut self,
+        target: ExprId,
+        iter: ExprId,
+        body: &'a Block,
+        other: &'a Block,
+    ) {
+        let list = self.expr(iter);
+        let item = self.element(&list, self.span(iter));
+        let mut exits = self.state();
+        for _ in 0..2 {
+            if !self.reachable {
+                break;
+            }
+            self.assign(target, None, &item, self.span(target));
+            exits = self.round(body, exits);
+            exits = join(exits, self.state());
+        }
+        self.resume(exits);
+        self.block(other);
+    }
+
+    pub(super) fn switch(&mut self, value: ExprId, arms: &'a [crate::ir::Arm], fallthrough: bool) {
+        let subject = self.expr(value);
+        let start = self.state();
+        let mut exits: Option<Env> = None;
+        let mut falling: Option<Env> = None;
+        let mut has_default = false;
+        self.breaks.push(Vec::new());
+        for arm in arms {
+            has_default |= arm.default;
+            let mut from = start.clone();
+            if let Some(env) = &mut from
+                && !arm.values.is_empty()
+            {
+                for root in &subject.roots {
+                    env.guard(root.id, crate::env::Fact::Equality);
+                }
+            }
+            if fallthrough {
+                from = join(from, falling.take());
+            }
+            let end = self.run(from, &arm.body);
+            if fallthrough {
+                falling = end;
+            } else {
+                exits = join(exits, end);
+            }
+        }
+        exits = join(exits, falling);
+        for env in self.breaks.pop().unwrap_or_default() {
+            exits = join(exits, Some(env));
+        }
+        if !has_default {
+            exits = join(exits, start);
+        }
+        self.resume(exits);
+    }
+
+    pub(super) fn try_block(
+        &mut self,
+        body: &'a Block,
+        handlers: &'a [Handler],
+        other: &'a Block,
+        finally: &'a Block,
+    ) {
+        let before = self.state();
+        let caught: Vec<Vec<Arc<str>>> = handlers.iter().map(|it| self.caught(it)).collect();
+        let divides = caught.iter().any(|types| {
+            let catches = |name: &Arc<str>| CATCH_DIVISION.contains(&&**name);
+            types.is_empty() || types.iter().any(catches)
+        });
+        self.divides_safely += usize::from(divides);
+        self.block(body);
+        self.divides_safely -= usize::from(divides);
+        let done = self.state();
+        // An exception may come at any point of the body: before it, or as late as its end.
+        let raised = join(before, done.clone());
+        self.resume(done);
+        self.block(other);
+        let mut after = self.state();
+        for (handler, types) in handlers.iter().zip(&caught) {
+            let mut from = raised.clone();
+            if let (Some(env), Some(name)) = (&mut from, &handler.name) {
+                env.bind(name, self.exception(name, types, handler));
+            }
+            let end = self.run(from, &handler.body);
+            after = join(after, end);
+        }
+        if finally.is_empty() {
+            self.resume(after);
+            return;
+        }
+        let came_through = after.is_some();
+        self.resume(after.or(raised));
+        self.block(finally);
+        self.reachable &= came_through;
+    }
+
+    /// The resolved names of what a handler catches.
+    pub(super) fn caught(&mut self, handler: &Handler) -> Vec<Arc<str>> {
+        let values = handler.types.iter().map(|it| self.expr(*it));
+        values.filter_map(|it| it.path.clone()).collect()
+    }
+
+    /// What a handler's name is bound to: an instance of what it catches, of the broadest where
+    /// there are several.
+    pub(super) fn exception(&self, name: &str, types: &[Arc<str>], handler: &Handler) -> Value {
+        let broad = types
+            .iter()
+            .find(|it| matches!(&***it, "Exception" | "BaseException"));
+        let span = handler
+            .types
+            .first()
+            .map_or(Span::default(), |it| self.span(*it));
+        match broad.or(types.first()) {
+            Some(path) => self.with_source(Value::named(format!("{path}()")), span),
+            None => Value::named(format!("?{name}")),
+        }
+    }
+}
