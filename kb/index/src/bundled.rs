@@ -61,10 +61,7 @@ pub(crate) fn parsed() -> Arc<Knowledge> {
 fn part(files: &[(&(&'static str, &'static str), &u64)]) -> Knowledge {
     let mut knowledge = Knowledge::default();
     for ((path, text), hash) in files {
-        add_file(&mut knowledge, path, text, **hash);
-    }
-    for loaded in knowledge.entries.values_mut() {
-        Arc::make_mut(&mut loaded.entry).bundled = true;
+        add_file(&mut knowledge, path, text, **hash, true);
     }
     knowledge
 }

@@ -19,7 +19,7 @@ pub use knowledge::{EntrySet, Hit, HitKind, Knowledge, Query, Term};
 pub use library::{Library, Source};
 pub use name::{NamePattern, last_segment};
 pub use needs::{Need, Then};
-pub use parse::{parse_entry, parse_library};
+pub use parse::{parse_bundled, parse_entry, parse_library};
 pub use pattern::{ArgKey, Event, Guard, Literal, On, Pattern, Subject, Test, Use};
 pub use peer::{PEER_RULES, PeerRule};
 pub use problem::Problem;

@@ -12,7 +12,17 @@ use crate::{Entry, Library, Problem};
 /// # Errors
 /// Every mistake found, each with its line.
 pub fn parse_entry(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
-    front::parse(path, text)
+    front::parse(path, text, false)
+}
+
+/// Reads one entry that was tested before it was built in: its expressions are taken as they are.
+///
+/// # Errors
+/// Every other mistake, each with its line.
+pub fn parse_bundled(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
+    let mut entry = front::parse(path, text, true)?;
+    entry.bundled = true;
+    Ok(entry)
 }
 
 /// Reads one `library.toml`.

@@ -181,10 +181,30 @@ impl Env {
         }
     }
 
+    /// Objects that a variable still means on the other path while it is null on this one.
+    fn nulled(&self, other: &Self) -> Vec<u64> {
+        if self.open.is_empty() {
+            return Vec::new();
+        }
+        let null = |value: &Value| value.kind == crate::value::Kind::Null;
+        let lost = self.vars.iter().filter(|(_, value)| null(value));
+        lost.filter_map(|(name, _)| other.vars.get(name))
+            .filter(|value| !null(value) && value.obj != 0)
+            .map(|value| value.obj)
+            .collect()
+    }
+
     /// What holds when either path was taken: all values and open events, but only the guards
     /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
         self.has_parts |= other.has_parts;
+        // `if (c) { free(p); p = NULL; }`: where the object was freed, the name no longer means it.
+        let lost = self.nulled(other);
+        self.open.retain(|open| !lost.contains(&open.obj));
+        let mut other = other.clone();
+        let lost = other.nulled(&self);
+        other.open.retain(|open| !lost.contains(&open.obj));
+        let other = &other;
         let guards = self.guards.clone();
         self.join_guards(other);
         for (name, value) in &other.vars {

@@ -2,7 +2,7 @@
 //! It knows no documents; whoever keeps them keeps each one's memo beside it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kb_schema::{EntrySet, Problem};
 use rustc_hash::FxHashMap;
@@ -46,8 +46,20 @@ impl Memo {
 
 #[derive(Debug)]
 struct Rules {
-    python: LangRules,
-    c: LangRules,
+    set: EntrySet,
+    python: OnceLock<LangRules>,
+    c: OnceLock<LangRules>,
+}
+
+impl Rules {
+    /// The compiled entries of a language; those of a language that nobody asks for never are.
+    fn of(&self, language: kb_schema::Language, problems: &mut Vec<Problem>) -> &LangRules {
+        let slot = match language {
+            kb_schema::Language::Python => &self.python,
+            kb_schema::Language::C => &self.c,
+        };
+        slot.get_or_init(|| LangRules::compile(language, &self.set, problems))
+    }
 }
 
 /// Holds the compiled entries; changes when they do.
@@ -69,9 +81,21 @@ impl Host {
     pub fn new(set: &EntrySet) -> Self {
         let mut problems = Vec::new();
         let rules = Rules {
-            python: LangRules::compile(kb_schema::Language::Python, set, &mut problems),
-            c: LangRules::compile(kb_schema::Language::C, set, &mut problems),
+            set: set.clone(),
+            python: OnceLock::new(),
+            c: OnceLock::new(),
         };
+        // The bundled entries are known to compile; a user's may not, and their author waits.
+        let foreign = |language| {
+            let of = |it: &Arc<kb_schema::Entry>| it.language == language && !it.bundled;
+            set.entries.iter().any(of)
+        };
+        for language in kb_schema::Language::ALL
+            .into_iter()
+            .filter(|it| foreign(*it))
+        {
+            rules.of(language, &mut problems);
+        }
         Self {
             snapshot: Snapshot {
                 rules: Arc::new(rules),
@@ -137,14 +161,15 @@ impl Snapshot {
     /// a proof, so a scan need not parse what has it.
     #[must_use]
     pub fn may_find(&self, language: syntax::Language, text: &[u8]) -> bool {
-        self.rules(language).words.may_find(text)
+        self.rules(language).words().may_find(text)
     }
 
     fn rules(&self, language: syntax::Language) -> &LangRules {
-        match language {
-            syntax::Language::Python => &self.rules.python,
-            syntax::Language::C => &self.rules.c,
-        }
+        let language = match language {
+            syntax::Language::Python => kb_schema::Language::Python,
+            syntax::Language::C => kb_schema::Language::C,
+        };
+        self.rules.of(language, &mut Vec::new())
     }
 
     /// Analyses a text once, without a memo. A text in which nothing can be found and nothing is

@@ -74,7 +74,7 @@ impl RawQuery {
             .filter_map(|(at, _)| {
                 let text = self.source[at..].split_once('"')?.1.split('"').next()?;
                 // Escapes of the query's own would have to be undone first.
-                (!text.contains('\\')).then(|| Shape::parse(text).ok())?
+                (!text.contains('\\')).then(|| Shape::new(text))
             })
             .collect()
     }

@@ -157,7 +157,7 @@ pub(crate) struct LangRules {
     /// Whether a mere use opens an event of some pattern.
     pub(crate) starts_by_use: bool,
     pub(crate) queries: Vec<RawQuery>,
-    pub(crate) words: Words,
+    words: OnceLock<Words>,
 
     pub(crate) sources: Dispatch<u16>,
     pub(crate) source_about: Vec<Arc<str>>,
@@ -232,7 +232,7 @@ impl LangRules {
             event_uses: Vec::new(),
             starts_by_use: false,
             queries: Vec::new(),
-            words: Words::new(library),
+            words: OnceLock::new(),
 
             sources: Dispatch::default(),
             source_about: Vec::new(),
@@ -361,6 +361,19 @@ impl LangRules {
         out
     }
 
+    /// The words without which nothing is found. They are gathered for the first scan that asks,
+    /// because an editor never does.
+    pub(crate) fn words(&self) -> &Words {
+        self.words.get_or_init(|| {
+            let mut words = Words::new(&self.library);
+            for (id, rule) in self.rules.iter().enumerate() {
+                let query = self.queries.iter().find(|it| it.rule as usize == id);
+                words.add(rule.pattern(), query, &|it| self.source(it));
+            }
+            words
+        })
+    }
+
     /// Whether a source's data is harmless to patterns that do not name it.
     pub(crate) fn is_quiet(&self, id: u16) -> bool {
         let source = self.library.sources.get(usize::from(id));
@@ -428,12 +441,6 @@ impl LangRules {
             }
         }
         pattern.callee.iter().for_each(|name| self.know(name));
-        let query = (pattern.on == On::Query)
-            .then(|| self.queries.last())
-            .flatten();
-        let mut words = std::mem::take(&mut self.words);
-        words.add(pattern, query, &|it| self.source(it));
-        self.words = words;
         self.rules.push(Rule {
             entry: entry.clone(),
             index,

@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::ir::{Declarations, Function};
 use crate::lower::{self, Outline, Scope};
+use crate::query::RawQuery;
 use crate::rules::LangRules;
 use crate::value::Place;
 
@@ -472,8 +473,11 @@ impl Unit<'_, '_> {
             .filter(|it| index == 0 || !it.whole_file);
         // What the module says itself, outside its functions.
         let own = (index == 0).then(|| self.own_text());
-        let source = own.as_deref().unwrap_or(source);
-        for raw in wanted.filter(|it| it.may_match(source)) {
+        let text_of = |raw: &RawQuery| match &own {
+            Some(own) if !raw.whole_file => own.as_str(),
+            _ => source,
+        };
+        for raw in wanted.filter(|it| it.may_match(text_of(it))) {
             let mut hit = |range: Range<usize>| {
                 if !outside(range.start.saturating_sub(scope.range.start)) {
                     return;

@@ -116,7 +116,8 @@ const KINDS: [&str; 10] = [
     "string", "bytes", "number", "bool", "none", "list", "dict", "array", "pointer", "function",
 ];
 
-pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
+/// Reads an entry. What was proven when it was built in is not checked again where it is `trusted`.
+pub(super) fn parse(path: &str, text: &str, trusted: bool) -> Result<Entry, Vec<Problem>> {
     let mut report = Reporter::new(path, text);
     let Some((front, body_start)) = split(text) else {
         report.at_line(
@@ -144,7 +145,16 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
     let mut patterns = Vec::new();
     for pattern in raw.pattern {
         match build_pattern(pattern) {
-            Ok(pattern) => patterns.push(pattern),
+            Ok(pattern) => {
+                if !trusted {
+                    for shape in pattern.shapes() {
+                        if let Err(message) = shape.check() {
+                            report.at_word(shape.as_str(), message);
+                        }
+                    }
+                }
+                patterns.push(pattern);
+            }
             Err((word, message)) => report.at_word(&word, message),
         }
     }
@@ -330,9 +340,8 @@ fn names(raw: &[String]) -> Result<Vec<NamePattern>, Trouble> {
         .collect()
 }
 
-fn maybe_regex(raw: Option<String>) -> Result<Option<Shape>, Trouble> {
-    raw.map(|source| near(&source, Shape::parse(&source)))
-        .transpose()
+fn maybe_regex(raw: Option<&String>) -> Option<Shape> {
+    raw.map(|source| Shape::new(source))
 }
 
 fn tests(raw: BTreeMap<String, RawTest>) -> Result<BTreeMap<ArgKey, Test>, Trouble> {
@@ -367,10 +376,10 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
         tainted: raw.tainted,
         amount: raw.amount,
         names: names(&raw.names)?,
-        text: maybe_regex(raw.text)?,
-        not_text: maybe_regex(raw.not_text)?,
-        named: maybe_regex(raw.named)?,
-        not_named: maybe_regex(raw.not_named)?,
+        text: maybe_regex(raw.text.as_ref()),
+        not_text: maybe_regex(raw.not_text.as_ref()),
+        named: maybe_regex(raw.named.as_ref()),
+        not_named: maybe_regex(raw.not_named.as_ref()),
         kind: raw.kind,
         element: raw
             .element
@@ -468,15 +477,15 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
         callee: names(&raw.callee)?,
         args: tests(raw.args)?,
         receiver: maybe_test(raw.receiver)?,
-        target: maybe_regex(raw.target)?,
+        target: maybe_regex(raw.target.as_ref()),
         value: maybe_test(raw.value)?,
         other: maybe_test(raw.other)?,
         base: maybe_test(raw.base)?,
         index: maybe_test(raw.index)?,
         unused: raw.unused,
         handler: raw.handler,
-        function: maybe_regex(raw.function)?,
-        not_function: maybe_regex(raw.not_function)?,
+        function: maybe_regex(raw.function.as_ref()),
+        not_function: maybe_regex(raw.not_function.as_ref()),
         guards: raw
             .guards
             .iter()

@@ -199,6 +199,30 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     out
 }
 
+/// `#if … #else … #endif`: one of them is compiled, and nobody here knows which.
+fn preproc_choice(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
+    let alternative = node.child_by_field_name("alternative");
+    let head = ["condition", "name"].map(|it| node.child_by_field_name(it));
+    let cond = b.opaque(node);
+    let mut then = Block::new();
+    for child in children(node) {
+        if Some(child) == alternative || head.contains(&Some(child)) {
+            continue;
+        }
+        if b.deeper(|b| stmt(b, child, &mut then)).is_none() {
+            break;
+        }
+    }
+    let mut other = Block::new();
+    if let Some(alternative) = alternative {
+        b.deeper(|b| stmt(b, alternative, &mut other));
+    }
+    StmtKind::If {
+        arms: vec![(cond, then)],
+        other,
+    }
+}
+
 /// A statement as a block of its own.
 fn body(b: &mut Builder<'_>, node: Option<Node<'_>>) -> Block {
     let Some(node) = node else {
@@ -323,6 +347,11 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
                 targets: vec![target],
                 value,
             }
+        }
+        "preproc_if" | "preproc_ifdef" | "preproc_elif" | "preproc_elifdef"
+            if node.child_by_field_name("alternative").is_some() =>
+        {
+            preproc_choice(b, node)
         }
         "compound_statement"
         | "preproc_if"
