@@ -128,7 +128,7 @@ fn a_users_entry_takes_the_bundled_ones_place() {
         .find(|line| line.starts_with("title = "))
         .expect("a title");
     let home = Home::new();
-    home.write(name, &text.replace(title, "title = \"Ours now\""));
+    home.write(name, &text.replace(title, "title = \"Kumquat ours\""));
     let with = |entry_dirs: Vec<PathBuf>| {
         Store::open(Options {
             entry_dirs,
@@ -143,15 +143,15 @@ fn a_users_entry_takes_the_bundled_ones_place() {
     let ours: Vec<&str> = set
         .entries
         .iter()
-        .filter(|entry| entry.title == "Ours now")
+        .filter(|entry| entry.title == "Kumquat ours")
         .map(|entry| entry.path.as_str())
         .collect();
     assert_eq!(
         ours,
         [home.path("entries").join(name).display().to_string()]
     );
-    let hits = search(&after, "Ours now");
-    assert_eq!(hits[0].entry.title, "Ours now");
+    let hits = search(&after, "Kumquat ours");
+    assert_eq!(hits[0].entry.title, "Kumquat ours");
 }
 
 #[test]
