@@ -6,6 +6,7 @@ mod edit;
 mod fix_all;
 pub mod gate;
 mod imports;
+mod model;
 mod parameterize;
 mod render;
 mod sql;
@@ -18,6 +19,7 @@ pub use edit::{Edit, apply};
 pub use fix_all::{Applied, Fixed, fix_all, fix_chosen};
 use gate::Code;
 pub use gate::Rejection;
+pub use model::{Answer, Cost, Message, Model, ModelError, Patient, Question, Role, State, Watch};
 
 /// A revision that the gate let pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
