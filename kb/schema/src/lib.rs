@@ -20,7 +20,7 @@ pub use library::{Library, Source};
 pub use name::{NamePattern, last_segment};
 pub use needs::{Need, Then};
 pub use parse::{parse_bundled, parse_entry, parse_library};
-pub use pattern::{ArgKey, Event, Guard, Literal, On, Pattern, Subject, Test, Use};
+pub use pattern::{ArgKey, Event, Guard, Literal, On, Op, Pattern, Subject, Test, Use};
 pub use peer::{PEER_RULES, PeerRule};
 pub use problem::Problem;
 pub use shape::Shape;

@@ -26,10 +26,51 @@ pub enum On {
     Divide,
     /// A resolved name mentioned anywhere; `callee` holds the names.
     Mention,
+    /// What an `assert` demands; `value`, and `other` where it compares two values.
+    Assert,
+    /// A call whose error is caught and then dropped or only logged; `callee`, `args`.
+    Ignored,
     /// Two events on one value along one path; `start`, `end`, `cancel`.
     Events,
     /// The escape hatch: a raw tree-sitter query whose `@finding` capture is reported.
     Query,
+}
+
+/// An operator of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum Op {
+    /// Equal.
+    #[serde(rename = "==")]
+    Equal,
+    /// Not equal.
+    #[serde(rename = "!=")]
+    NotEqual,
+    /// Less.
+    #[serde(rename = "<")]
+    Less,
+    /// Less or equal.
+    #[serde(rename = "<=")]
+    LessEqual,
+    /// Greater.
+    #[serde(rename = ">")]
+    Greater,
+    /// Greater or equal.
+    #[serde(rename = ">=")]
+    GreaterEqual,
+}
+
+impl Op {
+    /// The operator that says the same with its sides exchanged.
+    #[must_use]
+    pub fn flipped(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessEqual => Self::GreaterEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterEqual => Self::LessEqual,
+            same => same,
+        }
+    }
 }
 
 /// A constant of the analysed language.
@@ -115,13 +156,17 @@ pub enum Guard {
     Above,
     /// Passed to a predicate of that name.
     Call(NamePattern),
+    /// Passed to a predicate of that name, which said yes.
+    Yes(NamePattern),
+    /// Passed to a predicate of that name, which said no.
+    No(NamePattern),
     /// Mentioned in any condition at all.
     Any,
 }
 
 impl Guard {
-    /// Reads `equality`, `membership`, `prefix`, `pattern`, `null`, `upper`, `lower`, `above`, `any` or a
-    /// callee's name.
+    /// Reads `equality`, `membership`, `prefix`, `pattern`, `null`, `upper`, `lower`, `above`, `any`, a
+    /// callee's name, or `yes` or `no` and a callee's name.
     ///
     /// # Errors
     /// Says what is wrong with a name.
@@ -136,7 +181,11 @@ impl Guard {
             "lower" => Self::Lower,
             "above" => Self::Above,
             "any" => Self::Any,
-            name => Self::Call(NamePattern::parse(name)?),
+            name => match (name.strip_prefix("yes "), name.strip_prefix("no ")) {
+                (Some(name), _) => Self::Yes(NamePattern::parse(name)?),
+                (_, Some(name)) => Self::No(NamePattern::parse(name)?),
+                _ => Self::Call(NamePattern::parse(name)?),
+            },
         })
     }
 }
@@ -173,6 +222,10 @@ pub struct Test {
     pub kind: Option<String>,
     /// One of the elements of the list fits.
     pub element: Option<Box<Test>>,
+    /// It is text put together with such a part.
+    pub part: Option<Box<Test>>,
+    /// It is what a call written here gives back that was given such arguments.
+    pub given: BTreeMap<ArgKey, Test>,
     /// The element under that key of the dictionary literal fits.
     pub entry: BTreeMap<String, Test>,
     /// It is a product or sum of unguarded, non-constant whole numbers that can wrap around.
@@ -263,18 +316,26 @@ pub struct Pattern {
     pub value: Option<Test>,
     /// The other side of a comparison.
     pub other: Option<Test>,
+    /// Operators between `value` and `other`; `==` and `!=` when empty.
+    pub op: Vec<Op>,
     /// The indexed thing.
     pub base: Option<Test>,
     /// The index.
     pub index: Option<Test>,
     /// The result is thrown away, or is not.
     pub unused: Option<bool>,
+    /// For `ignored`: only where the error is logged, or only where it is not.
+    pub logged: Option<bool>,
     /// Only inside a route handler, or only outside one.
     pub handler: Option<bool>,
     /// Only in functions with such a name.
     pub function: Option<Shape>,
     /// Only in functions without such a name.
     pub not_function: Option<Shape>,
+    /// Only in functions whose own text fits, decorators included.
+    pub body: Option<Shape>,
+    /// Only in functions whose own text does not fit.
+    pub not_body: Option<Shape>,
     /// Names or groups (`@shell`) of functions that make data safe for this sink.
     pub sanitizers: Vec<String>,
     /// Conditions that make data safe when they dominate the sink.
@@ -317,7 +378,9 @@ impl Pattern {
             open.extend(&test.any);
             open.extend(test.not.as_deref());
             open.extend(test.element.as_deref());
+            open.extend(test.part.as_deref());
             open.extend(test.entry.values());
+            open.extend(test.given.values());
         }
         all
     }
@@ -335,9 +398,15 @@ impl Test {
 impl Pattern {
     /// Every expression of the pattern.
     pub fn shapes(&self) -> Vec<&Shape> {
-        let own = [&self.target, &self.function, &self.not_function]
-            .into_iter()
-            .flatten();
+        let own = [
+            &self.target,
+            &self.function,
+            &self.not_function,
+            &self.body,
+            &self.not_body,
+        ]
+        .into_iter()
+        .flatten();
         own.chain(self.tests().into_iter().flat_map(Test::shapes))
             .collect()
     }

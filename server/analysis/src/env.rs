@@ -20,6 +20,10 @@ pub(crate) enum Fact {
     /// A lower limit other than nought or one.
     Above,
     Call(Arc<str>),
+    /// Given to a predicate that said yes; kept where some pattern asks.
+    Yes(Arc<str>),
+    /// Given to a predicate that said no.
+    No(Arc<str>),
     Any,
 }
 

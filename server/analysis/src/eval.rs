@@ -73,6 +73,16 @@ const CATCH_DIVISION: [&str; 4] = [
     "BaseException",
 ];
 
+/// A call that is all of a `try` whose error some handler drops.
+#[derive(Debug, Clone, Copy)]
+struct Ignored {
+    call: ExprId,
+    /// The whole statement.
+    span: Span,
+    /// The error is told to a log first.
+    logged: bool,
+}
+
 /// The most statements evaluated in one function, counting repeats in loops; a bound on hostile
 /// input, thousands of times what people write.
 const MAX_STEPS: usize = 200_000;
@@ -97,6 +107,10 @@ pub(crate) struct Eval<'a> {
     handler: bool,
     /// How many `try` blocks around would catch a division by zero.
     divides_safely: usize,
+    /// The call of a `try` whose error is dropped, and the whole statement.
+    ignored: Option<Ignored>,
+    /// Whether something follows the statement in its block.
+    followed: bool,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
     steps: usize,
@@ -132,6 +146,8 @@ pub(crate) fn evaluate(
         gotos: FxHashMap::default(),
         handler: around.signal_handler,
         divides_safely: 0,
+        ignored: None,
+        followed: false,
         discarded: None,
         steps: 0,
         objects: 0,
@@ -185,14 +201,19 @@ impl<'a> Eval<'a> {
     /// Binds parameters; those of a route handler are request data.
     fn enter(&mut self) {
         let mut routes = String::new();
+        // Whether it is a route's is known before anything is matched, its decorators included.
         for decorator in &self.func.decorators {
-            let value = self.expr(*decorator);
-            let path = value.path.as_deref().unwrap_or("");
-            let path = path.strip_suffix("()").unwrap_or(path);
-            if self.around.rules.handlers.has(path) {
+            let path = match &self.func.expr(*decorator).kind {
+                ExprKind::Call { callee, .. } => self.name_of_callee(*callee),
+                _ => self.expr(*decorator).path.clone().unwrap_or_default(),
+            };
+            if self.around.rules.handlers.has(&path) {
                 self.handler = true;
                 routes.push_str(self.source(self.span(*decorator)));
             }
+        }
+        for decorator in &self.func.decorators {
+            self.expr(*decorator);
         }
         for (index, param) in self.func.params.iter().enumerate() {
             let mut handed_over = false;
@@ -308,7 +329,8 @@ impl<'a> Eval<'a> {
     }
 
     fn block(&mut self, block: &'a Block) {
-        for stmt in block {
+        for (index, stmt) in block.iter().enumerate() {
+            self.followed = index + 1 < block.len();
             self.steps += 1;
             if self.steps > MAX_STEPS {
                 return;
@@ -407,6 +429,7 @@ impl<'a> Eval<'a> {
             }
             StmtKind::Assert { cond } => {
                 self.expr(*cond);
+                self.match_assert(*cond, stmt.span, 0);
                 self.refine(*cond, true);
             }
             StmtKind::With { items, body } => {
@@ -424,6 +447,7 @@ impl<'a> Eval<'a> {
                 other,
                 finally,
             } => {
+                self.ignored = self.ignores(stmt);
                 self.try_block(body, handlers, other, finally);
             }
             StmtKind::Delete(parts) => {

@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use kb_schema::{ArgKey, Guard, Literal, Test};
 
 use crate::env::Fact;
+use crate::ir::ExprId;
 use crate::rules::{LangRules, Rule};
-use crate::value::{Const, Kind, Origin, Root, Seg, Value};
+use crate::value::{Const, Kind, Origin, Place, Root, Seg, Value};
 
 /// An argument as the matcher sees it.
 pub(crate) struct Given<'a> {
@@ -18,6 +19,8 @@ pub(crate) struct Given<'a> {
     pub(crate) path: Option<&'a str>,
     /// The last names of what else it is put together from.
     pub(crate) others: &'a [&'a str],
+    /// The expression, where it stands in the function that is evaluated.
+    pub(crate) expr: Option<ExprId>,
 }
 
 impl<'a> Given<'a> {
@@ -28,6 +31,15 @@ impl<'a> Given<'a> {
             name,
             path: None,
             others: &[],
+            expr: None,
+        }
+    }
+
+    /// The same, written as that expression.
+    pub(crate) fn at(self, expr: ExprId) -> Self {
+        Self {
+            expr: Some(expr),
+            ..self
         }
     }
 }
@@ -44,6 +56,18 @@ pub(crate) enum Found<'a> {
 pub(crate) trait Arguments {
     fn find(&self, key: &ArgKey) -> Found<'_>;
     fn each(&self, from: usize, keywords: bool) -> Vec<Given<'_>>;
+}
+
+/// How the function that is evaluated writes its expressions.
+pub(crate) trait Written {
+    /// The arguments of a call.
+    fn call(&self, expr: ExprId) -> Option<Box<dyn Arguments + '_>>;
+    /// The elements of a list that is written out.
+    fn elements(&self, expr: ExprId) -> Option<Vec<ExprId>>;
+    /// An expression's own last name.
+    fn last(&self, expr: ExprId) -> Option<&str>;
+    /// The text that stands at a place; empty where that is another function.
+    fn text(&self, place: Place) -> &str;
 }
 
 /// No call: nothing to find.
@@ -80,6 +104,7 @@ pub(crate) struct Matcher<'a> {
     pub(crate) rule: &'a Rule,
     pub(crate) guards: &'a [(u64, Fact)],
     pub(crate) args: &'a dyn Arguments,
+    pub(crate) written: &'a dyn Written,
     /// Take parameters for source data: what would be found if a caller passed it.
     pub(crate) assume: bool,
     pub(crate) evidence: RefCell<Evidence>,
@@ -156,13 +181,15 @@ impl Matcher<'_> {
             && test.signed.is_none_or(|wanted| value.signed == wanted)
             && test.minus.is_none_or(|wanted| value.minus == wanted)
             && (test.checked.is_empty() || self.was_checked(value, &test.checked))
-            && test.element.as_ref().is_none_or(|inner| {
-                value
-                    .items
-                    .iter()
-                    .flat_map(|it| it.iter())
-                    .any(|item| self.holds(inner, &Given::of(item, None)))
-            })
+            && test
+                .element
+                .as_ref()
+                .is_none_or(|inner| self.has_element(given, inner))
+            && test
+                .part
+                .as_ref()
+                .is_none_or(|inner| self.has_part(value, inner))
+            && (test.given.is_empty() || self.was_given(given, test))
             && test
                 .entry
                 .iter()
@@ -209,6 +236,54 @@ impl Matcher<'_> {
         }
     }
 
+    fn has_element(&self, given: &Given<'_>, test: &Test) -> bool {
+        let Some(items) = &given.value.items else {
+            return false;
+        };
+        let written = given.expr.and_then(|it| self.written.elements(it));
+        let written = written.filter(|it| it.len() == items.len());
+        items.iter().enumerate().any(|(index, item)| {
+            let expr = written.as_ref().map(|it| it[index]);
+            let name = match expr {
+                Some(expr) => self.written.last(expr),
+                None => plain_name(item),
+            };
+            let mut given = Given::of(item, name);
+            given.expr = expr;
+            self.holds(test, &given)
+        })
+    }
+
+    /// Whether some part that is no constant fits.
+    fn has_part(&self, value: &Value, test: &Test) -> bool {
+        value.text.iter().flat_map(|it| it.iter()).any(|seg| {
+            let Seg::Hole(part, place) = seg else {
+                return false;
+            };
+            let names = names_in(self.written.text(*place));
+            let mut given = Given::of(part, None);
+            given.name = match names.as_slice() {
+                [] => plain_name(part),
+                [only] => Some(only),
+                _ => None,
+            };
+            given.others = &names;
+            self.holds(test, &given)
+        })
+    }
+
+    fn was_given(&self, given: &Given<'_>, test: &Test) -> bool {
+        let call = given.expr.and_then(|it| self.written.call(it));
+        call.is_some_and(|args| {
+            let inner = Matcher {
+                args: &*args,
+                evidence: RefCell::default(),
+                ..*self
+            };
+            inner.args_hold(&test.given)
+        })
+    }
+
     fn is_named(&self, value: &Value, names: &[kb_schema::NamePattern]) -> bool {
         value
             .path
@@ -242,7 +317,11 @@ impl Matcher<'_> {
     /// Whether some data of a value met one of these conditions.
     fn was_checked(&self, value: &Value, wanted: &[Guard]) -> bool {
         let accepts = |fact: &Fact| wanted.iter().any(|guard| accepts(guard, fact));
-        value.roots.iter().any(|root| {
+        let own = value.constant_id().is_some_and(|own| {
+            let mut known = self.guards.iter();
+            known.any(|(id, fact)| *id == own && accepts(fact))
+        });
+        own || value.roots.iter().any(|root| {
             root.checked.iter().any(accepts)
                 || self
                     .guards
@@ -344,6 +423,35 @@ impl Matcher<'_> {
     }
 }
 
+/// The name of a variable or an attribute that is known by nothing else.
+fn plain_name(value: &Value) -> Option<&str> {
+    let path = value.path.as_deref()?.strip_prefix('?')?;
+    let name = kb_schema::last_segment(path);
+    (!name.ends_with([')', ']'])).then_some(name)
+}
+
+/// The last names in the text of an expression, or of each part of a tuple: a variable, an
+/// attribute, a constant key.
+fn names_in(text: &str) -> Vec<&str> {
+    let text = text.trim();
+    let inner = text.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+    let parts = inner.map_or_else(|| vec![text], |inner| inner.split(',').collect());
+    parts.into_iter().filter_map(name_in).collect()
+}
+
+fn name_in(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let key = text.strip_suffix("\"]").or_else(|| text.strip_suffix("']"));
+    let text = key.unwrap_or(text);
+    let start = text
+        .char_indices()
+        .rev()
+        .take_while(|(_, c)| c.is_alphanumeric() || *c == '_')
+        .last()?
+        .0;
+    Some(&text[start..])
+}
+
 /// Whether a condition of that kind is one that the pattern accepts. A value that equals a
 /// constant or is a member of one's own list is harmless to every pattern.
 fn guards(accepted: &[Guard], fact: &Fact) -> bool {
@@ -360,7 +468,9 @@ fn accepts(guard: &Guard, fact: &Fact) -> bool {
         | (Guard::Upper, Fact::Upper)
         | (Guard::Lower, Fact::Lower | Fact::Above)
         | (Guard::Above, Fact::Above) => true,
-        (Guard::Call(name), Fact::Call(path)) => name.matches(path),
+        (Guard::Call(name), Fact::Call(path))
+        | (Guard::Yes(name), Fact::Yes(path))
+        | (Guard::No(name), Fact::No(path)) => name.matches(path),
         _ => false,
     }
 }
@@ -378,6 +488,8 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.named.is_some()
         || test.kind.is_some()
         || test.element.is_some()
+        || test.part.is_some()
+        || !test.given.is_empty()
         || test.wraps == Some(true)
         || test.factors.is_some()
         || test.local == Some(true)

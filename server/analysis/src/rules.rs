@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use aho_corasick::AhoCorasick;
 use kb_schema::{
-    Entry, EntrySet, Event, Library, NamePattern, On, Pattern, Problem, Severity, Subject, Use,
+    Entry, EntrySet, Event, Guard, Library, NamePattern, On, Pattern, Problem, Severity, Subject,
+    Use,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -108,6 +109,16 @@ impl Rule {
                 .is_none_or(|it| !it.is_match(function))
     }
 
+    /// Whether the rule is about functions of that text.
+    pub(crate) fn in_body(&self, text: &str) -> bool {
+        let pattern = self.pattern();
+        pattern.body.as_ref().is_none_or(|it| it.is_match(text))
+            && pattern
+                .not_body
+                .as_ref()
+                .is_none_or(|it| !it.is_match(text))
+    }
+
     pub(crate) fn severity(&self) -> Severity {
         self.pattern().severity.unwrap_or(self.entry.severity)
     }
@@ -152,6 +163,10 @@ pub(crate) struct LangRules {
     pub(crate) returns: Vec<u32>,
     pub(crate) compares: Vec<u32>,
     pub(crate) divides: Vec<u32>,
+    pub(crate) asserts: Vec<u32>,
+    pub(crate) ignored: Dispatch<u32>,
+    /// Predicates whose answer some pattern asks for.
+    pub(crate) answers: Dispatch<()>,
     pub(crate) event_calls: Dispatch<(u32, Role)>,
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
     /// Whether a mere use opens an event of some pattern.
@@ -228,6 +243,9 @@ impl LangRules {
             returns: Vec::new(),
             compares: Vec::new(),
             divides: Vec::new(),
+            asserts: Vec::new(),
+            ignored: Dispatch::default(),
+            answers: Dispatch::default(),
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
             starts_by_use: false,
@@ -408,6 +426,13 @@ impl LangRules {
         for name in pattern.tests().iter().flat_map(|test| &test.names) {
             self.know(name);
         }
+        let checks = pattern.tests().into_iter().flat_map(|test| &test.checked);
+        for guard in checks.chain(&pattern.guards) {
+            if let Guard::Yes(name) | Guard::No(name) = guard {
+                self.know(name);
+                self.answers.add(name, ());
+            }
+        }
         match pattern.on {
             On::Call => pattern
                 .callee
@@ -422,6 +447,11 @@ impl LangRules {
             On::Return => self.returns.push(id),
             On::Compare => self.compares.push(id),
             On::Divide => self.divides.push(id),
+            On::Assert => self.asserts.push(id),
+            On::Ignored => pattern
+                .callee
+                .iter()
+                .for_each(|name| self.ignored.add(name, id)),
             On::Events => {
                 for (event, role) in pattern.start.iter().map(|it| (it, Role::Start)) {
                     self.add_event(event, id, role);

@@ -245,6 +245,12 @@ impl Value {
         self.exact && !self.consts.is_empty()
     }
 
+    /// The identity of a constant text, which carries no data that conditions could be about.
+    pub(crate) fn constant_id(&self) -> Option<u64> {
+        let text = self.as_str().filter(|_| self.roots.is_empty())?;
+        Some(id_of(&format!("'{text}")))
+    }
+
     /// What it adds to text: its own segments, or itself as a hole.
     pub(crate) fn segments(&self, place: Place, out: &mut Vec<Seg>) {
         if out.len() >= MAX_SEGS {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use kb_schema::{ArgKey, Event, Library, NamePattern, Need, Pattern, Shape, Test, Then};
+use kb_schema::{ArgKey, Event, Guard, Library, NamePattern, Need, On, Pattern, Shape, Test, Then};
 use rustc_hash::FxHashMap;
 
 use crate::query::RawQuery;
@@ -145,6 +145,11 @@ impl Words {
         for test in values.into_iter().flatten() {
             self.test(test, source, &mut clauses);
         }
+        if pattern.on == On::Assert {
+            let atom = self.word("assert").map(Atom::Word);
+            clauses.extend(atom.map(|it| vec![vec![vec![it]]]));
+        }
+        clauses.extend(pattern.body.as_ref().and_then(|it| self.written(it)));
         for event in pattern.start.iter().chain(&pattern.end) {
             if let Event::Call { callee, args, .. } = event {
                 clauses.extend(self.names(callee));
@@ -187,13 +192,17 @@ impl Words {
         }
         out.extend(test.named.as_ref().and_then(|it| self.shape(it, false)));
         out.extend(test.text.as_ref().and_then(|it| self.shape(it, true)));
-        for inner in test
-            .element
-            .as_deref()
-            .into_iter()
-            .chain(test.entry.values())
-        {
-            self.test(inner, source, out);
+        let parts = test.element.iter().chain(&test.part);
+        let inner = parts.map(|it| &**it).chain(test.entry.values());
+        for test in inner.chain(test.given.values()) {
+            self.test(test, source, out);
+        }
+        for guard in &test.checked {
+            if let Guard::Yes(name) | Guard::No(name) | Guard::Call(name) = guard
+                && test.checked.len() == 1
+            {
+                out.extend(self.names(std::slice::from_ref(name)));
+            }
         }
         if !test.any.is_empty() {
             // One alternative holds; of each one demand is enough.
@@ -294,6 +303,23 @@ impl Words {
             }
             if all.is_empty() {
                 return None;
+            }
+            clause.push(all);
+        }
+        Some(clause)
+    }
+
+    /// What a function's own text must hold to fit an expression.
+    fn written(&mut self, shape: &Shape) -> Option<Clause> {
+        let mut clause = Clause::new();
+        for group in shape.needs()? {
+            let mut all = All::new();
+            for need in group {
+                all.push(vec![self.piece(Piece {
+                    text: need.text.into(),
+                    opens: Opens::No,
+                    then: Then::Any,
+                })?]);
             }
             clause.push(all);
         }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{Reporter, body, line_of, toml_message};
 use crate::discussion::RawDiscussion;
 use crate::{
-    ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Pattern,
+    ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Op, Pattern,
     Problem, Severity, Shape, Subject, Test, Use,
 };
 
@@ -52,12 +52,17 @@ struct RawPattern {
     target: Option<String>,
     value: Option<RawTest>,
     other: Option<RawTest>,
+    #[serde(default)]
+    op: Vec<Op>,
     base: Option<RawTest>,
     index: Option<RawTest>,
     unused: Option<bool>,
+    logged: Option<bool>,
     handler: Option<bool>,
     function: Option<String>,
     not_function: Option<String>,
+    body: Option<String>,
+    not_body: Option<String>,
     #[serde(default)]
     sanitizers: Vec<String>,
     #[serde(default)]
@@ -98,6 +103,8 @@ struct RawTest {
     not_named: Option<String>,
     kind: Option<String>,
     element: Option<Box<RawTest>>,
+    part: Option<Box<RawTest>>,
+    given: BTreeMap<String, RawTest>,
     entry: BTreeMap<String, RawTest>,
     wraps: Option<bool>,
     factors: Option<u8>,
@@ -385,6 +392,11 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
             .element
             .map(|test| build_test(*test).map(Box::new))
             .transpose()?,
+        part: raw
+            .part
+            .map(|test| build_test(*test).map(Box::new))
+            .transpose()?,
+        given: tests(raw.given)?,
         entry: raw
             .entry
             .into_iter()
@@ -449,13 +461,15 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
         }
     };
     match raw.on {
-        On::Call | On::Mention => needs(!raw.callee.is_empty(), "`callee`")?,
+        On::Call | On::Mention | On::Ignored => needs(!raw.callee.is_empty(), "`callee`")?,
         On::Assign => needs(
             raw.target.is_some() && raw.value.is_some(),
             "`target` and `value`",
         )?,
         On::Index => needs(raw.index.is_some(), "`index`")?,
-        On::Return | On::Compare | On::Divide => needs(raw.value.is_some(), "`value`")?,
+        On::Return | On::Compare | On::Divide | On::Assert => {
+            needs(raw.value.is_some(), "`value`")?;
+        }
         On::Events => needs(
             raw.start.is_some() && raw.end.is_some(),
             "`start` and `end`",
@@ -482,10 +496,14 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
         other: maybe_test(raw.other)?,
         base: maybe_test(raw.base)?,
         index: maybe_test(raw.index)?,
+        op: raw.op,
         unused: raw.unused,
+        logged: raw.logged,
         handler: raw.handler,
         function: maybe_regex(raw.function.as_ref()),
         not_function: maybe_regex(raw.not_function.as_ref()),
+        body: maybe_regex(raw.body.as_ref()),
+        not_body: maybe_regex(raw.not_body.as_ref()),
         guards: raw
             .guards
             .iter()

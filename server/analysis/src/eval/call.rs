@@ -9,7 +9,7 @@ use syntax::Language;
 use super::Eval;
 use super::effects::fills;
 use super::expr::list_of;
-use crate::ir::{ExprId, ExprKind, Span};
+use crate::ir::{Arg, ExprId, ExprKind, Span};
 use crate::matching::{Arguments, Found, Given};
 use crate::value::{self, Const, Data, Kind, Origin, Seg, Value};
 
@@ -117,10 +117,36 @@ fn given<'a>(arg: &'a Passed<'_>) -> Given<'a> {
         name: arg.last,
         path: arg.path.as_deref(),
         others: &arg.others,
+        expr: Some(arg.expr),
     }
 }
 
 impl<'a> Eval<'a> {
+    /// A call that was evaluated before in the same statement.
+    pub(super) fn remembered(&self, id: ExprId, callee: ExprId, args: &'a [Arg]) -> CallFact<'a> {
+        let known = |id: ExprId| self.values.get(&id).cloned();
+        let passed = args.iter().map(|arg| Passed {
+            name: arg.name.as_deref(),
+            star: arg.star,
+            expr: arg.value,
+            span: self.span(arg.value),
+            whole: arg.span,
+            last: self.last_name(arg.value),
+            others: self.other_names(arg.value),
+            path: self.path_of(arg.value),
+            value: known(arg.value).unwrap_or_else(Value::number),
+        });
+        let path = known(callee).and_then(|it| it.path.clone());
+        CallFact {
+            span: self.span(id),
+            callee,
+            args_span: Span::default(),
+            path: path.unwrap_or_else(|| "?".into()),
+            receiver: None,
+            args: passed.collect(),
+        }
+    }
+
     pub(super) fn call(&mut self, id: ExprId) -> Value {
         let func = self.func;
         let ExprKind::Call {
@@ -164,6 +190,7 @@ impl<'a> Eval<'a> {
         self.values.insert(*callee, Value::named(call.path.clone()));
         self.match_mention(*callee, &call.path);
         self.match_call(&call, discarded);
+        self.match_ignored(id, &call);
         let result = self.result(&call);
         self.grow_dict(&call);
         self.effects(&call);
@@ -190,6 +217,11 @@ impl<'a> Eval<'a> {
         condition
             && self.around.language == Language::C
             && (name.contains("assert") || name.starts_with("require") || name.starts_with("check"))
+    }
+
+    /// The callee's resolved name.
+    pub(super) fn name_of_callee(&mut self, callee: ExprId) -> Arc<str> {
+        self.callee(callee).0
     }
 
     /// The callee's resolved name, and the receiver of a method.

@@ -91,6 +91,7 @@ impl<'a> Eval<'a> {
             rule: &rules.rules[id as usize],
             guards: &self.env.guards,
             args: call,
+            written: self,
             assume: false,
             evidence: std::cell::RefCell::default(),
         };

@@ -456,7 +456,10 @@ impl<'a> Eval<'a> {
                 data.exact = false;
                 data.items = None;
                 data.text = None;
-                data.path = None;
+                data.path = match &data.path {
+                    Some(path) if path.len() < MAX_PATH => Some(format!("{path}[]").into()),
+                    _ => None,
+                };
             });
         }
         // Choosing among one's own constants by foreign data gives one's own constant.
@@ -514,9 +517,7 @@ impl<'a> Eval<'a> {
         if b.kind == Kind::Null || b.as_int() == Some(0) {
             self.null_check(left, &a);
         }
-        if matches!(op, CmpOp::Eq | CmpOp::NotEq) {
-            self.match_compare(id, (left, &a), (right, &b));
-        }
+        self.match_compare(id, op, (left, &a), (right, &b));
         if matches!(op, CmpOp::Eq | CmpOp::Is)
             && let ([Const::Str(x)], [Const::Str(y)]) = (a.consts.as_slice(), b.consts.as_slice())
             && a.exact

@@ -3,10 +3,22 @@
 
 use std::sync::Arc;
 
-use super::{CATCH_DIVISION, Eval, surely};
+use super::{CATCH_DIVISION, Eval, Ignored, surely};
 use crate::env::{Env, join};
-use crate::ir::{Block, ExprId, Handler, Span};
+use crate::ir::{Block, ExprId, ExprKind, Handler, Span, Stmt, StmtKind};
 use crate::value::Value;
+
+/// Functions and methods that tell a log.
+const LOGS: [&str; 8] = [
+    "print",
+    "debug",
+    "info",
+    "warning",
+    "warn",
+    "error",
+    "exception",
+    "log",
+];
 
 impl<'a> Eval<'a> {
     pub(super) fn if_chain(&mut self, arms: &'a [(ExprId, Block)], other: &'a Block) {
@@ -148,6 +160,57 @@ impl<'a> Eval<'a> {
             exits = join(exits, start);
         }
         self.resume(exits);
+    }
+
+    /// The one call of a `try` statement, where some handler does nothing with its error, or only
+    /// logs it and goes on.
+    pub(super) fn ignores(&self, stmt: &Stmt) -> Option<Ignored> {
+        let StmtKind::Try {
+            body,
+            handlers,
+            other,
+            ..
+        } = &stmt.kind
+        else {
+            return None;
+        };
+        let [
+            Stmt {
+                kind: StmtKind::Expr(only),
+                ..
+            },
+        ] = body.as_slice()
+        else {
+            return None;
+        };
+        let kind = |id: ExprId| match &self.func.expr(id).kind {
+            ExprKind::Carry(inner) => (*inner, &self.func.expr(*inner).kind),
+            other => (id, other),
+        };
+        let (call, ExprKind::Call { .. }) = kind(*only) else {
+            return None;
+        };
+        let logs = |stmt: &Stmt| {
+            let StmtKind::Expr(id) = &stmt.kind else {
+                return false;
+            };
+            let ExprKind::Call { callee, .. } = &self.func.expr(*id).kind else {
+                return false;
+            };
+            let name = match &self.func.expr(*callee).kind {
+                ExprKind::Attr { name, .. } | ExprKind::Name(name) => &**name,
+                _ => "",
+            };
+            LOGS.contains(&name)
+        };
+        let dropped = handlers.iter().any(|it| it.body.is_empty());
+        let told = |it: &Handler| !it.body.is_empty() && it.body.iter().all(logs);
+        let logged = self.followed && other.is_empty() && handlers.iter().any(told);
+        (dropped || logged).then_some(Ignored {
+            call,
+            span: stmt.span,
+            logged: !dropped,
+        })
     }
 
     pub(super) fn try_block(

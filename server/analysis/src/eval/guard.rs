@@ -240,11 +240,18 @@ impl Eval<'_> {
             "get" | "has_key" | "__contains__" => None,
             _ => None,
         };
+        let asked = self.around.rules.answers.has(&path);
         for value in &values {
             if let Some(kind) = &kind {
                 Self::add(value, kind, out);
             }
             Self::add(value, &Fact::Call(path.clone()), out);
+            if asked {
+                let answer = if truth { Fact::Yes } else { Fact::No };
+                Self::add(value, &answer(path.clone()), out);
+                let own = value.constant_id();
+                out.extend(own.map(|id| (id, answer(path.clone()))));
+            }
             Self::add(value, &Fact::Any, out);
         }
     }

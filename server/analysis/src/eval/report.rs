@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use kb_schema::Pattern;
+use kb_schema::{Op, Pattern};
 
 use super::Eval;
 use super::call::CallFact;
 use crate::env::Open;
 use crate::finding::PartKey;
-use crate::ir::{ExprId, ExprKind, Span};
-use crate::matching::{Arguments, Evidence, Given, Matcher, NoArguments};
+use crate::ir::{CmpOp, ExprId, ExprKind, Span};
+use crate::matching::{Arguments, Evidence, Given, Matcher, NoArguments, Written};
 use crate::value::{Note, Origin, Place, Root, Seg, Value};
 
 /// A part of the match, relative to its function.
@@ -169,7 +169,7 @@ impl<'a> Eval<'a> {
                 parts,
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given::of(value, last);
+                let given = Given::of(value, last).at(from);
                 let base = base.map(|(_, value)| Given::of(value, base_name));
                 pattern
                     .value
@@ -207,7 +207,7 @@ impl<'a> Eval<'a> {
                 }],
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given::of(value, last);
+                let given = Given::of(value, last).at(id);
                 pattern
                     .value
                     .as_ref()
@@ -276,7 +276,7 @@ impl<'a> Eval<'a> {
                 parts,
             };
             self.attempt(rule, fact, |matcher, pattern| {
-                let given = Given::of(value, last);
+                let given = Given::of(value, last).at(id);
                 pattern
                     .value
                     .as_ref()
@@ -288,37 +288,145 @@ impl<'a> Eval<'a> {
     pub(super) fn match_compare(
         &mut self,
         id: ExprId,
+        op: CmpOp,
         left: (ExprId, &Value),
         right: (ExprId, &Value),
     ) {
+        let Some(op) = op_of(op) else { return };
         let rules = self.around.rules;
         for &rule in &rules.compares {
-            let (a, b) = (self.last_name(left.0), self.last_name(right.0));
-            let span = self.span(id);
-            let parts = vec![
-                RawPart {
-                    key: RawKey::Plain(PartKey::Target),
-                    span: self.span(left.0),
-                },
-                RawPart {
-                    key: RawKey::Plain(PartKey::Value),
-                    span: self.span(right.0),
-                },
-            ];
+            let pattern = rules.rules[rule as usize].pattern();
+            let fits = |op: Op| match pattern.op.as_slice() {
+                [] => matches!(op, Op::Equal | Op::NotEqual),
+                some => some.contains(&op),
+            };
+            let (plain, turned) = (fits(op), fits(op.flipped()));
+            if plain || turned {
+                self.match_sides(rule, self.span(id), left, right, (plain, turned));
+            }
+        }
+    }
+
+    /// What an `assert` demands, each operand of `and` for itself.
+    pub(super) fn match_assert(&mut self, cond: ExprId, whole: Span, depth: usize) {
+        let rules = self.around.rules;
+        if rules.asserts.is_empty() || depth > 8 {
+            return;
+        }
+        let func = self.func;
+        let known = |eval: &Self, id: ExprId| {
+            let value = eval.values.get(&id).cloned();
+            value.unwrap_or_else(Value::number)
+        };
+        match &func.expr(cond).kind {
+            ExprKind::Logic {
+                and: true,
+                operands,
+            } => {
+                for operand in operands {
+                    self.match_assert(*operand, whole, depth + 1);
+                }
+            }
+            ExprKind::Compare { left, right, .. } => {
+                let (a, b) = (known(self, *left), known(self, *right));
+                for &rule in &rules.asserts {
+                    if rules.rules[rule as usize].pattern().other.is_some() {
+                        self.match_sides(rule, whole, (*left, &a), (*right, &b), (true, false));
+                    }
+                }
+            }
+            _ => {
+                let value = known(self, cond);
+                let last = self.last_name(cond);
+                let callee = match &func.expr(cond).kind {
+                    ExprKind::Call { callee, .. } => known(self, *callee).path.clone(),
+                    _ => None,
+                };
+                for &rule in &rules.asserts {
+                    let pattern = rules.rules[rule as usize].pattern();
+                    let names = &pattern.callee;
+                    let fits = |path: &Arc<str>| names.iter().any(|it| it.matches(path));
+                    let called = names.is_empty() || callee.as_ref().is_some_and(fits);
+                    if pattern.other.is_some() || !called {
+                        continue;
+                    }
+                    let fact = Fact {
+                        span: whole,
+                        matched: whole,
+                        args: &NoArguments,
+                        parts: vec![RawPart {
+                            key: RawKey::Plain(PartKey::Value),
+                            span: self.span(cond),
+                        }],
+                    };
+                    self.attempt(rule, fact, |matcher, pattern| {
+                        let given = Given::of(&value, last).at(cond);
+                        let test = pattern.value.as_ref();
+                        test.is_none_or(|test| matcher.holds(test, &given))
+                    });
+                }
+            }
+        }
+    }
+
+    /// Two values side by side, as they stand and exchanged, as far as the operator allows.
+    fn match_sides(
+        &mut self,
+        rule: u32,
+        span: Span,
+        left: (ExprId, &Value),
+        right: (ExprId, &Value),
+        (plain, turned): (bool, bool),
+    ) {
+        let (a, b) = (self.last_name(left.0), self.last_name(right.0));
+        let parts = vec![
+            RawPart {
+                key: RawKey::Plain(PartKey::Target),
+                span: self.span(left.0),
+            },
+            RawPart {
+                key: RawKey::Plain(PartKey::Value),
+                span: self.span(right.0),
+            },
+        ];
+        let fact = Fact {
+            span,
+            matched: span,
+            args: &NoArguments,
+            parts,
+        };
+        let left = Given::of(left.1, a).at(left.0);
+        let right = Given::of(right.1, b).at(right.0);
+        self.attempt(rule, fact, |matcher, pattern| {
+            let test = |test: &Option<kb_schema::Test>, given: &Given<'_>| {
+                test.as_ref().is_none_or(|test| matcher.holds(test, given))
+            };
+            (plain && test(&pattern.value, &left) && test(&pattern.other, &right))
+                || (turned && test(&pattern.value, &right) && test(&pattern.other, &left))
+        });
+    }
+
+    /// A call whose error is caught and dropped.
+    pub(super) fn match_ignored(&mut self, id: ExprId, call: &CallFact<'a>) {
+        let Some(ignored) = self.ignored.filter(|it| it.call == id) else {
+            return;
+        };
+        let span = ignored.span;
+        let rules = self.around.rules;
+        let ids: Vec<u32> = rules.ignored.find(&call.path).copied().collect();
+        for id in ids {
+            let wanted = rules.rules[id as usize].pattern().logged;
+            if wanted.is_some_and(|it| it != ignored.logged) {
+                continue;
+            }
             let fact = Fact {
                 span,
                 matched: span,
-                args: &NoArguments,
-                parts,
+                args: call,
+                parts: self.call_parts(call),
             };
-            let left = Given::of(left.1, a);
-            let right = Given::of(right.1, b);
-            self.attempt(rule, fact, |matcher, pattern| {
-                let test = |test: &Option<kb_schema::Test>, given: &Given<'_>| {
-                    test.as_ref().is_none_or(|test| matcher.holds(test, given))
-                };
-                (test(&pattern.value, &left) && test(&pattern.other, &right))
-                    || (test(&pattern.value, &right) && test(&pattern.other, &left))
+            self.attempt(id, fact, |matcher, pattern| {
+                matcher.args_hold(&pattern.args)
             });
         }
     }
@@ -336,10 +444,14 @@ impl<'a> Eval<'a> {
             rule,
             guards: &self.env.guards,
             args: fact.args,
+            written: self,
             assume: false,
             evidence: RefCell::default(),
         };
         if holds(&matcher, pattern) {
+            if !rule.in_body(self.src) {
+                return;
+            }
             let evidence = matcher.evidence.into_inner();
             let found = self.found(id, fact, &evidence);
             self.keep(found);
@@ -347,7 +459,7 @@ impl<'a> Eval<'a> {
         }
         matcher.assume = true;
         matcher.evidence = RefCell::default();
-        if !holds(&matcher, pattern) {
+        if !holds(&matcher, pattern) || !rule.in_body(self.src) {
             return;
         }
         let evidence = matcher.evidence.into_inner();
@@ -502,6 +614,7 @@ impl<'a> Eval<'a> {
                 rule,
                 guards: &self.env.guards,
                 args: &NoArguments,
+                written: self,
                 assume: false,
                 evidence: RefCell::default(),
             };
@@ -552,6 +665,56 @@ impl<'a> Eval<'a> {
             }
         }
     }
+}
+
+impl Written for Eval<'_> {
+    fn call(&self, expr: ExprId) -> Option<Box<dyn Arguments + '_>> {
+        let mut current = expr;
+        for _ in 0..8 {
+            match &self.func.expr(current).kind {
+                ExprKind::Carry(inner) => current = *inner,
+                ExprKind::Call { callee, args, .. } => {
+                    return Some(Box::new(self.remembered(current, *callee, args)));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    fn elements(&self, expr: ExprId) -> Option<Vec<ExprId>> {
+        match &self.func.expr(expr).kind {
+            ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
+                Some(items.clone())
+            }
+            _ => None,
+        }
+    }
+
+    fn last(&self, expr: ExprId) -> Option<&str> {
+        self.last_name(expr)
+    }
+
+    fn text(&self, place: Place) -> &str {
+        if place.func == self.key {
+            self.source(place.span)
+        } else {
+            ""
+        }
+    }
+}
+
+/// An order or an equality of two values.
+fn op_of(op: CmpOp) -> Option<Op> {
+    Some(match op {
+        CmpOp::Eq => Op::Equal,
+        CmpOp::NotEq => Op::NotEqual,
+        CmpOp::Less => Op::Less,
+        CmpOp::LessEq => Op::LessEqual,
+        CmpOp::Greater => Op::Greater,
+        CmpOp::GreaterEq => Op::GreaterEqual,
+        CmpOp::In | CmpOp::NotIn | CmpOp::Is | CmpOp::IsNot => return None,
+    })
 }
 
 /// A root's steps in order, and the sink last.

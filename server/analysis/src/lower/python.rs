@@ -55,6 +55,9 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
         }
         if let Some(annotation) = node.child_by_field_name("type") {
             ty.base = b.text(annotation).into();
+            if let Some(plain) = annotated(b, annotation, &mut default) {
+                ty.base = plain.into();
+            }
         }
         let star = match name.kind() {
             "list_splat_pattern" => 1,
@@ -76,6 +79,43 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
         });
     }
     out
+}
+
+/// `Annotated[int, Query(le=100)]`: the type, and what makes the value as a default would.
+fn annotated<'t>(
+    b: &mut Builder<'t>,
+    annotation: Node<'_>,
+    default: &mut Option<ExprId>,
+) -> Option<&'t str> {
+    let inner = annotation.named_child(0)?;
+    let name = match inner.kind() {
+        "generic_type" => inner.named_child(0)?,
+        "subscript" => inner.child_by_field_name("value")?,
+        _ => return None,
+    };
+    if !matches!(
+        b.text(name),
+        "Annotated" | "typing.Annotated" | "t.Annotated"
+    ) {
+        return None;
+    }
+    let parts = match inner.kind() {
+        "generic_type" => children(inner.named_child(1)?),
+        _ => children(inner).into_iter().skip(1).collect(),
+    };
+    let (first, rest) = parts.split_first()?;
+    let call = rest.iter().find_map(|it| {
+        let it = if it.kind() == "type" {
+            it.named_child(0)?
+        } else {
+            *it
+        };
+        (it.kind() == "call").then_some(it)
+    });
+    if let (None, Some(call)) = (&default, call) {
+        *default = Some(expr(b, call));
+    }
+    Some(b.text(*first))
 }
 
 fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
