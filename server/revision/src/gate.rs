@@ -1,6 +1,12 @@
 //! The gate: whatever wants to change code, a template or a model, passes here first. It judges a
 //! patch by its effect alone and does not know who made it.
 
+mod extent;
+mod guise;
+mod names;
+mod shape;
+mod tree;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -10,6 +16,12 @@ use syntax::Node;
 
 use crate::edit::{self, Edit};
 use crate::imports;
+use extent::Extent;
+pub(crate) use extent::{hunks, whole_lines};
+use guise::Guises;
+pub(crate) use names::provider;
+use shape::Shapes;
+use tree::Side;
 
 /// Why a patch was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +63,85 @@ pub enum Rejection {
         /// Line from 1, in the text afterwards.
         line: usize,
     },
+    /// The result is too large or too tangled to be analysed, which proves nothing.
+    Unproven,
+    /// A function, a class or a decorator is no longer what it was.
+    Signature {
+        /// Its name.
+        name: String,
+    },
+    /// A function, a class or a decorator is added, behind which the weakness may stand.
+    Wrapper {
+        /// Its name.
+        name: String,
+    },
+    /// A function gives back something else than before.
+    Result {
+        /// The function.
+        function: String,
+    },
+    /// Nothing of a function is left but a constant, an exception or a comment.
+    Gutted,
+    /// A call or a variable is gone, and nothing takes its place.
+    Dropped {
+        /// What is gone.
+        call: String,
+    },
+    /// A parameter or a source of data is no longer read.
+    Input {
+        /// Its name.
+        name: String,
+    },
+    /// Code can no longer run.
+    Unreachable {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
+    /// A name is used that means nothing here.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// A comment asks a checker to look away.
+    Silenced {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
+    /// Code is reached by another name, through which no checker follows it.
+    Reflection {
+        /// The name that is new.
+        name: String,
+    },
+    /// The same call stands in a `try`, which stops no attack.
+    Swallowed,
+    /// The shell is gone, but the command is still one string, which then names no program.
+    ShellString,
+    /// A comparison of two things that the same caller sends.
+    Compared {
+        /// The comparison.
+        pair: String,
+    },
+    /// The same data only passes through another call, which refuses nothing and cleans nothing.
+    Wrapped {
+        /// The call.
+        call: String,
+    },
+    /// The form of the text changes.
+    Form {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+        /// What of it.
+        what: &'static str,
+    },
+    /// A check of the user's own refused the result.
+    Check {
+        /// What it is called.
+        name: String,
+        /// What became of it.
+        reason: String,
+    },
+    /// What the model wrote is no revision at all.
+    Answer(crate::answer::Fault),
 }
 
 impl fmt::Display for Rejection {
@@ -80,6 +171,41 @@ impl fmt::Display for Rejection {
                     "it brings a new finding on line {line}, {entry}: {message}"
                 )
             }
+            Self::Unproven => f.write_str("the result cannot be analysed, so nothing is proven"),
+            Self::Signature { name } => {
+                write!(f, "it changes or removes the declaration of `{name}`")
+            }
+            Self::Wrapper { name } => write!(f, "it adds a declaration, `{name}`"),
+            Self::Result { function } => write!(f, "it changes what `{function}` gives back"),
+            Self::Gutted => f.write_str("it takes out what the function does"),
+            Self::Dropped { call } => write!(f, "it drops `{call}`, which nothing replaces"),
+            Self::Input { name } => write!(f, "it no longer uses `{name}`"),
+            Self::Unreachable { line } => {
+                write!(f, "it keeps code from running, around line {line}")
+            }
+            Self::Unknown { name } => {
+                write!(f, "it uses `{name}`, which is neither defined nor imported")
+            }
+            Self::Silenced { line } => {
+                write!(f, "a comment on line {line} asks a checker to look away")
+            }
+            Self::Reflection { name } => {
+                write!(f, "it reaches code through `{name}`, where nothing can be checked")
+            }
+            Self::Swallowed => f.write_str("it puts the same call into a `try`, which cures nothing"),
+            Self::ShellString => f.write_str(
+                "it takes the shell away but passes the command as one string, which then runs nothing",
+            ),
+            Self::Compared { pair } => {
+                write!(f, "`{pair}` compares two things that the same caller sends")
+            }
+            Self::Wrapped { call } => write!(
+                f,
+                "it passes the same data through `{call}`, which refuses nothing and cleans nothing"
+            ),
+            Self::Form { line, what } => write!(f, "it changes {what} on line {line}"),
+            Self::Check { name, reason } => write!(f, "the check `{name}` {reason}"),
+            Self::Answer(fault) => write!(f, "{fault}"),
         }
     }
 }
@@ -141,9 +267,149 @@ pub(crate) fn check_with(
     };
     let after = code.snapshot.analyze(&source, memo, &|| false);
     let after = after.unwrap_or_default();
+    if after.notes.len() > before.notes.len() {
+        return Err(Rejection::Unproven);
+    }
     gone(before, &after, finding, edits)?;
     nothing_new(before, &after, &after_text)?;
+    let region = (
+        finding.function.clone(),
+        edit::map(&finding.function, edits),
+    );
+    keeps(code, &after_text, tree.root_node(), &region, Some(finding))?;
     Ok(after_text)
+}
+
+/// As [`check`], for a block of code that no finding is about: what was found there before must
+/// not grow, and everything else holds.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn check_block(
+    snapshot: &Snapshot,
+    language: syntax::Language,
+    before_text: &str,
+    before: &Analysis,
+    block: &Range<usize>,
+    edits: &[Edit],
+) -> Result<String, Rejection> {
+    let after_text = edit::apply(before_text, edits).ok_or(Rejection::Unusable)?;
+    if after_text == before_text {
+        return Err(Rejection::Unchanged);
+    }
+    let tree = syntax::parse(language, before_text);
+    let code = Code {
+        snapshot,
+        language,
+        text: before_text,
+        root: tree.root_node(),
+    };
+    for edit in edits {
+        let within = block.start <= edit.range.start && edit.range.end <= block.end;
+        if !within && !imports::only_imports(language, code.root, edit) {
+            return Err(Rejection::Outside {
+                line: line_of(before_text, edit.range.start),
+            });
+        }
+    }
+    let after_tree = syntax::parse(language, &after_text);
+    parses(code.root, after_tree.root_node())?;
+    let region = (block.clone(), edit::map(block, edits));
+    keeps(&code, &after_text, after_tree.root_node(), &region, None)?;
+    let after = snapshot.check(language, &after_text);
+    if after.notes.len() > before.notes.len() {
+        return Err(Rejection::Unproven);
+    }
+    nothing_new(before, &after, &after_text)?;
+    Ok(after_text)
+}
+
+/// What a revision must leave as it is.
+fn keeps(
+    code: &Code<'_>,
+    after_text: &str,
+    after_root: Node<'_>,
+    region: &(Range<usize>, Range<usize>),
+    finding: Option<&Finding>,
+) -> Result<(), Rejection> {
+    let before = Side {
+        language: code.language,
+        text: code.text,
+        root: code.root,
+    };
+    let after = Side {
+        language: code.language,
+        text: after_text,
+        root: after_root,
+    };
+    let extent = Extent { before, after };
+    let hunks = hunks(code.text, after_text);
+    extent.form(&hunks)?;
+    let guises = Guises {
+        before,
+        after,
+        region: region.clone(),
+    };
+    let shapes = Shapes {
+        before,
+        after,
+        region: region.clone(),
+    };
+    guises.check(finding)?;
+    shapes.check(finding)?;
+    // What the entry's author wrote into its cures means something to those who use the library.
+    let own = finding.map(|it| words_of(&it.entry)).unwrap_or_default();
+    let mut unknown = names::unknown(&before, &after, region).into_iter();
+    if let Some(name) =
+        unknown.find(|it| code.language == syntax::Language::Python || !own.contains(it.as_str()))
+    {
+        return Err(Rejection::Unknown { name });
+    }
+    match finding {
+        Some(finding) => extent.relevant(finding, &hunks),
+        None => Ok(()),
+    }
+}
+
+/// The words of an entry's own fixes and safe examples.
+fn words_of(entry: &kb_schema::Entry) -> std::collections::HashSet<&str> {
+    let mut texts: Vec<&str> = Vec::new();
+    for fix in &entry.fixes {
+        texts.extend(fix.replace.as_deref());
+        texts.extend(fix.rename.as_deref());
+        texts.extend(fix.callee.as_deref());
+        texts.extend(fix.set.values().map(String::as_str));
+        texts.extend(fix.insert.values().map(String::as_str));
+    }
+    let secure = entry.examples(kb_schema::ExampleKind::Secure);
+    if entry.language == kb_schema::Language::C {
+        texts.extend(secure.map(|it| it.code.as_str()));
+    }
+    texts
+        .into_iter()
+        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .filter(|it| !it.is_empty())
+        .collect()
+}
+
+/// Names that a text after some edits uses and that mean nothing there, for whoever can still
+/// import them.
+pub(crate) fn unknown_names(code: &Code<'_>, region: &Range<usize>, edits: &[Edit]) -> Vec<String> {
+    let Some(after_text) = edit::apply(code.text, edits) else {
+        return Vec::new();
+    };
+    let tree = syntax::parse(code.language, &after_text);
+    let before = Side {
+        language: code.language,
+        text: code.text,
+        root: code.root,
+    };
+    let after = Side {
+        language: code.language,
+        text: &after_text,
+        root: tree.root_node(),
+    };
+    names::unknown(&before, &after, &(region.clone(), edit::map(region, edits)))
 }
 
 /// The part of the gate that looks at no single finding: for several patches at once.

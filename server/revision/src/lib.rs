@@ -1,25 +1,36 @@
-//! Text in, checked patch out: template fixes and the gate. It knows no files, no network, no
-//! async and no word of the editor protocol.
+//! Text in, checked patch out: template fixes, revision by a model that somebody else runs, and the
+//! gate before both. It knows no files, no network, no async and no word of the editor protocol.
 
+mod advice;
+mod answer;
 mod arguments;
+mod candidate;
 mod edit;
 mod fix_all;
 pub mod gate;
 mod imports;
+mod mask;
 mod model;
 mod parameterize;
+mod prompt;
 mod render;
+mod revise;
 mod sql;
 mod template;
 
 use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::Applicability;
 
+pub use advice::Advice;
+pub use answer::{Fault, SENTINEL};
 pub use edit::{Edit, apply};
 pub use fix_all::{Applied, Fixed, fix_all, fix_chosen};
 use gate::Code;
 pub use gate::Rejection;
 pub use model::{Answer, Cost, Message, Model, ModelError, Patient, Question, Role, State, Watch};
+
+pub use prompt::{Mode, Prompt, entry_advice};
+pub use revise::{Checks, Effort, Failure, Outcome, Target, Task, prompt, revise};
 
 /// A revision that the gate let pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +39,7 @@ pub struct Proposal {
     pub title: String,
     /// Whether it may be applied unseen.
     pub applicability: Applicability,
-    /// How it was made: `template`.
+    /// How it was made: `template` or `model`.
     pub kind: &'static str,
     /// What to change, in the order of the text; they do not overlap.
     pub edits: Vec<Edit>,

@@ -150,9 +150,9 @@ fn callee_and_replace_fill_their_placeholders_in() {
     );
     python(
         &call("m.load"),
-        "replace = 'keep({args}, {0}, {mode}, {\"{}\"}, {{0}})'",
+        "replace = 'zip({args}, {0}, {mode}, {\"{}\"}, {{0}})'",
         "import m\nx = m.load(f, mode=2)\n",
-        "import m\nx = keep(f, mode=2, f, 2, {\"{}\"}, {0})\n",
+        "import m\nx = zip(f, mode=2, f, 2, {\"{}\"}, {0})\n",
     );
 }
 
@@ -343,32 +343,32 @@ fn an_import_goes_where_imports_stand() {
 
 #[test]
 fn a_module_is_called_what_the_file_calls_it() {
-    let fix = "replace = \"os.path.load({0}, my.os.path.x)\"\nimports = [\"os.path\"]";
+    let fix = "replace = \"os.path.load({0}, int.os.path.x)\"\nimports = [\"os.path\"]";
     let load = call("load");
     python(
         &load,
         fix,
         "import os.path\nload(1)\n",
-        "import os.path\nos.path.load(1, my.os.path.x)\n",
+        "import os.path\nos.path.load(1, int.os.path.x)\n",
     );
     python(
         &load,
         fix,
         "import os.path as p\nload(1)\n",
-        "import os.path as p\np.load(1, my.os.path.x)\n",
+        "import os.path as p\np.load(1, int.os.path.x)\n",
     );
     python(
         &load,
         fix,
         "from os import path\nload(1)\n",
-        "from os import path\npath.load(1, my.os.path.x)\n",
+        "from os import path\npath.load(1, int.os.path.x)\n",
     );
     // An import inside another function does not serve this one.
     python(
         &load,
         fix,
         "def g():\n    import os.path as p\n\nload(1)\n",
-        "import os.path\n\ndef g():\n    import os.path as p\n\nos.path.load(1, my.os.path.x)\n",
+        "import os.path\n\ndef g():\n    import os.path as p\n\nos.path.load(1, int.os.path.x)\n",
     );
     assert_eq!(
         fixed(Python, &load, fix, "def g(os):\n    load(os)\n"),

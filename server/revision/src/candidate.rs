@@ -1,0 +1,330 @@
+//! From the code that a model wrote to edits of the text: found, put back in its place, laid out as
+//! the file is. What the edits are worth is the gate's business.
+
+use std::ops::Range;
+
+use analysis::Finding;
+use syntax::{Descend, Language, Node, walk};
+
+use crate::answer::Fault;
+use crate::edit::{Edit, line_ending};
+use crate::gate::{self, Code};
+use crate::imports;
+
+/// The most bytes of a snippet that a model is asked to write again.
+pub(crate) const MAX_REGION: usize = 24 << 10;
+
+/// The lines that a model is asked to write again.
+#[derive(Debug, Clone)]
+pub(crate) struct Region {
+    /// Whole lines.
+    pub(crate) lines: Range<usize>,
+    /// The function that they are, when they are one.
+    pub(crate) function: Option<String>,
+}
+
+impl Region {
+    /// The function around a finding; for code outside of functions, the statements from the first
+    /// that the finding depends on to its own. `None` when that is too much.
+    pub(crate) fn of_finding(text: &str, root: Node<'_>, finding: &Finding) -> Option<Self> {
+        let whole = finding.function.start == 0 && finding.function.end >= text.trim_end().len();
+        let function = function_at(root, &finding.function)
+            .filter(|_| !whole || one_function(root, &finding.function));
+        if let Some(function) = function {
+            let lines = gate::whole_lines(text, &finding.function);
+            let function = name_of(text, function);
+            return (lines.len() <= MAX_REGION).then_some(Self { lines, function });
+        }
+        let first = finding
+            .slice
+            .first()
+            .map_or(finding.matched.start, |it| it.start);
+        let span = first.min(finding.matched.start)..finding.matched.end;
+        let block = Self::of_block(text, root, &span);
+        block.or_else(|| Self::of_block(text, root, &finding.matched))
+    }
+
+    /// The statements of the top level that a range touches, as whole lines.
+    pub(crate) fn of_block(text: &str, root: Node<'_>, range: &Range<usize>) -> Option<Self> {
+        // A block within one function is asked about with its function.
+        let mut node = root.descendant_for_byte_range(range.start, range.end.max(range.start));
+        let mut around = None;
+        while let Some(it) = node {
+            if it.kind() == "function_definition" {
+                around = Some(it);
+            }
+            node = it.parent();
+        }
+        if let Some(function) = around {
+            let lines = gate::whole_lines(text, &function.byte_range());
+            let function = name_of(text, function);
+            return (lines.len() <= MAX_REGION).then_some(Self { lines, function });
+        }
+        let mut cursor = root.walk();
+        let mut lines: Option<Range<usize>> = None;
+        for child in root.named_children(&mut cursor) {
+            let here = child.byte_range();
+            if here.start < range.end.max(range.start + 1) && range.start < here.end {
+                let start = lines.as_ref().map_or(here.start, |it| it.start);
+                lines = Some(start..here.end);
+            }
+        }
+        let lines = gate::whole_lines(text, &lines?);
+        (lines.len() <= MAX_REGION).then_some(Self {
+            lines,
+            function: None,
+        })
+    }
+}
+
+fn one_function(root: Node<'_>, range: &Range<usize>) -> bool {
+    root.named_child_count() == 1
+        && root
+            .named_child(0)
+            .is_some_and(|it| it.byte_range().end >= range.end && is_function(it))
+}
+
+fn is_function(node: Node<'_>) -> bool {
+    matches!(node.kind(), "function_definition" | "decorated_definition")
+}
+
+fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
+    let mut found = None;
+    walk(root, |node| {
+        let here = node.byte_range();
+        if here.end < range.start || here.start > range.end || found.is_some() {
+            return Descend::Past;
+        }
+        let definition = match node.kind() {
+            "function_definition" => Some(node),
+            "decorated_definition" => node.child_by_field_name("definition"),
+            _ => None,
+        };
+        if let Some(definition) = definition
+            && definition.kind() == "function_definition"
+            && here.start >= range.start
+            && here.end <= range.end
+        {
+            found = Some(definition);
+        }
+        Descend::Into
+    });
+    found
+}
+
+fn name_of(text: &str, function: Node<'_>) -> Option<String> {
+    let mut node = function
+        .child_by_field_name("name")
+        .or_else(|| function.child_by_field_name("declarator"))?;
+    while let Some(inner) = node.child_by_field_name("declarator") {
+        node = inner;
+    }
+    text.get(node.byte_range()).map(str::to_owned)
+}
+
+/// The edits that put a model's code in the place of a region.
+pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Vec<Edit>, Fault> {
+    let answer = answer.replace("\r\n", "\n").replace('\r', "\n");
+    let answer = answer.trim_matches('\n');
+    let old = &code.text[region.lines.clone()];
+    let (wanted, body) = match &region.function {
+        Some(name) => of_function(code.language, answer, name, old)?,
+        None => without_imports(code.language, answer, old),
+    };
+    let body = laid_out(&body, old, line_ending(code.text));
+    let mut edits = changed_lines(code.language, old, &body, region.lines.start);
+    let at = region.lines.start;
+    for line in wanted {
+        add_import(code, &line, at, &mut edits);
+    }
+    // Names that one import would explain: models forget it more often than they need another name.
+    for name in gate::unknown_names(code, &region.lines, &edits) {
+        if let Some(module) = gate::provider(code.language, &name)
+            && let Some(import) = imports::ensure(code.language, code.text, code.root, module, at)
+            && let Some(edit) = import.edit
+            && (code.language == Language::C || import.name == name)
+            && !edits.contains(&edit)
+        {
+            edits.push(edit);
+        }
+    }
+    edits.sort_by_key(|it| (it.range.start, it.range.end));
+    Ok(edits)
+}
+
+fn is_import(language: Language, line: &str) -> bool {
+    match language {
+        Language::Python => {
+            line.starts_with("import ") || line.starts_with("from ") && line.contains(" import ")
+        }
+        Language::C => line.starts_with("#include"),
+    }
+}
+
+/// The function of that name in an answer, which may hold more, and the imports around it.
+fn of_function(
+    language: Language,
+    answer: &str,
+    name: &str,
+    old: &str,
+) -> Result<(Vec<String>, String), Fault> {
+    let tree = syntax::parse(language, answer);
+    let mut found: Option<Range<usize>> = None;
+    let mut several = false;
+    walk(tree.root_node(), |node| {
+        if node.kind() == "function_definition" && name_of(answer, node).as_deref() == Some(name) {
+            several |= found.is_some();
+            let decorated = node
+                .parent()
+                .filter(|it| it.kind() == "decorated_definition");
+            let keeps = old.trim_start().starts_with('@');
+            let node = decorated.filter(|_| keeps).unwrap_or(node);
+            found = Some(gate::whole_lines(answer, &node.byte_range()));
+            return Descend::Past;
+        }
+        Descend::Into
+    });
+    if several {
+        return Err(Fault::SeveralBlocks);
+    }
+    let Some(found) = found else {
+        return Err(Fault::OtherFunction);
+    };
+    let outside = answer[..found.start]
+        .lines()
+        .chain(answer[found.end.min(answer.len())..].lines());
+    let imports = outside.filter(|line| is_import(language, line));
+    let imports = imports.map(|line| line.trim().to_owned()).collect();
+    Ok((imports, answer[found].to_owned()))
+}
+
+/// The imports that an answer begins with, and the rest.
+fn without_imports(language: Language, answer: &str, old: &str) -> (Vec<String>, String) {
+    let (mut imports, mut rest) = (Vec::new(), String::new());
+    let mut begins = true;
+    for line in answer.split_inclusive('\n') {
+        let bare = line.trim();
+        let known = old.lines().any(|it| it.trim() == bare);
+        if begins && is_import(language, bare) && !known {
+            imports.push(bare.to_owned());
+            continue;
+        }
+        if begins && bare.is_empty() && !imports.is_empty() {
+            continue;
+        }
+        begins &= bare.is_empty() || is_import(language, bare);
+        rest.push_str(line);
+    }
+    (imports, rest)
+}
+
+/// Code with the indentation, the line endings and the last line's end of what it replaces.
+fn laid_out(body: &str, old: &str, end: &str) -> String {
+    let first = |text: &str| {
+        let line = text
+            .lines()
+            .find(|it| !it.trim().is_empty())
+            .unwrap_or("")
+            .to_owned();
+        line[..line.len() - line.trim_start().len()].to_owned()
+    };
+    let (was, is) = (first(old), first(body));
+    let mut out = String::new();
+    let tabs =
+        old.lines().any(|it| it.starts_with('\t')) && !old.lines().any(|it| it.starts_with("  "));
+    for line in body.lines() {
+        let line = line.trim_end();
+        if !line.is_empty() {
+            let line = line.strip_prefix(is.as_str()).unwrap_or(line);
+            if tabs {
+                let blanks = line.len() - line.trim_start_matches(' ').len();
+                out.push_str(&was);
+                out.push_str(&"\t".repeat(blanks / 4));
+                out.push_str(&line[blanks / 4 * 4..]);
+            } else {
+                out.push_str(&was);
+                out.push_str(line);
+            }
+        }
+        out.push_str(end);
+    }
+    if !old.ends_with('\n') {
+        out.truncate(out.trim_end_matches(['\r', '\n']).len());
+    }
+    out
+}
+
+/// One edit for each run of lines that differ in more than blanks and comments.
+fn changed_lines(language: Language, old: &str, new: &str, start: usize) -> Vec<Edit> {
+    let mark = match language {
+        Language::Python => "#",
+        Language::C => "//",
+    };
+    let bare = |text: &str| {
+        let lines = text.lines().map(|line| {
+            let code = line.split(mark).next().unwrap_or(line);
+            let indent = code.len() - code.trim_start().len();
+            let words: String = code.split_whitespace().collect();
+            let depth = if language == Language::Python && !words.is_empty() {
+                indent
+            } else {
+                0
+            };
+            (depth, words)
+        });
+        lines
+            .filter(|(_, words)| !words.is_empty())
+            .collect::<Vec<_>>()
+    };
+    let hunks = gate::hunks(old, new);
+    let real = hunks
+        .into_iter()
+        .filter(|it| bare(&old[it.before.clone()]) != bare(&new[it.after.clone()]));
+    real.map(|it| {
+        let range = start + it.before.start..start + it.before.end;
+        Edit::new(range, &new[it.after])
+    })
+    .collect()
+}
+
+fn add_import(code: &Code<'_>, line: &str, at: usize, edits: &mut Vec<Edit>) {
+    if code.text.lines().any(|it| it.trim() == line) {
+        return;
+    }
+    let plain = match code.language {
+        Language::Python => line.strip_prefix("import ").filter(|it| {
+            it.chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
+        }),
+        Language::C => line
+            .strip_prefix("#include")
+            .map(|it| it.trim().trim_matches(['<', '>', '"'])),
+    };
+    if let Some(module) = plain {
+        if let Some(import) = imports::ensure(code.language, code.text, code.root, module, at) {
+            edits.extend(import.edit.filter(|it| !edits.contains(it)));
+        }
+        return;
+    }
+    // `from x import y`: the same place as for any import, with these words.
+    let end = line_ending(code.text);
+    if let Some(import) = imports::ensure(
+        Language::Python,
+        code.text,
+        code.root,
+        "__second_look__",
+        at,
+    ) && let Some(mut edit) = import.edit
+    {
+        edit.text = edit.text.replace("import __second_look__", line);
+        if !edit.text.contains(end) {
+            edit.text.push_str(end);
+        }
+        edits.push(edit);
+    }
+}
+
+/// How much an edit changes, in bytes: what the smallest of several candidates is found by.
+pub(crate) fn size(edits: &[Edit]) -> usize {
+    edits.iter().map(|it| it.range.len() + it.text.len()).sum()
+}

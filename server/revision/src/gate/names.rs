@@ -1,0 +1,469 @@
+//! Every name that a revision uses must mean something: models call helpers that nobody wrote.
+//! Knows Python's builtins and where C's library declares its functions; knows no entries.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use syntax::{Descend, Language, Node, walk};
+
+use super::tree::{Side, contains};
+use crate::imports;
+
+/// Python's builtin names that code of a fix uses.
+const BUILTINS: &[&str] = &[
+    "ArithmeticError",
+    "AttributeError",
+    "BaseException",
+    "ConnectionError",
+    "EOFError",
+    "Ellipsis",
+    "Exception",
+    "False",
+    "FileExistsError",
+    "FileNotFoundError",
+    "IOError",
+    "ImportError",
+    "IndexError",
+    "IsADirectoryError",
+    "KeyError",
+    "KeyboardInterrupt",
+    "LookupError",
+    "MemoryError",
+    "NameError",
+    "None",
+    "NotADirectoryError",
+    "NotImplemented",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "PermissionError",
+    "RuntimeError",
+    "StopIteration",
+    "SyntaxError",
+    "SystemExit",
+    "TimeoutError",
+    "True",
+    "TypeError",
+    "UnicodeDecodeError",
+    "UnicodeEncodeError",
+    "UnicodeError",
+    "ValueError",
+    "Warning",
+    "ZeroDivisionError",
+    "__file__",
+    "__name__",
+    "abs",
+    "all",
+    "any",
+    "ascii",
+    "bin",
+    "bool",
+    "bytearray",
+    "bytes",
+    "callable",
+    "chr",
+    "classmethod",
+    "complex",
+    "dict",
+    "dir",
+    "divmod",
+    "enumerate",
+    "filter",
+    "float",
+    "format",
+    "frozenset",
+    "hasattr",
+    "hash",
+    "hex",
+    "id",
+    "input",
+    "int",
+    "isinstance",
+    "issubclass",
+    "iter",
+    "len",
+    "list",
+    "map",
+    "max",
+    "memoryview",
+    "min",
+    "next",
+    "object",
+    "oct",
+    "open",
+    "ord",
+    "pow",
+    "print",
+    "property",
+    "range",
+    "repr",
+    "reversed",
+    "round",
+    "set",
+    "slice",
+    "sorted",
+    "staticmethod",
+    "str",
+    "sum",
+    "super",
+    "tuple",
+    "type",
+    "zip",
+];
+
+/// Modules of Python that fixes need and that a reviser may import when a model forgot to.
+const MODULES: &[&str] = &[
+    "ast",
+    "base64",
+    "contextlib",
+    "copy",
+    "hashlib",
+    "hmac",
+    "html",
+    "io",
+    "ipaddress",
+    "json",
+    "logging",
+    "math",
+    "os",
+    "pathlib",
+    "re",
+    "secrets",
+    "shlex",
+    "shutil",
+    "socket",
+    "ssl",
+    "string",
+    "subprocess",
+    "sys",
+    "tempfile",
+    "time",
+    "urllib",
+    "uuid",
+];
+
+/// Headers of C with what fixes use of them.
+const HEADERS: &[(&str, &[&str])] = &[
+    (
+        "ctype.h",
+        &[
+            "isalnum", "isalpha", "isdigit", "isprint", "isspace", "isxdigit", "tolower", "toupper",
+        ],
+    ),
+    (
+        "errno.h",
+        &[
+            "EINVAL",
+            "ENOMEM",
+            "ERANGE",
+            "EOVERFLOW",
+            "EINTR",
+            "ENOENT",
+            "EEXIST",
+            "errno",
+        ],
+    ),
+    (
+        "fcntl.h",
+        &[
+            "O_CLOEXEC",
+            "O_CREAT",
+            "O_EXCL",
+            "O_NOFOLLOW",
+            "O_RDONLY",
+            "O_RDWR",
+            "O_TRUNC",
+            "O_WRONLY",
+            "fcntl",
+            "open",
+            "openat",
+        ],
+    ),
+    (
+        "limits.h",
+        &[
+            "CHAR_MAX",
+            "INT_MAX",
+            "INT_MIN",
+            "LONG_MAX",
+            "LONG_MIN",
+            "PATH_MAX",
+            "SHRT_MAX",
+            "UCHAR_MAX",
+            "UINT_MAX",
+            "ULONG_MAX",
+            "USHRT_MAX",
+        ],
+    ),
+    ("stdbool.h", &["bool", "false", "true"]),
+    (
+        "stdint.h",
+        &[
+            "INT32_MAX",
+            "INT64_MAX",
+            "SIZE_MAX",
+            "UINT16_MAX",
+            "UINT32_MAX",
+            "UINT64_MAX",
+            "UINT8_MAX",
+        ],
+    ),
+    (
+        "stdio.h",
+        &[
+            "BUFSIZ",
+            "EOF",
+            "FILE",
+            "fclose",
+            "fdopen",
+            "feof",
+            "ferror",
+            "fflush",
+            "fgetc",
+            "fgets",
+            "fopen",
+            "fprintf",
+            "fputs",
+            "fread",
+            "fscanf",
+            "fseek",
+            "ftell",
+            "fwrite",
+            "getc",
+            "getchar",
+            "getline",
+            "perror",
+            "printf",
+            "putchar",
+            "puts",
+            "remove",
+            "rename",
+            "snprintf",
+            "sscanf",
+            "stderr",
+            "stdin",
+            "stdout",
+            "vsnprintf",
+        ],
+    ),
+    (
+        "stdlib.h",
+        &[
+            "EXIT_FAILURE",
+            "EXIT_SUCCESS",
+            "abort",
+            "atoi",
+            "calloc",
+            "exit",
+            "free",
+            "getenv",
+            "malloc",
+            "mkdtemp",
+            "mkstemp",
+            "realloc",
+            "reallocarray",
+            "realpath",
+            "strtol",
+            "strtoll",
+            "strtoul",
+            "strtoull",
+        ],
+    ),
+    (
+        "string.h",
+        &[
+            "memchr",
+            "memcmp",
+            "memcpy",
+            "memmove",
+            "memset",
+            "strcat",
+            "strchr",
+            "strcmp",
+            "strcpy",
+            "strcspn",
+            "strdup",
+            "strerror",
+            "strlen",
+            "strncat",
+            "strncmp",
+            "strncpy",
+            "strndup",
+            "strnlen",
+            "strrchr",
+            "strspn",
+            "strstr",
+            "strtok_r",
+            "explicit_bzero",
+            "strlcpy",
+            "strlcat",
+        ],
+    ),
+    (
+        "sys/stat.h",
+        &[
+            "S_IRUSR", "S_IWUSR", "S_ISREG", "chmod", "fchmod", "fstat", "stat", "umask",
+        ],
+    ),
+    (
+        "sys/wait.h",
+        &["WEXITSTATUS", "WIFEXITED", "wait", "waitpid"],
+    ),
+    (
+        "time.h",
+        &["clock_gettime", "gmtime_r", "localtime_r", "time"],
+    ),
+    (
+        "unistd.h",
+        &[
+            "_exit", "access", "close", "execl", "execle", "execlp", "execv", "execve", "execvp",
+            "fork", "getuid", "read", "setgid", "setuid", "unlink", "write",
+        ],
+    ),
+    ("sys/random.h", &["getentropy", "getrandom"]),
+];
+
+/// Names of C that need no header, or that every one brings.
+const C_WORDS: &[&str] = &[
+    "NULL", "sizeof", "offsetof", "__func__", "__FILE__", "__LINE__", "nullptr",
+];
+
+/// The module of Python, or the header of C, that would give a name its meaning.
+pub(crate) fn provider(language: Language, name: &str) -> Option<&'static str> {
+    match language {
+        Language::Python => MODULES.iter().find(|it| **it == name).copied(),
+        Language::C => {
+            let found = HEADERS.iter().find(|(_, names)| names.contains(&name));
+            found.map(|(header, _)| *header)
+        }
+    }
+}
+
+/// Names that the text afterwards uses in its region and that mean nothing there.
+pub(super) fn unknown(
+    before: &Side<'_>,
+    after: &Side<'_>,
+    region: &(Range<usize>, Range<usize>),
+) -> Vec<String> {
+    let known = before.name_set(&region.0);
+    let used = after.names(&region.1);
+    let new: Vec<(&str, Node<'_>)> = used
+        .into_iter()
+        .filter(|(name, node)| !known.contains(name) && !is_imported(*node))
+        .collect();
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let bound = match after.language {
+        Language::Python => bound_python(after, &region.1),
+        Language::C => bound_c(before, after),
+    };
+    let means = |name: &str| {
+        bound.contains(name)
+            || match after.language {
+                Language::Python => BUILTINS.contains(&name),
+                Language::C => C_WORDS.contains(&name) || declared(after, name),
+            }
+    };
+    let mut out: Vec<String> = Vec::new();
+    for (name, _) in new {
+        if !means(name) && !out.iter().any(|it| it == name) {
+            out.push(name.to_owned());
+        }
+    }
+    out
+}
+
+/// Whether a name only says what is imported.
+fn is_imported(mut node: Node<'_>) -> bool {
+    while let Some(parent) = node.parent() {
+        match parent.kind() {
+            "import_statement" | "import_from_statement" => return true,
+            "dotted_name" | "aliased_import" => node = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Whether C's library gives a name its meaning here. A piece of code without any include is not
+/// asked for one.
+fn declared(after: &Side<'_>, name: &str) -> bool {
+    let Some(header) = provider(Language::C, name) else {
+        return false;
+    };
+    let mut any = false;
+    let mut there = false;
+    walk(after.root, |node| {
+        if node.kind() == "preproc_include" {
+            any = true;
+            let path = node
+                .child_by_field_name("path")
+                .map_or("", |it| after.of(it));
+            there |= path.trim_matches(['<', '>', '"']) == header;
+        }
+        Descend::Into
+    });
+    there || !any
+}
+
+fn bound_python<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
+    let mut out = HashSet::new();
+    walk(side.root, |node| {
+        let here = node.byte_range();
+        if matches!(node.kind(), "function_definition" | "class_definition") {
+            if let Some(name) = node.child_by_field_name("name") {
+                out.insert(side.of(name));
+            }
+            let around = contains(&here, region) || contains(region, &here);
+            return if around { Descend::Into } else { Descend::Past };
+        }
+        match node.kind() {
+            "identifier" if node.parent().is_some_and(|it| imports::binds(it, node)) => {
+                out.insert(side.of(node));
+            }
+            "import_statement" | "import_from_statement" => {
+                let mut cursor = node.walk();
+                for item in node.children_by_field_name("name", &mut cursor) {
+                    let alias = item.child_by_field_name("alias");
+                    let text = side.of(alias.unwrap_or(item));
+                    out.insert(text.split('.').next().unwrap_or(text));
+                }
+                return Descend::Past;
+            }
+            _ => {}
+        }
+        Descend::Into
+    });
+    out
+}
+
+fn bound_c<'a>(before: &Side<'a>, after: &Side<'a>) -> HashSet<&'a str> {
+    // What the file speaks of already means something, if only in a header of its own.
+    let mut out = before.name_set(&(0..before.text.len()));
+    walk(after.root, |node| {
+        if node.kind() == "identifier"
+            && let Some(parent) = node.parent()
+        {
+            let declares = matches!(
+                parent.kind(),
+                "init_declarator"
+                    | "pointer_declarator"
+                    | "array_declarator"
+                    | "declaration"
+                    | "function_declarator"
+                    | "parameter_declaration"
+                    | "enumerator"
+                    | "preproc_def"
+                    | "labeled_statement"
+            );
+            let value = parent.child_by_field_name("value") == Some(node)
+                || parent.child_by_field_name("size") == Some(node);
+            if declares && !value {
+                out.insert(after.of(node));
+            }
+        }
+        Descend::Into
+    });
+    out
+}

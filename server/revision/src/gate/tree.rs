@@ -1,0 +1,174 @@
+//! Small questions about syntax trees that several checks of the gate ask. Knows the node kinds of
+//! both grammars and nothing about findings.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use syntax::{Descend, Language, Node, walk};
+
+/// One text and its tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Side<'a> {
+    pub(super) language: Language,
+    pub(super) text: &'a str,
+    pub(super) root: Node<'a>,
+}
+
+/// A call as it is written.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    /// The dotted callee without blanks; `*.name` for a method of anything but a name.
+    pub(super) name: String,
+    pub(super) callee: Range<usize>,
+    pub(super) range: Range<usize>,
+    pub(super) arguments: Option<Node<'a>>,
+}
+
+/// The last name of a dotted one.
+pub(super) fn last(name: &str) -> &str {
+    name.rsplit(['.', '>']).next().unwrap_or(name)
+}
+
+pub(super) fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+pub(super) fn overlap(one: &Range<usize>, other: &Range<usize>) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+impl<'a> Side<'a> {
+    pub(super) fn of(&self, node: Node<'_>) -> &'a str {
+        self.text.get(node.byte_range()).unwrap_or("")
+    }
+
+    /// Visits every node that lies within a range.
+    pub(super) fn within(&self, range: &Range<usize>, mut visit: impl FnMut(Node<'a>)) {
+        walk(self.root, |node| {
+            let here = node.byte_range();
+            if here.end < range.start || here.start > range.end {
+                return Descend::Past;
+            }
+            if contains(range, &here) {
+                visit(node);
+            }
+            Descend::Into
+        });
+    }
+
+    pub(super) fn calls(&self, range: &Range<usize>) -> Vec<Call<'a>> {
+        let mut out = Vec::new();
+        self.within(range, |node| {
+            if matches!(node.kind(), "call" | "call_expression")
+                && let Some(callee) = node.child_by_field_name("function")
+            {
+                out.push(Call {
+                    name: self.dotted(callee),
+                    callee: callee.byte_range(),
+                    range: node.byte_range(),
+                    arguments: node.child_by_field_name("arguments"),
+                });
+            }
+        });
+        out
+    }
+
+    fn dotted(&self, callee: Node<'a>) -> String {
+        let mut base = callee;
+        while let Some(object) = base
+            .child_by_field_name("object")
+            .or_else(|| base.child_by_field_name("argument"))
+        {
+            base = object;
+        }
+        let plain = base.kind() == "identifier";
+        let text: String = self.of(callee).split_whitespace().collect();
+        if plain {
+            return text.replace("->", ".");
+        }
+        let end = callee
+            .child_by_field_name("attribute")
+            .or_else(|| callee.child_by_field_name("field"));
+        end.map_or(text, |it| format!("*.{}", self.of(it)))
+    }
+
+    /// Names that stand for values: neither attributes nor keywords of arguments.
+    pub(super) fn names(&self, range: &Range<usize>) -> Vec<(&'a str, Node<'a>)> {
+        let mut out = Vec::new();
+        self.within(range, |node| {
+            if node.kind() == "identifier" && !is_label(node) {
+                out.push((self.of(node), node));
+            }
+        });
+        out
+    }
+
+    pub(super) fn name_set(&self, range: &Range<usize>) -> HashSet<&'a str> {
+        self.names(range)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The texts of string, number and other literals, with how often each stands there.
+    pub(super) fn literals(&self, range: &Range<usize>) -> HashMap<&'a str, usize> {
+        let mut out = HashMap::new();
+        self.within(range, |node| {
+            if matches!(
+                node.kind(),
+                "string"
+                    | "string_literal"
+                    | "integer"
+                    | "float"
+                    | "number_literal"
+                    | "char_literal"
+                    | "true"
+                    | "false"
+                    | "none"
+            ) {
+                *out.entry(self.of(node)).or_default() += 1;
+            }
+        });
+        out
+    }
+
+    pub(super) fn line(&self, byte: usize) -> usize {
+        super::line_of(self.text, byte)
+    }
+}
+
+/// Whether an identifier only names an attribute or an argument.
+fn is_label(node: Node<'_>) -> bool {
+    let Some(parent) = node.parent() else {
+        return false;
+    };
+    match parent.kind() {
+        "attribute" => parent.child_by_field_name("attribute") == Some(node),
+        "keyword_argument" => parent.child_by_field_name("name") == Some(node),
+        _ => false,
+    }
+}
+
+pub(super) fn is_function(node: Node<'_>) -> bool {
+    node.kind() == "function_definition"
+}
+
+/// How often each item of a list stands there.
+pub(super) fn tally<T: std::hash::Hash + Eq>(
+    items: impl IntoIterator<Item = T>,
+) -> HashMap<T, usize> {
+    let mut out = HashMap::new();
+    for item in items {
+        *out.entry(item).or_default() += 1;
+    }
+    out
+}
+
+/// The statements of a block or a body.
+pub(super) fn statements(block: Node<'_>) -> Vec<Node<'_>> {
+    let mut cursor = block.walk();
+    block
+        .named_children(&mut cursor)
+        .filter(|it| it.kind() != "comment")
+        .collect()
+}

@@ -1,0 +1,365 @@
+//! What a model is asked: the code, the finding as a fact, the community's advice as quoted data,
+//! and the freedom to change nothing (SOSecure, METHODS.md §1.4). It asks nobody itself.
+
+use std::fmt;
+use std::fmt::Write;
+use std::ops::Range;
+
+use analysis::Finding;
+use kb_schema::{Entry, ExampleKind};
+use syntax::Language;
+
+use crate::advice::{self, Advice};
+use crate::answer::SENTINEL;
+use crate::mask::Mask;
+use crate::model::{Message, Role};
+
+/// How a revision is asked for. `docs/revision.md` defines each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mode {
+    /// Review and improve, without a word of security.
+    PromptOnly,
+    /// A look for weaknesses, without a finding or advice.
+    RevisionOnly,
+    /// The weakness is named.
+    Cwe,
+    /// The weakness is named and described.
+    CwePlus,
+    /// The finding as a fact, with the community's advice.
+    Community,
+    /// Only the entries' own fixes; no model is asked.
+    Templates,
+    /// The entries' own fixes, and `Community` for the rest.
+    TemplatesCommunity,
+}
+
+impl Mode {
+    /// Every mode, in the order of the documentation.
+    pub const ALL: [Self; 7] = [
+        Self::PromptOnly,
+        Self::RevisionOnly,
+        Self::Cwe,
+        Self::CwePlus,
+        Self::Community,
+        Self::Templates,
+        Self::TemplatesCommunity,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::PromptOnly => "prompt-only",
+            Self::RevisionOnly => "revision-only",
+            Self::Cwe => "cwe",
+            Self::CwePlus => "cwe+",
+            Self::Community => "community",
+            Self::Templates => "templates",
+            Self::TemplatesCommunity => "templates+community",
+        }
+    }
+
+    /// The mode of that name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.id() == name)
+    }
+
+    /// Whether the entries' own fixes come first.
+    #[must_use]
+    pub fn templates(self) -> bool {
+        matches!(self, Self::Templates | Self::TemplatesCommunity)
+    }
+
+    /// What a model is asked, where one is.
+    #[must_use]
+    pub fn asks(self) -> Option<Self> {
+        match self {
+            Self::Templates => None,
+            Self::TemplatesCommunity => Some(Self::Community),
+            other => Some(other),
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// A question that is ready to be sent, or to be shown.
+#[derive(Debug)]
+pub struct Prompt {
+    /// The turns.
+    pub messages: Vec<Message>,
+    /// How many secrets of the code are masked in it.
+    pub masked: usize,
+    pub(crate) mask: Mask,
+}
+
+impl Prompt {
+    /// As one text, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for message in &self.messages {
+            let _ = writeln!(
+                out,
+                "[{}]\n{}\n",
+                message.role.id(),
+                message.text.trim_end()
+            );
+        }
+        out
+    }
+}
+
+/// What is asked about.
+pub(crate) struct Subject<'a> {
+    pub(crate) language: Language,
+    pub(crate) text: &'a str,
+    /// The lines that the answer takes the place of.
+    pub(crate) region: Range<usize>,
+    pub(crate) finding: Option<&'a Finding>,
+    /// Knowledge about a block without a finding.
+    pub(crate) entries: &'a [std::sync::Arc<Entry>],
+}
+
+const SYSTEM: &str =
+    "You revise source code. You change as little as possible and keep what the code does.";
+
+const RULES: &str = "Rules:
+- Change as few lines as possible; leave formatting, comments and everything unrelated as it is.
+- Keep every name, parameter and returned value, and every call that is not the problem.
+- Do not remove the function's work, do not hide the problem, do not add comments about it.
+- Names like MASKED_SECRET_1 stand for text that you are not shown: keep them as they are.
+- Answer with the whole snippet, revised, in one fenced code block and nothing else.
+- If the code needs an import or an include that is not listed, write it as the first line of the block.";
+
+/// Builds the question of a mode.
+pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget: usize) -> Prompt {
+    let mask = Mask::of(subject.language, subject.text);
+    let language = match subject.language {
+        Language::Python => "python",
+        Language::C => "c",
+    };
+    let code = subject.text.get(subject.region.clone()).unwrap_or("");
+    let code = mask.hide(&code.replace("\r\n", "\n"));
+    let mut ask = String::new();
+    let security = !matches!(mode, Mode::PromptOnly);
+    let _ = writeln!(
+        ask,
+        "You wrote this {} code earlier:\n",
+        name(subject.language)
+    );
+    fenced(&mut ask, language, &code);
+    let imports = imports(subject);
+    if !imports.is_empty() {
+        let _ = writeln!(ask, "\nThe file already has:\n");
+        fenced(&mut ask, language, &mask.hide(&imports));
+    }
+    ask.push('\n');
+    match mode {
+        Mode::PromptOnly => {
+            ask.push_str("Review the code and improve it where it should be improved.\n");
+        }
+        Mode::RevisionOnly => {
+            ask.push_str(
+                "Review the code for security weaknesses and remove those that you find.\n",
+            );
+        }
+        Mode::Cwe | Mode::CwePlus => {
+            let _ = writeln!(
+                ask,
+                "Review the code for security weaknesses such as {}, and remove those that you find.",
+                weakness(subject, mode == Mode::CwePlus)
+            );
+        }
+        Mode::Community | Mode::Templates | Mode::TemplatesCommunity => {
+            if let Some(finding) = subject.finding {
+                fact(&mut ask, subject, finding, &mask);
+            }
+            let room = budget.saturating_sub(ask.len() + RULES.len() + SYSTEM.len() + 400);
+            advice::quote(&mut ask, advice, &telling(subject), room);
+            if subject.finding.is_none() {
+                ask.push_str("Decide whether what they warn of applies to the code above.\n");
+            }
+        }
+    }
+    let _ = writeln!(ask, "\n{RULES}");
+    let _ = writeln!(
+        ask,
+        "- If nothing {}should change, answer with this line alone: {SENTINEL}",
+        if security { "about its security " } else { "" }
+    );
+    let masked = mask.len();
+    let message = |role, text: String| Message { role, text };
+    Prompt {
+        messages: vec![
+            message(Role::System, SYSTEM.to_owned()),
+            message(Role::User, ask),
+        ],
+        masked,
+        mask,
+    }
+}
+
+/// What a model is told when its candidate was refused.
+pub(crate) fn repair(reason: &str) -> Message {
+    let text = format!(
+        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds. Answer with the whole snippet in one fenced code block and nothing else, or with {SENTINEL}."
+    );
+    Message {
+        role: Role::User,
+        text,
+    }
+}
+
+fn name(language: Language) -> &'static str {
+    match language {
+        Language::Python => "Python",
+        Language::C => "C",
+    }
+}
+
+/// A block whose fence is longer than any in the text.
+fn fenced(out: &mut String, tag: &str, text: &str) {
+    let longest = text
+        .lines()
+        .map(|line| line.trim().chars().take_while(|c| *c == '`').count())
+        .max()
+        .unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    let _ = writeln!(
+        out,
+        "{fence}{tag}\n{}\n{fence}",
+        text.trim_end_matches(['\r', '\n'])
+    );
+}
+
+fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask) {
+    let start = subject.region.start;
+    let line = |byte: usize| {
+        let before = subject.text.get(start..byte.max(start)).unwrap_or("");
+        before.matches('\n').count() + 1
+    };
+    let entry = &finding.entry;
+    let cwe: Vec<String> = entry.cwe_names().collect();
+    let _ = writeln!(
+        out,
+        "This code has a weakness, which an analysis has proven ({}, {}):",
+        entry.title,
+        cwe.join(", ")
+    );
+    let quoted = subject.text.get(finding.range.clone()).unwrap_or("");
+    let quoted = mask
+        .hide(quoted)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let _ = writeln!(
+        out,
+        "- line {} of the snippet: {}",
+        line(finding.range.start),
+        finding.message
+    );
+    let _ = writeln!(out, "  there: {}", advice::shorten(&quoted, 200));
+    for step in &finding.trace {
+        if subject.region.start <= step.range.start && step.range.end <= subject.region.end {
+            let _ = writeln!(
+                out,
+                "- line {}: {}",
+                line(step.range.start),
+                mask.hide(&step.note)
+            );
+        } else {
+            let _ = writeln!(out, "- elsewhere in the file: {}", mask.hide(&step.note));
+        }
+    }
+    let _ = writeln!(
+        out,
+        "Why it matters: {}",
+        advice::shorten(&advice::plain(&entry.why), 500)
+    );
+    let _ = writeln!(
+        out,
+        "What to do: {}\n",
+        advice::shorten(&advice::plain(&entry.guideline), 700)
+    );
+}
+
+fn weakness(subject: &Subject<'_>, described: bool) -> String {
+    let entry = subject
+        .finding
+        .map(|it| &it.entry)
+        .or(subject.entries.first());
+    let Some(entry) = entry else {
+        return "those of the CWE list".to_owned();
+    };
+    let cwe = entry.cwe_names().next().unwrap_or_default();
+    let mut out = format!("{cwe} ({})", entry.title);
+    if described {
+        let _ = write!(
+            out,
+            ": {}",
+            advice::shorten(&advice::plain(&entry.why), 400)
+        );
+    }
+    out
+}
+
+/// Words that mark the part of a discussion that speaks of this weakness.
+fn telling(subject: &Subject<'_>) -> Vec<String> {
+    let entries = subject
+        .finding
+        .map(|it| &it.entry)
+        .into_iter()
+        .chain(subject.entries);
+    let mut out = Vec::new();
+    for entry in entries {
+        out.extend(entry.markers.iter().map(|it| it.to_lowercase()));
+        out.extend(entry.apis.iter().map(|it| it.to_lowercase()));
+    }
+    out
+}
+
+/// The imports that stand outside the region.
+fn imports(subject: &Subject<'_>) -> String {
+    // Enough to know what is there; a hundred more lines would say no more.
+    const MOST: usize = 40;
+    let mut at = 0;
+    let mut out = String::new();
+    let mut count = 0;
+    for line in subject.text.split_inclusive('\n') {
+        let here = at..at + line.len();
+        at = here.end;
+        let import = line.starts_with("import ")
+            || line.starts_with("from ") && line.contains(" import ")
+            || line.starts_with("#include");
+        let outside = here.end <= subject.region.start || here.start >= subject.region.end;
+        if import && outside && count < MOST {
+            count += 1;
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// What the entry itself advises, as one more voice: its guideline with the safe demonstration.
+#[must_use]
+pub fn entry_advice(entry: &Entry) -> Advice {
+    let mut text = format!("{}\n\n{}\n", entry.guideline.trim(), entry.why.trim());
+    if let Some(example) = entry.examples(ExampleKind::Secure).next() {
+        let _ = write!(text, "\nSafe code:\n{}\n", example.code.trim_end());
+    }
+    for discussion in &entry.discussions {
+        let _ = write!(text, "\n{} ({})\n", discussion.warns, discussion.url());
+    }
+    Advice {
+        title: entry.title.clone(),
+        source: entry.href(),
+        text,
+    }
+}
