@@ -11,6 +11,7 @@ use tree_sitter::Tree;
 use crate::eval::Found;
 use crate::eval::report::{RawKey, RawPiece};
 use crate::finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
+use crate::focus::{self, Focus};
 use crate::ir::Span;
 use crate::rules::LangRules;
 use crate::slice::Slicer;
@@ -172,18 +173,30 @@ impl Snapshot {
         self.rules.of(language, &mut Vec::new())
     }
 
-    /// Analyses a text once, without a memo. A text in which nothing can be found and nothing is
-    /// silenced is not parsed, and so has no notes either.
+    /// Analyses a text once, without a memo. What nothing can be found in and nothing is silenced
+    /// in is not parsed, and so has no notes either: functions, or the whole text.
     #[must_use]
     pub fn check(&self, language: syntax::Language, text: &str) -> Analysis {
-        if !self.may_find(language, text.as_bytes()) && !suppress::asks(text) {
-            return Analysis::default();
+        if !suppress::asks(text) {
+            match focus::focus(self.rules(language).words(), language, text) {
+                Focus::Nothing => return Analysis::default(),
+                Focus::Whole => {}
+                Focus::Parts(reduced) => {
+                    let tree = syntax::parse(language, &reduced.text);
+                    if reduced.agrees(language, tree.root_node()) {
+                        return self.once(language, &reduced.text, &tree);
+                    }
+                }
+            }
         }
-        let tree = syntax::parse(language, text);
+        self.once(language, text, &syntax::parse(language, text))
+    }
+
+    fn once(&self, language: syntax::Language, text: &str, tree: &Tree) -> Analysis {
         let source = Source {
             language,
             text,
-            tree: &tree,
+            tree,
         };
         self.analyze(&source, &mut Memo::default(), &|| false)
             .unwrap_or_default()

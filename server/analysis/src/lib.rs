@@ -4,8 +4,10 @@
 mod env;
 mod eval;
 mod finding;
+mod focus;
 mod host;
 mod ir;
+mod layout;
 mod lower;
 mod matching;
 mod query;

@@ -161,7 +161,7 @@ fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
 }
 
 /// How many classes may have a method of one name for calls of it to be followed.
-const MAX_NAMESAKES: usize = 4;
+pub(crate) const MAX_NAMESAKES: usize = 4;
 
 fn methods(scopes: &[Scope]) -> FxHashMap<Box<str>, Vec<usize>> {
     let mut out: FxHashMap<Box<str>, Vec<usize>> = FxHashMap::default();

@@ -2,6 +2,7 @@
 //! nothing can be found, so that a scan need not parse.
 //! It knows rules and bytes; it parses nothing.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -9,6 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use kb_schema::{ArgKey, Event, Guard, Library, NamePattern, Need, On, Pattern, Shape, Test, Then};
 use rustc_hash::FxHashMap;
 
+use crate::layout::is_part;
 use crate::query::RawQuery;
 
 /// Letters outside ASCII that stand for `s` and `k` where case does not matter.
@@ -52,26 +54,68 @@ enum Opens {
     Text,
 }
 
+/// Where the fact that a rule reports can stand.
+#[derive(Debug)]
+enum Spot {
+    /// In functions where this is written.
+    Here(Vec<Clause>),
+    /// In functions where anything of what the rule needs is written, and in those that they share
+    /// data with.
+    Near,
+    /// In any function.
+    Anywhere,
+}
+
+/// What one rule cannot do without.
+#[derive(Debug)]
+struct Demand {
+    clauses: Vec<Clause>,
+    spot: Spot,
+    /// It asks what a whole text says, and so about everything in it.
+    whole: bool,
+    /// What it finds in a function may depend on who calls that.
+    crosses: bool,
+}
+
 /// What each rule of a language cannot do without.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
-    ids: FxHashMap<Box<str>, u16>,
+    ids: FxHashMap<Box<[u8]>, u16>,
+    /// By first byte, the lengths of the words that begin with it; those over 62 share a bit.
+    lengths: Lengths,
     pieces: Vec<Piece>,
     finder: OnceLock<Option<AhoCorasick>>,
     /// Other spellings of a name: usual names and aliases, longest path first.
     renames: Vec<(Vec<Box<str>>, Box<str>)>,
     sources: Vec<Option<Clause>>,
     handlers: Vec<u16>,
-    rules: Vec<Vec<Clause>>,
+    rules: Vec<Demand>,
 }
 
-/// What one text was seen to hold.
-struct Seen<'a> {
-    words: &'a Words,
-    text: &'a [u8],
-    present: Vec<bool>,
-    pieces: OnceLock<Vec<bool>>,
-    handler: OnceLock<bool>,
+#[derive(Debug)]
+struct Lengths([u64; 256]);
+
+impl Default for Lengths {
+    fn default() -> Self {
+        Self([0; 256])
+    }
+}
+
+impl Lengths {
+    fn bit(word: &[u8]) -> u64 {
+        1 << word.len().min(63)
+    }
+
+    fn add(&mut self, word: &[u8]) {
+        if let Some(first) = word.first() {
+            self.0[usize::from(*first)] |= Self::bit(word);
+        }
+    }
+
+    fn may_have(&self, word: &[u8]) -> bool {
+        word.first()
+            .is_some_and(|it| self.0[usize::from(*it)] & Self::bit(word) != 0)
+    }
 }
 
 impl Words {
@@ -161,6 +205,7 @@ impl Words {
         if pattern.handler == Some(true) {
             clauses.push(vec![vec![vec![Atom::Handler]]]);
         }
+        let outside = clauses.len();
         for shape in query.map(RawQuery::shapes).into_iter().flatten() {
             clauses.extend(self.shape(&shape, false));
         }
@@ -172,7 +217,61 @@ impl Words {
                 .collect();
             clauses.extend(ids.map(|ids| vec![vec![ids]]));
         }
-        self.rules.push(clauses);
+        let here = match pattern.on {
+            On::Call | On::Mention | On::Ignored => {
+                self.ends(&pattern.callee).into_iter().collect()
+            }
+            On::Assign => {
+                let target = pattern.target.as_ref();
+                target
+                    .and_then(|it| self.shape(it, false))
+                    .into_iter()
+                    .collect()
+            }
+            On::Events => {
+                let of = |event: Option<&Event>| match event {
+                    Some(Event::Call { callee, .. }) => Some(callee.clone()),
+                    _ => None,
+                };
+                let names = of(pattern.start.as_ref()).or_else(|| of(pattern.end.as_ref()));
+                names.and_then(|it| self.ends(&it)).into_iter().collect()
+            }
+            On::Assert => self
+                .word("assert")
+                .map(|it| vec![vec![vec![Atom::Word(it)]]])
+                .into_iter()
+                .collect(),
+            On::Query => clauses[outside..].to_vec(),
+            On::Index | On::Return | On::Compare | On::Divide => Vec::new(),
+        };
+        let spot = match (
+            here.is_empty(),
+            clauses.is_empty() || pattern.on == On::Query,
+        ) {
+            (false, _) => Spot::Here(here),
+            (true, false) => Spot::Near,
+            (true, true) => Spot::Anywhere,
+        };
+        let data = |test: &&Test| !(test.tainted.is_empty() && test.amount.is_empty());
+        self.rules.push(Demand {
+            crosses: pattern.on == On::Events
+                || matches!(spot, Spot::Near)
+                || pattern.tests().iter().any(data),
+            clauses,
+            spot,
+            whole: query.is_some_and(|it| it.whole_file),
+        });
+    }
+
+    /// The last words of names, which stand where something is called by them.
+    fn ends(&mut self, names: &[NamePattern]) -> Option<Clause> {
+        let all: Option<Vec<All>> = names.iter().map(|name| self.name(name)).collect();
+        // A name's parts are in order, and its last one is never left out but for a wildcard.
+        let last = |(name, mut all): (&NamePattern, All)| {
+            let plain = !name.last().contains('*');
+            plain.then(|| all.pop().into_iter().collect())
+        };
+        names.iter().zip(all?).map(last).collect()
     }
 
     /// What a test that must hold of something written demands.
@@ -331,11 +430,12 @@ impl Words {
         if !whole {
             return None;
         }
-        if let Some(id) = self.ids.get(word) {
+        if let Some(id) = self.ids.get(word.as_bytes()) {
             return Some(*id);
         }
         let id = u16::try_from(self.ids.len()).ok()?;
-        self.ids.insert(word.into(), id);
+        self.ids.insert(word.as_bytes().into(), id);
+        self.lengths.add(word.as_bytes());
         Some(id)
     }
 
@@ -352,39 +452,126 @@ impl Words {
 
     /// Whether any rule could find something in this text. `false` is a proof.
     pub(crate) fn may_find(&self, text: &[u8]) -> bool {
-        let seen = Seen {
-            words: self,
-            text,
-            present: self.present(text),
-            pieces: OnceLock::new(),
-            handler: OnceLock::new(),
+        let mut marks = Marks::of(self);
+        for word in words(text) {
+            self.mark(word, &mut marks);
+        }
+        let (pieces, handler) = (OnceCell::new(), OnceCell::new());
+        let has = |atom: Atom| match atom {
+            Atom::Word(id) => marks.has(usize::from(id)),
+            Atom::Piece(id) => pieces
+                .get_or_init(|| {
+                    let mut out = Marks::of(self);
+                    match self.find_pieces(text) {
+                        Some(found) => found.for_each(|(_, piece)| out.set(piece)),
+                        None => out.set_all(),
+                    }
+                    out
+                })
+                .has(usize::from(id)),
+            Atom::Source(_) => false,
+            Atom::Handler => *handler.get_or_init(|| self.has_handler(text)),
         };
         self.rules
             .iter()
-            .any(|clauses| clauses.iter().all(|clause| seen.clause(clause)))
+            .any(|rule| self.holds(&rule.clauses, &has))
     }
 
-    /// Which of the words stand in the text.
-    fn present(&self, text: &[u8]) -> Vec<bool> {
-        let mut out = vec![false; self.ids.len()];
-        let mut rest = text;
-        while let Some(start) = rest.iter().position(|byte| is_part(*byte)) {
-            let tail = &rest[start..];
-            let len = tail
-                .iter()
-                .position(|byte| !is_part(*byte))
-                .unwrap_or(tail.len());
-            let word = std::str::from_utf8(&tail[..len]).unwrap_or("");
-            if let Some(id) = self.ids.get(word) {
-                out[usize::from(*id)] = true;
-            }
-            rest = &tail[len..];
+    /// Whether all clauses hold of what `has` says is there.
+    fn holds(&self, clauses: &[Clause], has: &dyn Fn(Atom) -> bool) -> bool {
+        clauses.iter().all(|clause| self.clause(clause, has))
+    }
+
+    fn clause(&self, clause: &Clause, has: &dyn Fn(Atom) -> bool) -> bool {
+        let atom = |atom: &Atom| match atom {
+            // A source is made of words, pieces and handlers only.
+            Atom::Source(id) => self.sources[usize::from(*id)]
+                .as_ref()
+                .is_none_or(|clause| self.clause(clause, has)),
+            other => has(*other),
+        };
+        clause
+            .iter()
+            .any(|all| all.iter().all(|group| group.iter().any(atom)))
+    }
+
+    /// Notes a word, where it is one of some rule's. Whether it is.
+    pub(crate) fn mark(&self, word: &[u8], marks: &mut Marks) -> bool {
+        if !self.lengths.may_have(word) {
+            return false;
         }
-        out
+        let id = self.ids.get(word);
+        if let Some(id) = id {
+            marks.set(usize::from(*id));
+        }
+        id.is_some()
     }
 
-    /// Which pieces stand in the text; all of them where letters have forms outside ASCII.
-    fn find_pieces(&self, text: &[u8]) -> Vec<bool> {
+    /// The rules that could find something in a text that shows what is marked.
+    pub(crate) fn active(&self, marks: &Marks) -> Vec<usize> {
+        let has = |atom: Atom| self.marked(marks, atom);
+        let holds = |it: &usize| self.holds(&self.rules[*it].clauses, &has);
+        (0..self.rules.len()).filter(holds).collect()
+    }
+
+    /// Whether all that a rule needs is marked.
+    pub(crate) fn may_hold(&self, rule: usize, marks: &Marks) -> bool {
+        let has = |atom: Atom| self.marked(marks, atom);
+        self.holds(&self.rules[rule].clauses, &has)
+    }
+
+    /// Whether what a rule finds in a function may depend on the function's callers.
+    pub(crate) fn crosses(&self, rule: usize) -> bool {
+        self.rules[rule].crosses
+    }
+
+    /// Whether a rule asks about a text as a whole.
+    pub(crate) fn is_whole(&self, rule: usize) -> bool {
+        self.rules[rule].whole
+    }
+
+    /// Whether a function that shows what is marked may hold the fact that a rule reports.
+    pub(crate) fn may_stand(&self, rule: usize, marks: &Marks) -> bool {
+        let rule = &self.rules[rule];
+        let has = |atom: Atom| self.marked(marks, atom);
+        match &rule.spot {
+            Spot::Here(clauses) => self.holds(clauses, &has),
+            Spot::Near => rule.clauses.iter().any(|clause| self.touches(clause, &has)),
+            Spot::Anywhere => true,
+        }
+    }
+
+    /// Whether anything that a clause names is there.
+    fn touches(&self, clause: &Clause, has: &dyn Fn(Atom) -> bool) -> bool {
+        let mut atoms = clause.iter().flatten().flatten();
+        atoms.any(|atom| match atom {
+            Atom::Source(id) => self.sources[usize::from(*id)]
+                .as_ref()
+                .is_none_or(|clause| self.touches(clause, has)),
+            other => has(*other),
+        })
+    }
+
+    fn marked(&self, marks: &Marks, atom: Atom) -> bool {
+        match atom {
+            Atom::Word(id) => marks.has(usize::from(id)),
+            Atom::Piece(id) => marks.has(self.ids.len() + usize::from(id)),
+            Atom::Source(_) => false,
+            Atom::Handler => marks.handler,
+        }
+    }
+
+    /// Notes a piece that [`Self::find_pieces`] gave.
+    pub(crate) fn mark_piece(&self, piece: usize, marks: &mut Marks) {
+        marks.set(self.ids.len() + piece);
+    }
+
+    /// Where which pieces stand in the text. `None` where letters have forms outside ASCII, so
+    /// that all of them may.
+    pub(crate) fn find_pieces<'a>(
+        &'a self,
+        text: &'a [u8],
+    ) -> Option<impl Iterator<Item = (usize, usize)> + 'a> {
         let finder = self.finder.get_or_init(|| {
             AhoCorasick::builder()
                 .ascii_case_insensitive(true)
@@ -395,19 +582,17 @@ impl Words {
         let folded = FOLDED
             .iter()
             .any(|it| memchr::memmem::find(text, it).is_some());
-        let Some(finder) = finder.as_ref().filter(|_| !folded) else {
-            return vec![true; self.pieces.len()];
-        };
-        let mut out = vec![false; self.pieces.len()];
-        for found in finder.find_overlapping_iter(text) {
-            let at = found.pattern().as_usize();
-            out[at] = out[at] || self.pieces[at].stands(text, found.range());
-        }
-        out
+        let finder = finder.as_ref().filter(|_| !folded)?;
+        let found = finder.find_overlapping_iter(text);
+        Some(found.filter_map(|it| {
+            let piece = it.pattern().as_usize();
+            let stands = self.pieces[piece].stands(text, it.range());
+            stands.then_some((it.start(), piece))
+        }))
     }
 
     /// Whether a decorator names something that a route's decorator may be called.
-    fn has_handler(&self, text: &[u8]) -> bool {
+    pub(crate) fn has_handler(&self, text: &[u8]) -> bool {
         memchr::memchr_iter(b'@', text).any(|at| {
             let tail = &text[at + 1..];
             let len = tail
@@ -420,7 +605,6 @@ impl Words {
             unclear
                 || name
                     .split(|byte| !is_part(*byte))
-                    .filter_map(|word| std::str::from_utf8(word).ok())
                     .filter_map(|word| self.ids.get(word))
                     .any(|id| self.handlers.contains(id))
         })
@@ -463,29 +647,62 @@ fn opens_text(mut text: &[u8]) -> bool {
     }
 }
 
-impl Seen<'_> {
-    fn clause(&self, clause: &Clause) -> bool {
-        clause.iter().any(|all| {
-            all.iter()
-                .all(|group| group.iter().any(|atom| self.atom(*atom)))
-        })
-    }
+/// Which words and pieces some part of a text shows.
+#[derive(Debug, Clone)]
+pub(crate) struct Marks {
+    bits: Box<[u64]>,
+    /// A decorator of a route handler.
+    pub(crate) handler: bool,
+}
 
-    fn atom(&self, atom: Atom) -> bool {
-        match atom {
-            Atom::Word(id) => self.present[usize::from(id)],
-            Atom::Piece(id) => self
-                .pieces
-                .get_or_init(|| self.words.find_pieces(self.text))[usize::from(id)],
-            // A source is made of words, pieces and handlers only.
-            Atom::Source(id) => self.words.sources[usize::from(id)]
-                .as_ref()
-                .is_none_or(|clause| self.clause(clause)),
-            Atom::Handler => *self
-                .handler
-                .get_or_init(|| self.words.has_handler(self.text)),
+impl Marks {
+    /// None yet.
+    pub(crate) fn of(words: &Words) -> Self {
+        let count = words.ids.len() + words.pieces.len();
+        Self {
+            bits: vec![0; count.div_ceil(64)].into(),
+            handler: false,
         }
     }
+
+    fn set(&mut self, at: usize) {
+        self.bits[at / 64] |= 1 << (at % 64);
+    }
+
+    fn set_all(&mut self) {
+        self.bits.fill(u64::MAX);
+    }
+
+    fn has(&self, at: usize) -> bool {
+        self.bits[at / 64] & (1 << (at % 64)) != 0
+    }
+
+    /// Adds what another part shows.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (bits, more) in self.bits.iter_mut().zip(&other.bits) {
+            *bits |= more;
+        }
+        self.handler |= other.handler;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.handler && self.bits.iter().all(|it| *it == 0)
+    }
+}
+
+/// The words of a text.
+pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while !is_part(*text.get(at)?) {
+            at += 1;
+        }
+        let start = at;
+        while text.get(at).is_some_and(|it| is_part(*it)) {
+            at += 1;
+        }
+        Some(&text[start..at])
+    })
 }
 
 /// The longest part of a needed text that is one word.
@@ -512,9 +729,4 @@ fn may_be_absent(test: &Test) -> bool {
     test.absent == Some(true)
         || test.any.iter().any(may_be_absent)
         || (test.not.is_some() && !crate::matching::asks_for_something(test))
-}
-
-/// A byte of a word; those of letters outside ASCII too.
-fn is_part(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }

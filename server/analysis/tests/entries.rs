@@ -1,11 +1,12 @@
 //! Every entry of the repository proves itself: one named test for each entry and property.
 //! Adding an entry adds its tests; no Rust changes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 mod common;
 
-use analysis::{Analysis, Host, Snapshot};
+use analysis::{Analysis, Host, Memo, Snapshot, Source};
 use kb_schema::{Entry, Example, ExampleKind, Language};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -29,11 +30,12 @@ fn main() {
     let snapshot = host.snapshot();
     for entry in &set.entries {
         type Property = fn(&Snapshot, &Entry) -> Result<(), String>;
-        let properties: [(&str, Property); 4] = [
+        let properties: [(&str, Property); 5] = [
             ("exact", exact),
             ("quiet", quiet),
             ("robust", robust),
             ("cut", cut),
+            ("focused", focused),
         ];
         for (name, property) in properties {
             let (snapshot, entry) = (snapshot.clone(), entry.clone());
@@ -45,11 +47,15 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn check(snapshot: &Snapshot, entry: &Entry, code: &str) -> Analysis {
-    let language = match entry.language {
+fn language(entry: &Entry) -> syntax::Language {
+    match entry.language {
         Language::Python => syntax::Language::Python,
         Language::C => syntax::Language::C,
-    };
+    }
+}
+
+fn check(snapshot: &Snapshot, entry: &Entry, code: &str) -> Analysis {
+    let language = language(entry);
     let analysis = snapshot.check(language, code);
     // The proof from bytes must never contradict what is found.
     assert!(
@@ -123,6 +129,41 @@ fn quiet(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
         }
         for note in &analysis.notes {
             wrong.push(format!("{}: {}", at(entry, example), note.message));
+        }
+    }
+    finish(&wrong)
+}
+
+/// A scan, which leaves functions out, finds what an analysis of the whole text finds: alone, and
+/// with the other examples of the entry around.
+fn focused(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    let mut texts: Vec<String> = entry.examples.iter().map(|it| it.code.clone()).collect();
+    texts.push(texts.join("\n"));
+    for text in &texts {
+        let language = language(entry);
+        let tree = syntax::parse(language, text);
+        let source = Source {
+            language,
+            text,
+            tree: &tree,
+        };
+        let whole = snapshot.analyze(&source, &mut Memo::default(), &|| false);
+        let whole = whole.ok_or("cancelled")?;
+        let scanned = snapshot.check(language, text);
+        let of = |analysis: &Analysis| -> Vec<(String, Range<usize>)> {
+            let findings = analysis.findings.iter();
+            findings
+                .map(|it| (it.entry.id.clone(), it.range.clone()))
+                .collect()
+        };
+        if of(&whole) != of(&scanned) {
+            wrong.push(format!(
+                "a scan finds {:?}, the whole text has {:?}\n{}",
+                of(&scanned),
+                of(&whole),
+                numbered(text)
+            ));
         }
     }
     finish(&wrong)

@@ -41,10 +41,12 @@ pub fn tracked_texts() -> Vec<(String, String)> {
             let Ok(kind) = entry.file_type() else {
                 continue;
             };
+            // In a second work tree `.git` is a file.
+            if SKIPPED.contains(&name.as_str()) {
+                continue;
+            }
             if kind.is_dir() {
-                if !SKIPPED.contains(&name.as_str()) {
-                    open.push(path);
-                }
+                open.push(path);
             } else if kind.is_file()
                 && let Ok(text) = std::fs::read_to_string(&path)
                 && let Ok(below) = path.strip_prefix(&root)

@@ -1,0 +1,420 @@
+//! Which functions of a text a scan has to read: those where some rule's fact may stand, those that
+//! use them, and all that these use in turn. The bodies of others are left out before parsing.
+//! It knows words and layout; it parses nothing.
+
+use std::ops::Range;
+
+use memchr::memmem;
+use rustc_hash::FxHashMap;
+use syntax::Language;
+
+use crate::layout::{self, Layout, Part};
+use crate::unit::MAX_NAMESAKES;
+use crate::words::{Marks, Words, words};
+
+/// What of a text has to be read.
+#[derive(Debug)]
+pub(crate) enum Focus {
+    /// Nothing can be found.
+    Nothing,
+    /// All of it.
+    Whole,
+    /// What is left of it: as long as it was, some bodies blank.
+    Parts(Reduced),
+}
+
+/// A text without the bodies of some functions.
+#[derive(Debug)]
+pub(crate) struct Reduced {
+    pub(crate) text: String,
+    /// Name and body of each function that lost its own.
+    left_out: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl Reduced {
+    /// Whether a parser sees the functions where the layout does.
+    pub(crate) fn agrees(&self, language: Language, root: tree_sitter::Node<'_>) -> bool {
+        self.left_out.iter().all(|(name, body)| {
+            let inside = match language {
+                Language::Python => body.start..body.start + 1,
+                Language::C => body.start - 1..body.end + 1,
+            };
+            let mut node = root.descendant_for_byte_range(inside.start, inside.end);
+            // From what stands for the body up to the function.
+            for _ in 0..4 {
+                match node {
+                    Some(it) if it.kind() == "function_definition" => break,
+                    other => node = other.and_then(|it| it.parent()),
+                }
+            }
+            node.is_some_and(|it| {
+                it.kind() == "function_definition"
+                    && it.start_byte() <= name.start
+                    && it.end_byte() >= inside.end
+                    && it.end_byte() <= body.end + 1
+            })
+        })
+    }
+}
+
+/// How many functions a text may have for its calls to be followed one by one.
+const MAX_PARTS: usize = 2000;
+
+/// Says what of a text has to be read for every rule to find what it would find in all of it.
+pub(crate) fn focus(rules: &Words, language: Language, text: &str) -> Focus {
+    if !rules.may_find(text.as_bytes()) {
+        return Focus::Nothing;
+    }
+    let Some(layout) = layout::layout(language, text.as_bytes()) else {
+        return Focus::Whole;
+    };
+    if layout.parts.len() > MAX_PARTS {
+        return Focus::Whole;
+    }
+    let Some(mut survey) = Survey::new(rules, language, text.as_bytes(), &layout) else {
+        return Focus::Whole;
+    };
+    let active = survey.active();
+    if active.is_empty() {
+        return Focus::Nothing;
+    }
+    let whole = active.iter().any(|it| rules.is_whole(*it));
+    if whole || (language == Language::C && registers_handlers(text)) {
+        return Focus::Whole;
+    }
+    survey.spread_bindings();
+    let wanted = survey.wanted(&active);
+    reduce(language, text, &layout.parts, &wanted)
+}
+
+/// Handlers of signals are looked for in all of a text.
+fn registers_handlers(text: &str) -> bool {
+    let words = ["sa_handler", "sa_sigaction", "signal("];
+    words
+        .iter()
+        .any(|it| memmem::find(text.as_bytes(), it.as_bytes()).is_some())
+}
+
+fn reduce(language: Language, text: &str, parts: &[Part], wanted: &[bool]) -> Focus {
+    let left_out: Vec<(Range<usize>, Range<usize>)> = parts
+        .iter()
+        .zip(&wanted[1..])
+        .filter(|(_, wanted)| !**wanted)
+        .filter_map(|(part, _)| Some((part.name.clone(), part.body.clone()?)))
+        .collect();
+    if left_out.is_empty() {
+        return Focus::Whole;
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for (_, body) in &left_out {
+        layout::blank(language, &mut bytes[body.clone()]);
+    }
+    // Bodies begin and end at bytes of ASCII, so nothing is cut.
+    match String::from_utf8(bytes) {
+        Ok(text) => Focus::Parts(Reduced { text, left_out }),
+        Err(_) => Focus::Whole,
+    }
+}
+
+/// What each part of a text shows; the first part is all that lies outside of functions.
+struct Survey<'a> {
+    rules: &'a Words,
+    language: Language,
+    text: &'a [u8],
+    layout: &'a Layout,
+    /// The ranges of each part in the order of the text, without what is idle.
+    ranges: Vec<(Range<usize>, usize)>,
+    marks: Vec<Marks>,
+    /// Where pieces of the rules' expressions stand.
+    pieces: Vec<(usize, usize)>,
+}
+
+impl<'a> Survey<'a> {
+    fn new(
+        rules: &'a Words,
+        language: Language,
+        text: &'a [u8],
+        layout: &'a Layout,
+    ) -> Option<Self> {
+        let mut survey = Self {
+            rules,
+            language,
+            text,
+            layout,
+            ranges: ranges(layout, text.len()),
+            marks: vec![Marks::of(rules); layout.parts.len() + 1],
+            pieces: rules.find_pieces(text)?.collect(),
+        };
+        let mut pieces = survey.pieces.iter().peekable();
+        for (range, part) in &survey.ranges {
+            let marks = &mut survey.marks[*part];
+            for word in words(&text[range.clone()]) {
+                rules.mark(word, marks);
+            }
+            while pieces.next_if(|(at, _)| *at < range.start).is_some() {}
+            while let Some((_, piece)) = pieces.next_if(|(at, _)| *at < range.end) {
+                rules.mark_piece(*piece, marks);
+            }
+            marks.handler = marks.handler || rules.has_handler(&text[range.clone()]);
+        }
+        Some(survey)
+    }
+
+    /// The rules that could find something.
+    fn active(&self) -> Vec<usize> {
+        let mut all = Marks::of(self.rules);
+        self.marks.iter().for_each(|it| all.add(it));
+        self.rules.active(&all)
+    }
+
+    /// A name that is bound to something shows, wherever it is used, what that showed.
+    fn spread_bindings(&mut self) {
+        let mut bound: FxHashMap<&[u8], Marks> = FxHashMap::default();
+        for statement in &self.layout.statements {
+            let text = &self.text[statement.clone()];
+            let Some((names, from)) = binding(self.language, text) else {
+                continue;
+            };
+            let value = statement.start + from.start..statement.start + from.end;
+            let mut marks = Marks::of(self.rules);
+            for word in words(&self.text[value.clone()]) {
+                self.rules.mark(word, &mut marks);
+                if let Some(known) = bound.get(word) {
+                    marks.add(known);
+                }
+            }
+            let first = self.pieces.partition_point(|(at, _)| *at < value.start);
+            let inside = self.pieces[first..].iter();
+            for (_, piece) in inside.take_while(|(at, _)| *at < value.end) {
+                self.rules.mark_piece(*piece, &mut marks);
+            }
+            if marks.is_empty() {
+                continue;
+            }
+            for name in names {
+                match bound.get_mut(name) {
+                    Some(known) => known.add(&marks),
+                    None => drop(bound.insert(name, marks.clone())),
+                }
+            }
+        }
+        if bound.is_empty() {
+            return;
+        }
+        for (range, part) in &self.ranges {
+            for word in words(&self.text[range.clone()]) {
+                if let Some(known) = bound.get(word) {
+                    self.marks[*part].add(known);
+                }
+            }
+        }
+        for (index, part) in self.layout.parts.iter().enumerate() {
+            // A method may be called what its class was made from.
+            let class = part.class.clone().map(|it| &self.text[it]);
+            if let Some(known) = class.and_then(|it| bound.get(it)) {
+                self.marks[index + 1].add(known);
+            }
+        }
+    }
+
+    /// Which parts have to be read for these rules.
+    fn wanted(&self, active: &[usize]) -> Vec<bool> {
+        let mut wanted = vec![false; self.marks.len()];
+        wanted[0] = true;
+        let Calls { mut needs, callers } = self.calls();
+        for (index, part) in self.layout.parts.iter().enumerate() {
+            if part.class.is_some() {
+                needs[index + 1].extend(self.constructors(part));
+            }
+        }
+        let mut reaches: FxHashMap<(usize, bool), Reach> = FxHashMap::default();
+        for rule in active {
+            for part in 0..self.marks.len() {
+                if !self.rules.may_stand(*rule, &self.marks[part]) {
+                    continue;
+                }
+                // What a rule finds in a function depends on what that uses, and, where data counts,
+                // on who uses it and on all that those know.
+                let crosses = self.rules.crosses(*rule);
+                let reach = reaches.entry((part, crosses)).or_insert_with(|| {
+                    let mut parts = vec![false; needs.len()];
+                    parts[part] = true;
+                    if crosses {
+                        spread(&mut parts, &callers);
+                    }
+                    spread(&mut parts, &needs);
+                    self.reach(&parts)
+                });
+                if self.rules.may_hold(*rule, &reach.marks) {
+                    reach.parts.iter().for_each(|it| wanted[*it] = true);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Some parts, and what they and the text outside of functions show together.
+    fn reach(&self, parts: &[bool]) -> Reach {
+        let parts: Vec<usize> = (0..parts.len()).filter(|it| parts[*it]).collect();
+        let mut marks = self.marks[0].clone();
+        parts.iter().for_each(|it| marks.add(&self.marks[*it]));
+        Reach { parts, marks }
+    }
+
+    fn name(&self, range: &Range<usize>) -> &'a [u8] {
+        &self.text[range.clone()]
+    }
+
+    /// The constructors of the class around a function.
+    fn constructors(&self, of: &Part) -> Vec<usize> {
+        let class = of.class.as_ref().map(|it| self.name(it));
+        let parts = self.layout.parts.iter().enumerate();
+        parts
+            .filter(|(_, part)| self.name(&part.name) == b"__init__")
+            .filter(|(_, part)| part.class.as_ref().map(|it| self.name(it)) == class)
+            .map(|(index, _)| index + 1)
+            .collect()
+    }
+
+    /// The functions that each part may use, by their names.
+    fn calls(&self) -> Calls {
+        let mut named: FxHashMap<&[u8], Vec<usize>> = FxHashMap::default();
+        let mut methods: FxHashMap<&[u8], usize> = FxHashMap::default();
+        for (index, part) in self.layout.parts.iter().enumerate() {
+            let name = self.name(&part.name);
+            match &part.class {
+                // Making an object runs its constructor.
+                Some(class) if name == b"__init__" => {
+                    named.entry(self.name(class)).or_default().push(index + 1);
+                }
+                Some(_) => *methods.entry(name).or_default() += 1,
+                None => {}
+            }
+            named.entry(name).or_default().push(index + 1);
+        }
+        let class_of = |part: usize| {
+            let class = part
+                .checked_sub(1)
+                .and_then(|it| self.layout.parts[it].class.as_ref());
+            class.map(|it| self.name(it))
+        };
+        let count = self.layout.parts.len() + 1;
+        let (mut needs, mut callers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
+        for (range, part) in &self.ranges {
+            for word in words(&self.text[range.clone()]) {
+                let Some(found) = named.get(word) else {
+                    continue;
+                };
+                // Methods that many classes have are followed within their class only.
+                let shared = methods.get(word).is_some_and(|it| *it > MAX_NAMESAKES);
+                let of_class = class_of(*part);
+                let followed = found.iter().filter(|it| {
+                    **it != *part
+                        && (!shared || class_of(**it).is_none() || class_of(**it) == of_class)
+                });
+                needs[*part].extend(followed.clone());
+                if self.is_called(word) {
+                    followed.for_each(|it| callers[*it].push(*part));
+                }
+            }
+        }
+        for parts in needs.iter_mut().chain(&mut callers) {
+            parts.sort_unstable();
+            parts.dedup();
+        }
+        Calls { needs, callers }
+    }
+
+    /// Whether a function's name stands where it is called, or gets another name.
+    fn is_called(&self, word: &[u8]) -> bool {
+        let start = word.as_ptr() as usize - self.text.as_ptr() as usize;
+        let after = self.text[start + word.len()..].trim_ascii_start();
+        let before = self.text[..start].trim_ascii_end();
+        after.starts_with(b"(") || before.ends_with(b"=")
+    }
+}
+
+/// Which functions each part may use, and which parts call each.
+struct Calls {
+    needs: Vec<Vec<usize>>,
+    callers: Vec<Vec<usize>>,
+}
+
+/// The parts that what is found in one of them depends on.
+struct Reach {
+    parts: Vec<usize>,
+    marks: Marks,
+}
+
+/// Marks everything that can be reached from what is marked.
+fn spread(marked: &mut [bool], next: &[Vec<usize>]) {
+    let mut open: Vec<usize> = (0..marked.len()).filter(|it| marked[*it]).collect();
+    while let Some(at) = open.pop() {
+        for other in &next[at] {
+            if !std::mem::replace(&mut marked[*other], true) {
+                open.push(*other);
+            }
+        }
+    }
+}
+
+/// The text of each part (0 for what lies outside of functions), what is idle taken out.
+fn ranges(layout: &Layout, len: usize) -> Vec<(Range<usize>, usize)> {
+    let mut out = Vec::with_capacity(2 * layout.parts.len() + layout.idle.len() + 1);
+    let mut idle = layout.idle.iter().peekable();
+    let mut push = |range: Range<usize>, part: usize| {
+        let mut from = range.start;
+        while let Some(gap) = idle.next_if(|it| it.start < range.end) {
+            if gap.start > from {
+                out.push((from..gap.start, part));
+            }
+            from = from.max(gap.end);
+        }
+        if range.end > from {
+            out.push((from..range.end, part));
+        }
+    };
+    let mut from = 0;
+    for (index, part) in layout.parts.iter().enumerate() {
+        push(from..part.whole.start, 0);
+        push(part.whole.clone(), index + 1);
+        from = part.whole.end;
+    }
+    push(from..len, 0);
+    out
+}
+
+/// The names that a statement binds, and the range of what it binds them to.
+fn binding(language: Language, text: &[u8]) -> Option<(Vec<&[u8]>, Range<usize>)> {
+    let all = 0..text.len();
+    let names = |text| -> Vec<&[u8]> { words(text).collect() };
+    let first = words(text).next()?;
+    match language {
+        Language::C if text.starts_with(b"#") => {
+            let mut rest = words(text);
+            (rest.next()? == b"define").then_some(())?;
+            return Some((vec![rest.next()?], all));
+        }
+        Language::Python => match first {
+            b"import" | b"from" => {
+                let mut renamed = Vec::new();
+                let mut rest = words(text);
+                while let Some(word) = rest.next() {
+                    if word == b"as" {
+                        renamed.extend(rest.next());
+                    }
+                }
+                return (!renamed.is_empty()).then_some((renamed, all));
+            }
+            b"class" | b"for" | b"with" | b"async" => return Some((names(text), all)),
+            _ => {}
+        },
+        Language::C => {}
+    }
+    let equals = memchr::memchr_iter(b'=', text).find(|at| {
+        let before = at.checked_sub(1).and_then(|it| text.get(it));
+        let compares = matches!(before, Some(b'=' | b'!' | b'<' | b'>'));
+        !compares && text.get(at + 1) != Some(&b'=')
+    })?;
+    Some((names(&text[..equals]), equals..text.len()))
+}
