@@ -296,6 +296,18 @@ impl Words {
         for test in inner.chain(test.given.values()) {
             self.test(test, source, out);
         }
+        for (key, inner) in &test.entry {
+            // A key is written out, as text or as a keyword; marks in it may be put in by a sum.
+            let run = key.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let run = run.max_by_key(|it| it.len()).filter(|it| it.len() > 1);
+            let piece = run.filter(|_| !may_be_absent(inner)).map(|run| Piece {
+                text: run.to_ascii_lowercase().into(),
+                opens: Opens::No,
+                then: Then::Any,
+            });
+            let atom = piece.and_then(|it| self.piece(it));
+            out.extend(atom.map(|it| vec![vec![vec![it]]]));
+        }
         for guard in &test.checked {
             if let Guard::Yes(name) | Guard::No(name) | Guard::Call(name) = guard
                 && test.checked.len() == 1
@@ -382,14 +394,12 @@ impl Words {
         let mut clause = Clause::new();
         for group in shape.needs()? {
             let mut all = All::new();
-            for mut need in group {
-                if is_text {
-                    // Text may be put together at any mark that is part of no word.
-                    need = longest_run(need);
-                    if need.text.len() < 2 {
-                        continue;
-                    }
-                }
+            // Text may be put together at any mark that is part of no word.
+            let needs = group.into_iter().flat_map(|need| match is_text {
+                true => runs(&need),
+                false => vec![need],
+            });
+            for need in needs {
                 all.push(vec![self.piece(Piece {
                     text: need.text.into(),
                     opens: match (need.opens, is_text) {
@@ -705,23 +715,26 @@ pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The longest part of a needed text that is one word.
-fn longest_run(need: Need) -> Need {
-    let runs = need
-        .text
-        .split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    let Some(run) = runs.max_by_key(|it| it.len()) else {
-        return need;
-    };
-    Need {
-        opens: need.opens && need.text.starts_with(run),
-        then: if need.text.ends_with(run) {
-            need.then
-        } else {
-            Then::Any
-        },
-        text: run.to_owned(),
+/// The words in a needed text, those of one letter apart.
+fn runs(need: &Need) -> Vec<Need> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = Vec::new();
+    let mut next = 0;
+    for run in need.text.split(|c: char| !is_part(c)) {
+        let start = next;
+        let rest = &need.text[start + run.len()..];
+        next = start + run.len() + rest.chars().next().map_or(0, char::len_utf8);
+        if run.len() < 2 {
+            continue;
+        }
+        let last = rest.is_empty();
+        out.push(Need {
+            opens: need.opens && start == 0,
+            then: if last { need.then } else { Then::Break },
+            text: run.to_owned(),
+        });
     }
+    out
 }
 
 /// Whether a test may hold of an argument that is not written.
