@@ -226,7 +226,8 @@ pub struct Test {
     pub part: Option<Box<Test>>,
     /// It is what a call written here gives back that was given such arguments.
     pub given: BTreeMap<ArgKey, Test>,
-    /// The element under that key of the dictionary literal fits.
+    /// The element under that key of the dictionary literal fits; under `*` any of them, under
+    /// `**` one whose key nobody knows.
     pub entry: BTreeMap<String, Test>,
     /// It is a product or sum of unguarded, non-constant whole numbers that can wrap around.
     pub wraps: Option<bool>,
@@ -318,6 +319,8 @@ pub struct Pattern {
     pub other: Option<Test>,
     /// Operators between `value` and `other`; `==` and `!=` when empty.
     pub op: Vec<Op>,
+    /// The key of an assignment to `base[key]`, for `assign`.
+    pub key: Option<Test>,
     /// The indexed thing.
     pub base: Option<Test>,
     /// The index.
@@ -363,6 +366,7 @@ impl Pattern {
                 &self.other,
                 &self.base,
                 &self.index,
+                &self.key,
             ]
             .into_iter()
             .flatten(),

@@ -111,6 +111,8 @@ pub(crate) struct Eval<'a> {
     ignored: Option<Ignored>,
     /// Whether something follows the statement in its block.
     followed: bool,
+    /// Where the parts of what `%` fills in are written, with their keys.
+    filled: Vec<(Option<Box<str>>, Span)>,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
     steps: usize,
@@ -147,6 +149,7 @@ pub(crate) fn evaluate(
         handler: around.signal_handler,
         divides_safely: 0,
         ignored: None,
+        filled: Vec::new(),
         followed: false,
         discarded: None,
         steps: 0,
@@ -216,10 +219,11 @@ impl<'a> Eval<'a> {
             self.expr(*decorator);
         }
         for (index, param) in self.func.params.iter().enumerate() {
-            let mut handed_over = false;
-            if let Some(default) = param.default {
+            let (mut handed_over, mut bounds) = (false, Vec::new());
+            for default in param.default.into_iter().chain(param.annotated) {
                 let value = self.expr(default);
-                handed_over = self.handler && self.is_handed_over(&value);
+                bounds.extend(value.limits());
+                handed_over |= self.handler && self.is_handed_over(&value);
                 self.bound(&param.name, param.span, param.span, (default, &value), None);
             }
             let place = self.place(param.span);
@@ -270,6 +274,7 @@ impl<'a> Eval<'a> {
                 _ if self.around.language == Language::C && param.ty.is_number() => Kind::Number,
 
                 _ if converted => Kind::Number,
+                ("", 0, 0) if is_piece(&routes, &param.name) => Kind::Str,
                 _ => Kind::Unknown,
             };
             // In C a number is data too: it becomes a length or an index.
@@ -285,6 +290,11 @@ impl<'a> Eval<'a> {
                 ..Data::default()
             }
             .into();
+            for root in value.roots.iter().chain(&value.amounts) {
+                for fact in &bounds {
+                    self.env.guard(root.id, fact.clone());
+                }
+            }
             self.types.insert(param.name.clone(), param.ty.clone());
             self.env.bind(&param.name, value);
         }
@@ -579,6 +589,9 @@ impl<'a> Eval<'a> {
                     let base = (base, &object);
                     self.bound(&name, span, self.span(target), (from, value), Some(base));
                 }
+                if let (None, Some(from)) = (key.as_str(), from) {
+                    self.match_key((base, &object), (index, &key), (from, value), span);
+                }
                 self.store_element(base, &key, value);
             }
             ExprKind::Deref(inner) => {
@@ -651,6 +664,10 @@ impl<'a> Eval<'a> {
                     entries.push((name.clone(), value.clone()));
                 }
                 data.entries = Some(entries.into());
+            } else if let Some(entries) = &data.entries {
+                let any = (value::ANY_KEY.into(), value.clone());
+                let entries = entries.iter().take(value::MAX_ITEMS).cloned();
+                data.entries = Some(entries.chain([any]).collect());
             }
         });
         if let Some(path) = self.path_of(base) {
@@ -688,6 +705,15 @@ impl<'a> Eval<'a> {
         let _ = span;
         Value::carrying([list])
     }
+}
+
+/// Whether a route takes the parameter out of its path as text.
+fn is_piece(routes: &str, name: &str) -> bool {
+    ["<", "<string:", "<path:"]
+        .iter()
+        .any(|open| routes.contains(&format!("{open}{name}>")))
+        || routes.contains(&format!("{{{name}}}"))
+        || routes.contains(&format!("{{{name}:path}}"))
 }
 
 fn surely(value: &Value, wanted: bool) -> bool {

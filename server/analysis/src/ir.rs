@@ -141,6 +141,8 @@ pub(crate) enum FormatPart {
     Value {
         expr: ExprId,
         numeric: bool,
+        /// `!r` or `!a`: written as `repr` writes it.
+        quoted: bool,
     },
 }
 
@@ -428,6 +430,8 @@ pub(crate) struct Param {
     pub(crate) name: Box<str>,
     pub(crate) ty: Type,
     pub(crate) default: Option<ExprId>,
+    /// The call in `Annotated[int, Query(le=100)]`.
+    pub(crate) annotated: Option<ExprId>,
     /// 0, 1 for `*args`, 2 for `**kwargs`.
     pub(crate) star: u8,
     pub(crate) span: Span,

@@ -172,11 +172,11 @@ impl Matcher<'_> {
             && test
                 .text
                 .as_ref()
-                .is_none_or(|it| value.texts().iter().any(|text| it.is_match(text)))
+                .is_none_or(|it| self.texts(value).iter().any(|text| it.is_match(text)))
             && test
                 .not_text
                 .as_ref()
-                .is_none_or(|it| !value.texts().iter().any(|text| it.is_match(text)))
+                .is_none_or(|it| !self.texts(value).iter().any(|text| it.is_match(text)))
             && test.local.is_none_or(|wanted| value.local == wanted)
             && test.signed.is_none_or(|wanted| value.signed == wanted)
             && test.minus.is_none_or(|wanted| value.minus == wanted)
@@ -225,6 +225,12 @@ impl Matcher<'_> {
         let Some(entries) = &value.entries else {
             return false;
         };
+        // Any of them, or one under a key that nobody knows.
+        if key == "*" || key == crate::value::ANY_KEY {
+            return entries.iter().any(|(name, value)| {
+                (key == "*" || &**name == key) && self.holds(test, &Given::of(value, Some(name)))
+            });
+        }
         match entries.iter().find(|(name, _)| &**name == key) {
             Some((name, value)) => self.holds(test, &Given::of(value, Some(name))),
             None => {
@@ -328,6 +334,11 @@ impl Matcher<'_> {
                     .iter()
                     .any(|(id, fact)| *id == root.id && accepts(fact))
         })
+    }
+
+    /// Every text it may be; parts that are not dynamic for this rule read as `_`.
+    fn texts(&self, value: &Value) -> Vec<String> {
+        value.texts(&|part| part.kind == Kind::Number || self.live(part).next().is_some())
     }
 
     fn is_dynamic(&self, value: &Value) -> bool {
@@ -442,7 +453,8 @@ fn names_in(text: &str) -> Vec<&str> {
 fn name_in(text: &str) -> Option<&str> {
     let text = text.trim();
     let key = text.strip_suffix("\"]").or_else(|| text.strip_suffix("']"));
-    let text = key.unwrap_or(text);
+    let whole = || text.strip_suffix(']').and_then(|it| it.rsplit_once('['));
+    let text = key.or_else(|| Some(whole()?.0)).unwrap_or(text);
     let start = text
         .char_indices()
         .rev()

@@ -42,12 +42,16 @@ pub(crate) enum Kind {
     Function,
 }
 
+/// Where parameters of an instance's constructor begin to be counted; no function has as many.
+pub(crate) const OF_INSTANCE: u16 = 1 << 12;
+
 /// Which data a root is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// Index of a named source in the library.
     Source(u16),
-    /// A parameter of the function.
+    /// A parameter of the function; from `OF_INSTANCE` on, one of the constructor of the instance
+    /// whose method the function is.
     Param(u16),
     /// Not constant, and nobody knows.
     Unknown,
@@ -161,6 +165,8 @@ pub(crate) struct Data {
     pub(crate) size_of: Option<(Arc<str>, bool)>,
     /// The expression that put the text together.
     pub(crate) built_at: Option<Place>,
+    /// What an instance of one of this file's classes was made with, by parameter.
+    pub(crate) made: Option<Arc<[Option<Value>]>>,
 }
 
 impl std::ops::Deref for Value {
@@ -245,6 +251,73 @@ impl Value {
         self.exact && !self.consts.is_empty()
     }
 
+    /// What is known to hold of all its data, as of the limits in `Query(le=100)`.
+    pub(crate) fn limits(&self) -> Vec<Fact> {
+        self.roots
+            .iter()
+            .flat_map(|root| root.checked.iter().cloned())
+            .collect()
+    }
+
+    /// Whether it is the name of the folder that everybody shares, or of something below it.
+    pub(crate) fn is_in_shared_folder(&self) -> bool {
+        let first = self.text.as_ref().and_then(|it| match it.first() {
+            Some(Seg::Lit(text)) => Some(text),
+            _ => None,
+        });
+        let text = first.or(self.as_str());
+        text.is_some_and(|it| it.starts_with("/tmp") || it.starts_with("/var/tmp"))
+    }
+
+    /// What it says by itself, without what it is made of: safe to keep inside another value.
+    pub(crate) fn outline(&self) -> Self {
+        self.with(|data| {
+            data.items = None;
+            data.entries = None;
+            data.text = None;
+            data.made = None;
+        })
+    }
+
+    /// A field as the constructor left it, seen from a method: the constructor's parameters are
+    /// those that the instance was made with.
+    pub(crate) fn of_instance(&self, depth: usize) -> Self {
+        let is_own = |root: &Root| matches!(root.origin, Origin::Param(it) if it < OF_INSTANCE);
+        let plain = self.text.is_none() && self.items.is_none() && self.entries.is_none();
+        if plain && !self.roots.iter().chain(&self.amounts).any(is_own) {
+            return self.clone();
+        }
+        self.with(|data| {
+            for root in data.roots.iter_mut().chain(&mut data.amounts) {
+                if let Origin::Param(index) = root.origin
+                    && index < OF_INSTANCE
+                {
+                    root.origin = Origin::Param(OF_INSTANCE + index);
+                }
+            }
+            data.made = None;
+            if depth == 0 {
+                data.text = None;
+                data.items = None;
+                data.entries = None;
+                return;
+            }
+            let inner = |value: &Self| value.of_instance(depth - 1);
+            data.text = data.text.as_ref().map(|text| {
+                let seg = |seg: &Seg| match seg {
+                    Seg::Hole(value, place) => Seg::Hole(inner(value), *place),
+                    Seg::Lit(text) => Seg::Lit(text.clone()),
+                };
+                text.iter().map(seg).collect()
+            });
+            data.items = data.items.as_ref().map(|it| it.iter().map(inner).collect());
+            data.entries = data.entries.as_ref().map(|it| {
+                let entry = |(key, value): &Entry| (key.clone(), inner(value));
+                it.iter().map(entry).collect()
+            });
+        })
+    }
+
     /// The identity of a constant text, which carries no data that conditions could be about.
     pub(crate) fn constant_id(&self) -> Option<u64> {
         let text = self.as_str().filter(|_| self.roots.is_empty())?;
@@ -300,12 +373,18 @@ impl Value {
 
     /// Its known text with `{}` for every hole; `None` when nothing is known of it.
     pub(crate) fn rendered(&self) -> Option<String> {
+        self.rendered_with(&|_| true)
+    }
+
+    /// Its known text with `{}` for a hole that is dynamic and `_` for any other.
+    fn rendered_with(&self, dynamic: &dyn Fn(&Self) -> bool) -> Option<String> {
         if let Some(text) = &self.text {
             let mut out = String::new();
             for seg in text.iter() {
                 match seg {
                     Seg::Lit(text) => out.push_str(text),
-                    Seg::Hole(..) => out.push_str("{}"),
+                    Seg::Hole(part, _) if dynamic(part) => out.push_str("{}"),
+                    Seg::Hole(..) => out.push('_'),
                 }
             }
             return Some(out);
@@ -314,7 +393,7 @@ impl Value {
     }
 
     /// Every text it may be.
-    pub(crate) fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self, dynamic: &dyn Fn(&Self) -> bool) -> Vec<String> {
         let mut out: Vec<String> = self
             .consts
             .iter()
@@ -324,7 +403,7 @@ impl Value {
             })
             .collect();
         if self.text.is_some() {
-            out.extend(self.rendered());
+            out.extend(self.rendered_with(dynamic));
         }
         out
     }
@@ -402,6 +481,12 @@ impl Value {
                 let mut amounts = a.amounts.clone();
                 add_roots(&mut amounts, &b.amounts);
                 amounts
+            },
+            made: match (&a.made, &b.made) {
+                (Some(x), Some(y)) if Arc::ptr_eq(x, y) => Some(x.clone()),
+                (Some(x), None) if null(b) => Some(x.clone()),
+                (None, Some(y)) if null(a) => Some(y.clone()),
+                _ => None,
             },
             size_of: if a.size_of == b.size_of {
                 a.size_of.clone()
@@ -554,6 +639,10 @@ impl Value {
                     value.digest(state, depth - 1);
                 }
             }
+        }
+        let made = self.made.iter().flat_map(|made| made.iter());
+        for argument in made.flatten() {
+            argument.digest(state, depth - 1);
         }
         for item in self.items.iter().flat_map(|items| items.iter()) {
             item.digest(state, depth - 1);

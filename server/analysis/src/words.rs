@@ -177,6 +177,7 @@ impl Words {
             &pattern.other,
             &pattern.base,
             &pattern.index,
+            &pattern.key,
         ];
         for (key, test) in &pattern.args {
             // A keyword that must be passed is written out.

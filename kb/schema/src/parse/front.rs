@@ -56,6 +56,7 @@ struct RawPattern {
     op: Vec<Op>,
     base: Option<RawTest>,
     index: Option<RawTest>,
+    key: Option<RawTest>,
     unused: Option<bool>,
     logged: Option<bool>,
     handler: Option<bool>,
@@ -463,8 +464,8 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
     match raw.on {
         On::Call | On::Mention | On::Ignored => needs(!raw.callee.is_empty(), "`callee`")?,
         On::Assign => needs(
-            raw.target.is_some() && raw.value.is_some(),
-            "`target` and `value`",
+            (raw.target.is_some() && raw.value.is_some()) || raw.key.is_some(),
+            "`target` and `value`, or `key`",
         )?,
         On::Index => needs(raw.index.is_some(), "`index`")?,
         On::Return | On::Compare | On::Divide | On::Assert => {
@@ -496,6 +497,7 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
         other: maybe_test(raw.other)?,
         base: maybe_test(raw.base)?,
         index: maybe_test(raw.index)?,
+        key: maybe_test(raw.key)?,
         op: raw.op,
         unused: raw.unused,
         logged: raw.logged,

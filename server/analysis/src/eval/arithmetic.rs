@@ -1,14 +1,39 @@
 //! Operators: sums of text, products of numbers, paths below paths.
 //! It knows values, no expressions.
 
+use std::sync::Arc;
+
 use syntax::Language;
 
 use super::Eval;
 use super::expr::MAX_REPEATED;
 use crate::ir::{BinOp, Span};
-use crate::value::{Const, Kind, Value};
+use crate::value::{ANY_KEY, Const, Entry, Kind, MAX_ITEMS, Seg, Value};
 
 impl<'a> Eval<'a> {
+    /// A path below a path; below the folder that everybody shares its text is kept.
+    fn below(&self, path: Arc<str>, operands: &[(Value, Span)], span: Span) -> Value {
+        let shared = operands
+            .first()
+            .is_some_and(|(first, _)| first.is_in_shared_folder());
+        if !shared {
+            let values = operands.iter().map(|(value, _)| value);
+            return Value::carrying(values).with(|data| data.path = Some(path));
+        }
+        let mut segs = Vec::new();
+        for (index, (value, at)) in operands.iter().enumerate() {
+            if index > 0 {
+                segs.push(Seg::Lit("/".into()));
+            }
+            value.segments(self.place(*at), &mut segs);
+        }
+        let joined = Value::from_segments(segs, self.place(span));
+        joined.with(|data| {
+            data.kind = Kind::Unknown;
+            data.path = Some(path);
+        })
+    }
+
     /// `a op b op c`. In Python `+` joins text and `%` formats it.
     pub(super) fn binary(&mut self, op: BinOp, operands: &[(Value, Span)], span: Span) -> Value {
         let python = self.around.language == Language::Python;
@@ -46,14 +71,16 @@ impl<'a> Eval<'a> {
         }
         let values = operands.iter().map(|(value, _)| value);
         if python {
+            if op == BinOp::Or && operands.iter().all(|(value, _)| value.kind == Kind::Dict) {
+                return united(operands);
+            }
             let texty = operands
                 .iter()
                 .any(|(value, _)| matches!(value.kind, Kind::Str | Kind::List | Kind::Bytes));
             let paths = op == BinOp::Div;
             let path = operands.first().and_then(|(value, _)| value.path.clone());
             if paths && let Some(path) = path.filter(|it| &**it == "pathlib.Path()") {
-                // A path below a path.
-                return Value::carrying(values).with(|data| data.path = Some(path));
+                return self.below(path, operands, span);
             }
             return if texty || paths {
                 Value::carrying(values)
@@ -126,4 +153,24 @@ fn repeated(op: BinOp, operands: &[(Value, Span)]) -> Option<Value> {
     let times = usize::try_from(times).unwrap_or(0);
     let times = times.min(MAX_REPEATED / text.len().max(1));
     Some(Value::str(&text.repeat(times)).with(|data| data.kind = kind))
+}
+
+/// `{...} | other`: the entries of both, of the later one where a key is in both.
+fn united(operands: &[(Value, Span)]) -> Value {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (value, _) in operands {
+        let known = value.entries.iter().flat_map(|it| it.iter());
+        for (name, value) in known {
+            entries.retain(|(other, _)| other != name || **name == *ANY_KEY);
+            entries.push((name.clone(), value.clone()));
+        }
+        if value.entries.is_none() {
+            entries.push((ANY_KEY.into(), value.clone()));
+        }
+    }
+    entries.truncate(2 * MAX_ITEMS);
+    Value::carrying(operands.iter().map(|(value, _)| value)).with(|data| {
+        data.kind = Kind::Dict;
+        data.entries = Some(entries.into());
+    })
 }

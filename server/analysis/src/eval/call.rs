@@ -9,9 +9,10 @@ use syntax::Language;
 use super::Eval;
 use super::effects::fills;
 use super::expr::list_of;
+use crate::env::Fact;
 use crate::ir::{Arg, ExprId, ExprKind, Span};
 use crate::matching::{Arguments, Found, Given};
-use crate::value::{self, Const, Data, Kind, Origin, Seg, Value};
+use crate::value::{self, Const, Data, Entry, Kind, Origin, Seg, Value};
 
 /// One evaluated argument.
 pub(super) struct Passed<'a> {
@@ -109,6 +110,92 @@ impl Arguments for CallFact<'_> {
         }
         out
     }
+}
+
+/// Methods of a path that give a path.
+const PATH_METHODS: [&str; 9] = [
+    "resolve",
+    "absolute",
+    "joinpath",
+    "expanduser",
+    "with_name",
+    "with_stem",
+    "with_suffix",
+    "relative_to",
+    "readlink",
+];
+
+/// `Query(1, ge=1, le=100)`, `Field(gt=0)`: what a framework checks before it lets data through.
+fn limits(call: &CallFact<'_>) -> Vec<Fact> {
+    let name = kb_schema::last_segment(&call.path);
+    if !matches!(
+        name,
+        "Query" | "Path" | "Body" | "Form" | "Header" | "Cookie" | "Field"
+    ) {
+        return Vec::new();
+    }
+    let facts = call.args.iter().filter_map(|arg| match arg.name? {
+        "le" | "lt" => Some(Fact::Upper),
+        "ge" | "gt" => Some(Fact::Lower),
+        "pattern" | "regex" => Some(Fact::Pattern),
+        _ => None,
+    });
+    facts.chain([Fact::Any]).collect()
+}
+
+/// `dict(other, key=value)`.
+fn dict_of(call: &CallFact<'_>) -> Value {
+    let mut entries: Vec<Entry> = Vec::new();
+    for arg in &call.args {
+        match (arg.name, &arg.value.entries) {
+            (Some(name), _) => {
+                entries.retain(|(known, _)| **known != *name);
+                entries.push((name.into(), arg.value.clone()));
+            }
+            (None, Some(more)) => entries.extend(more.iter().cloned()),
+            (None, None) => entries.push((value::ANY_KEY.into(), arg.value.clone())),
+        }
+    }
+    entries.truncate(2 * value::MAX_ITEMS);
+    Value::carrying(call.args.iter().map(|arg| &arg.value)).with(|data| {
+        data.kind = Kind::Dict;
+        data.entries = Some(entries.into());
+    })
+}
+
+/// `OWN.get(key, default)` of a dictionary that is known gives one of its values or the default;
+/// a copy of one is one.
+fn own_entry(call: &CallFact<'_>) -> Option<Value> {
+    let (_, receiver) = call.receiver.as_ref()?;
+    if &*call.path == "os.environ.copy" {
+        let entries = [(value::ANY_KEY.into(), receiver.clone())];
+        return Some(Value::carrying([receiver]).with(|data| {
+            data.kind = Kind::Dict;
+            data.path = Some("os.environ.copy()".into());
+            data.entries = Some(entries.into());
+        }));
+    }
+    let entries = receiver.entries.as_ref().filter(|it| !it.is_empty())?;
+    if receiver.kind != Kind::Dict {
+        return None;
+    }
+    match kb_schema::last_segment(&call.path) {
+        "copy" => return Some(receiver.clone()),
+        "get" => {}
+        _ => return None,
+    }
+    let key = call.positional(0)?;
+    let default = match call.args.get(1) {
+        Some(default) => default.value.clone(),
+        None => Value::constant(Const::Null),
+    };
+    let named = key.value.as_str();
+    let found = entries.iter().find(|(name, _)| Some(name) == named);
+    if let Some((_, value)) = found {
+        return Some(value.clone());
+    }
+    let others = entries.iter().map(|(_, value)| value);
+    Some(others.fold(default, |all, value| value.merge(&all)))
 }
 
 fn given<'a>(arg: &'a Passed<'_>) -> Given<'a> {
@@ -237,7 +324,7 @@ impl<'a> Eval<'a> {
                 }
                 let stored = self
                     .path_of(callee)
-                    .and_then(|path| self.env.get(&path).or_else(|| self.field(&path)).cloned());
+                    .and_then(|path| self.env.get(&path).cloned().or_else(|| self.field(&path)));
                 let path = match stored.and_then(|it| it.path.clone()) {
                     Some(path) => path,
                     None => {
@@ -262,8 +349,8 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.local_result(call) {
             return value;
         }
-        self.construct(call);
-        if let Some(value) = self.text_method(call) {
+        let made = self.construct(call);
+        if let Some(value) = own_entry(call).or_else(|| self.text_method(call)) {
             return value;
         }
         let path: Arc<str> = if call.path.len() < 160 {
@@ -275,7 +362,12 @@ impl<'a> Eval<'a> {
         let value = self
             .modelled_result(call, &path)
             .unwrap_or_else(|| self.unknown_result(call));
+        let limits = limits(call);
         value.with(|data| {
+            if let (false, [root]) = (limits.is_empty(), data.roots.as_mut_slice()) {
+                root.checked = limits.into();
+            }
+            data.made = made;
             data.path = Some(path);
             data.obj = if data.obj == 0 { obj } else { data.obj };
         })
@@ -305,6 +397,11 @@ impl<'a> Eval<'a> {
             if fixed {
                 return format!("{name}(fixed)").into();
             }
+        }
+        if let Some(("pathlib.Path()", method)) = call.path.rsplit_once('.')
+            && PATH_METHODS.contains(&method)
+        {
+            return "pathlib.Path()".into();
         }
         format!("{}()", call.path).into()
     }
@@ -338,6 +435,9 @@ impl<'a> Eval<'a> {
             let zeros = "\0".repeat(size.min(super::expr::MAX_REPEATED));
             return Some(Value::str(&zeros).with(|data| data.kind = Kind::Bytes));
         }
+        if &*call.path == "dict" && self.around.language == Language::Python {
+            return Some(dict_of(call));
+        }
         if rules.numeric.has(&call.path) {
             return Some(Value::amount(inputs()));
         }
@@ -352,9 +452,9 @@ impl<'a> Eval<'a> {
         if !rules.carries.has(&call.path) {
             return None;
         }
-        if let ("os.path.join", Some(first)) = (&*call.path, call.args.first())
-            && let Some(folder) = first.value.as_str()
-            && (folder.starts_with("/tmp") || folder.starts_with("/var/tmp"))
+        let joins = matches!(&*call.path, "os.path.join" | "pathlib.Path");
+        if let (true, Some(first)) = (joins, call.args.first())
+            && first.value.is_in_shared_folder()
         {
             // A name below the folder that everybody shares.
             let mut segs = Vec::new();

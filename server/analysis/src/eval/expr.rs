@@ -6,6 +6,7 @@ use std::sync::Arc;
 use syntax::Language;
 
 use super::{Eval, Local};
+use crate::env::Fact;
 use crate::ir::{BinOp, CmpOp, ExprId, ExprKind, FormatPart, Span};
 use crate::value::{self, Const, Data, Kind, Origin, Seg, Value};
 
@@ -46,7 +47,12 @@ impl<'a> Eval<'a> {
                         self.match_divide(id, *divisor, value, &values[0].0);
                     }
                 }
-                self.binary(*op, &values, span)
+                if let (BinOp::Mod, [_, right]) = (*op, &operands[..]) {
+                    self.filled = self.parts_of(*right);
+                }
+                let value = self.binary(*op, &values, span);
+                self.filled.clear();
+                value
             }
             ExprKind::Not(inner) => {
                 let value = self.expr(*inner);
@@ -193,6 +199,21 @@ impl<'a> Eval<'a> {
         }
     }
 
+    /// Where the parts of a tuple or a dictionary are written.
+    fn parts_of(&self, id: ExprId) -> Vec<(Option<Box<str>>, Span)> {
+        match &self.func.expr(id).kind {
+            ExprKind::Tuple(items) => items.iter().map(|it| (None, self.span(*it))).collect(),
+            ExprKind::Dict(entries) => entries
+                .iter()
+                .filter_map(|(key, value)| match &self.func.expr((*key)?).kind {
+                    ExprKind::Str(key) => Some((Some(key.clone()), self.span(*value))),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A name as the language would look it up; unbound ones mean what they usually mean.
     fn name(&mut self, id: ExprId, name: &str) -> Value {
         if let Some(value) = self.env.get(name) {
@@ -307,14 +328,22 @@ impl<'a> Eval<'a> {
             self.dereference(*base, &object);
         }
         if let Some(path) = self.path_of(id)
-            && let Some(value) = self.env.get(&path).or_else(|| self.field(&path))
+            && let Some(value) = self.env.get(&path).cloned().or_else(|| self.field(&path))
         {
-            return value.clone();
+            return value;
         }
         if let Some(value) = self.class_constant(*base, name) {
             return value.clone();
         }
-        let value = self.member(id, *base, &object, name);
+        let mut value = self.member(id, *base, &object, name);
+        let limits = self.field_limits(*base, name);
+        if !limits.is_empty() {
+            value = value.with(|data| {
+                for root in data.roots.iter_mut().chain(&mut data.amounts) {
+                    root.checked = root.checked.iter().chain(&limits).cloned().collect();
+                }
+            });
+        }
         if let Some(path) = &value.path {
             self.match_mention(id, path);
         }
@@ -324,6 +353,19 @@ impl<'a> Eval<'a> {
             self.env.set(&path, value.clone());
         }
         value
+    }
+
+    /// What the class that annotates a variable says of its field: `months: int = Field(gt=0)`.
+    fn field_limits(&self, base: ExprId, name: &str) -> Vec<Fact> {
+        let ExprKind::Name(base) = &self.func.expr(base).kind else {
+            return Vec::new();
+        };
+        let class = self.types.get(base).map_or("", |it| &*it.base);
+        if class.is_empty() || self.around.language != Language::Python {
+            return Vec::new();
+        }
+        let declared = self.around.module.get(&format!("{class}.{name}"));
+        declared.map(Value::limits).unwrap_or_default()
     }
 
     /// `self.LIMIT` or `Vault.LIMIT`, where the class's own body gives it a constant.
@@ -337,19 +379,26 @@ impl<'a> Eval<'a> {
         };
         let value = self.around.module.get(&format!("{class}.{name}"))?;
         let fixed = is_constant_name(name) || matches!(value.kind, Kind::Bytes | Kind::Str);
-        (fixed && value.is_constant()).then_some(value)
+        let table = value.kind == Kind::Dict
+            && value.entries.as_ref().is_some_and(|entries| {
+                !entries.is_empty() && entries.iter().all(|(_, value)| value.is_constant())
+            });
+        (table || fixed && value.is_constant()).then_some(value)
     }
 
     /// `self.name` as the class's constructor leaves it.
-    pub(super) fn field(&self, path: &str) -> Option<&'a Value> {
+    pub(super) fn field(&self, path: &str) -> Option<Value> {
         let fields = self.around.fields.filter(|_| path.starts_with("self."))?;
-        fields.get(path)
+        fields.get(path).map(|it| it.of_instance(3))
     }
 
     /// `object.name`, where nothing was assigned to it before.
     pub(super) fn member(&self, id: ExprId, base: ExprId, object: &Value, name: &str) -> Value {
         let span = self.span(id);
-        let path = self.member_path(base, object, name);
+        let mut path = self.member_path(base, object, name);
+        if &*path == "pathlib.Path().parent" {
+            path = "pathlib.Path()".into();
+        }
         let rules = self.around.rules;
         let named: Value = Data {
             path: Some(path.clone()),
@@ -614,6 +663,16 @@ impl<'a> Eval<'a> {
         if all(Kind::Number) {
             return Value::number();
         }
+        // A number is added to numbers only; what is text or a list would refuse it.
+        let plain = |value: &Value| {
+            matches!(value.kind, Kind::Number | Kind::Unknown)
+                && value.text.is_none()
+                && !value.consts.iter().any(|it| matches!(it, Const::Str(_)))
+        };
+        let counts = operands.iter().any(|(value, _)| value.as_int().is_some());
+        if counts && operands.iter().all(|(value, _)| plain(value)) {
+            return Value::amount(operands.iter().map(|(value, _)| value));
+        }
         if operands.iter().any(|(value, _)| value.kind == Kind::List) {
             let mut items = Vec::new();
             for (value, _) in operands {
@@ -636,8 +695,15 @@ impl<'a> Eval<'a> {
         for part in parts {
             match part {
                 FormatPart::Text(text) => segs.push(Seg::Lit((&**text).into())),
-                FormatPart::Value { expr, numeric } => {
-                    let value = self.expr(*expr);
+                FormatPart::Value {
+                    expr,
+                    numeric,
+                    quoted,
+                } => {
+                    let mut value = self.expr(*expr);
+                    if *quoted && !value.roots.is_empty() {
+                        value = Value::carrying([&value]).through(&"repr".into());
+                    }
                     let place = self.place(self.span(*expr));
                     if *numeric {
                         segs.push(Seg::Hole(Value::number(), place));

@@ -14,6 +14,7 @@ impl Eval<'_> {
         right_span: Span,
         span: Span,
     ) -> Value {
+        let parts = std::mem::take(&mut self.filled);
         let Some(shape) = left.rendered() else {
             return Value::carrying([left, right]);
         };
@@ -35,7 +36,13 @@ impl Eval<'_> {
                 (None, _, Some(items)) if right.kind == Kind::List => items.get(next).cloned(),
                 _ => None,
             };
+            let at = match &conversion.key {
+                Some(key) => parts.iter().find(|(name, _)| name.as_ref() == Some(key)),
+                None => parts.get(next),
+            };
             next += 1;
+            let func = place.func;
+            let place = at.map_or(place, |(_, span)| Place { func, span: *span });
             (value.unwrap_or_else(|| right.clone()), place)
         });
         Value::from_segments(segs, self.place(span))
@@ -78,7 +85,10 @@ impl Eval<'_> {
                             .find(|(key, ..)| *key == name)
                             .map(|(_, value, at)| (value.clone(), *at))
                     };
-                    let (value, at) = found.unwrap_or_else(|| (rest.clone(), span));
+                    let (mut value, at) = found.unwrap_or_else(|| (rest.clone(), span));
+                    if field.contains("!r") && !value.roots.is_empty() {
+                        value = Value::carrying([&value]).through(&"repr".into());
+                    }
                     let numeric =
                         spec.ends_with(['d', 'f', 'x', 'X', 'e', 'g', 'o', 'b', 'n', '%']);
                     if numeric {
@@ -141,7 +151,7 @@ impl Eval<'_> {
 
 /// One `%` conversion.
 struct Conversion {
-    key: Option<String>,
+    key: Option<Box<str>>,
 }
 
 /// Splits a `%` format; `take` gives the value of each conversion in turn.
@@ -162,7 +172,13 @@ fn fill(format: &str, mut take: impl FnMut(&Conversion) -> (Value, Place)) -> Ve
         let mut key = None;
         if chars.peek() == Some(&'(') {
             chars.next();
-            key = Some(chars.by_ref().take_while(|c| *c != ')').collect());
+            key = Some(
+                chars
+                    .by_ref()
+                    .take_while(|c| *c != ')')
+                    .collect::<String>()
+                    .into(),
+            );
         }
         let mut conversion = None;
         while let Some(&c) = chars.peek() {

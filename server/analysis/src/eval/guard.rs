@@ -162,6 +162,11 @@ impl Eval<'_> {
                 if own && b.kind != Kind::Str {
                     Self::add(&a, &Fact::Membership, out);
                 }
+                // `ROOT in path.parents` says that the path lies below.
+                if matches!(&self.func.expr(right).kind, ExprKind::Attr { name, .. } if &**name == "parents")
+                {
+                    Self::add(&b, &Fact::Prefix, out);
+                }
             }
             (CmpOp::In, false) | (CmpOp::NotIn, true) => {
                 // `".." not in path`: a pattern of what must not be there.

@@ -8,6 +8,7 @@ use kb_schema::{Op, Pattern};
 
 use super::Eval;
 use super::call::CallFact;
+use super::local::{Bound, Passed};
 use crate::env::Open;
 use crate::finding::PartKey;
 use crate::ir::{CmpOp, ExprId, ExprKind, Span};
@@ -183,6 +184,44 @@ impl<'a> Eval<'a> {
         }
     }
 
+    /// A value is stored under a key that is not one known text.
+    pub(super) fn match_key(
+        &mut self,
+        base: (ExprId, &Value),
+        key: (ExprId, &Value),
+        from: (ExprId, &Value),
+        whole: Span,
+    ) {
+        let rules = self.around.rules;
+        for &rule in &rules.assigns {
+            if rules.rules[rule as usize].pattern().key.is_none() {
+                continue;
+            }
+            let fact = Fact {
+                span: whole,
+                matched: whole,
+                args: &NoArguments,
+                parts: vec![RawPart {
+                    key: RawKey::Plain(PartKey::Value),
+                    span: self.span(from.0),
+                }],
+            };
+            let names = [base.0, key.0, from.0].map(|id| self.last_name(id));
+            self.attempt(rule, fact, |matcher, pattern| {
+                let tests = [&pattern.base, &pattern.key, &pattern.value];
+                let values = [base.1, key.1, from.1];
+                tests
+                    .iter()
+                    .zip(values)
+                    .zip(names)
+                    .all(|((test, value), name)| {
+                        let test = test.as_ref();
+                        test.is_none_or(|test| matcher.holds(test, &Given::of(value, name)))
+                    })
+            });
+        }
+    }
+
     /// A division or a remainder; text formatting with `%` is none.
     pub(super) fn match_divide(&mut self, whole: ExprId, id: ExprId, value: &Value, over: &Value) {
         let rules = self.around.rules;
@@ -192,6 +231,7 @@ impl<'a> Eval<'a> {
                 over.kind,
                 crate::value::Kind::Str | crate::value::Kind::Bytes
             )
+            || over.path.as_deref() == Some("pathlib.Path()")
         {
             return;
         }
@@ -601,7 +641,7 @@ impl<'a> Eval<'a> {
         &mut self,
         summary: &super::Summary,
         call: &CallFact<'a>,
-        bound: &[Option<Value>],
+        bound: &Bound,
     ) {
         let rules = self.around.rules;
         for sink in &summary.sinks {
@@ -621,8 +661,13 @@ impl<'a> Eval<'a> {
             let mut direct: Option<Root> = None;
             let mut params: Vec<u16> = Vec::new();
             for param in &sink.params {
-                let Some(Some(value)) = bound.get(usize::from(*param)) else {
-                    continue;
+                let value = match bound.get(*param) {
+                    Passed::Value(value) => value,
+                    Passed::Origin(Origin::Param(index)) => {
+                        params.push(index);
+                        continue;
+                    }
+                    _ => continue,
                 };
                 let amounts = value.amounts.iter().filter(|_| sink.amount);
                 for root in value

@@ -72,6 +72,7 @@ fn params(b: &mut Builder<'_>, declarator: Node<'_>) -> Vec<Param> {
             name: name.into(),
             ty,
             default: None,
+            annotated: None,
             star: 0,
             span: b.span(node),
         });

@@ -40,7 +40,7 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
         let span = b.span(node);
         let mut name = node;
         let mut ty = Type::default();
-        let mut default = None;
+        let (mut default, mut made_by) = (None, None);
         if matches!(node.kind(), "default_parameter" | "typed_default_parameter") {
             if let Some(inner) = node.child_by_field_name("name") {
                 name = inner;
@@ -55,8 +55,9 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
         }
         if let Some(annotation) = node.child_by_field_name("type") {
             ty.base = b.text(annotation).into();
-            if let Some(plain) = annotated(b, annotation, &mut default) {
+            if let Some((plain, call)) = annotated(b, annotation) {
                 ty.base = plain.into();
+                made_by = call;
             }
         }
         let star = match name.kind() {
@@ -74,6 +75,7 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
             name: b.text(name).into(),
             ty,
             default,
+            annotated: made_by,
             star,
             span,
         });
@@ -81,12 +83,8 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
     out
 }
 
-/// `Annotated[int, Query(le=100)]`: the type, and what makes the value as a default would.
-fn annotated<'t>(
-    b: &mut Builder<'t>,
-    annotation: Node<'_>,
-    default: &mut Option<ExprId>,
-) -> Option<&'t str> {
+/// `Annotated[int, Query(le=100)]`: the type, and what makes the value.
+fn annotated<'t>(b: &mut Builder<'t>, annotation: Node<'_>) -> Option<(&'t str, Option<ExprId>)> {
     let inner = annotation.named_child(0)?;
     let name = match inner.kind() {
         "generic_type" => inner.named_child(0)?,
@@ -112,10 +110,8 @@ fn annotated<'t>(
         };
         (it.kind() == "call").then_some(it)
     });
-    if let (None, Some(call)) = (&default, call) {
-        *default = Some(expr(b, call));
-    }
-    Some(b.text(*first))
+    let call = call.map(|it| expr(b, it));
+    Some((b.text(*first), call))
 }
 
 fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
@@ -826,7 +822,14 @@ fn string(b: &mut Builder<'_>, nodes: &[Node<'_>]) -> ExprKind {
                     let numeric = spec.ends_with([
                         'd', 'f', 'x', 'X', 'e', 'g', 'o', 'b', 'n', '%', 'F', 'E', 'G',
                     ]);
-                    parts.push(FormatPart::Value { expr, numeric });
+                    let quoted = children(child).into_iter().any(|it| {
+                        it.kind() == "type_conversion" && matches!(b.text(it), "!r" | "!a")
+                    });
+                    parts.push(FormatPart::Value {
+                        expr,
+                        numeric,
+                        quoted,
+                    });
                 }
                 _ => {}
             }
