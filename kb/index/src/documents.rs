@@ -56,7 +56,7 @@ fn entry_texts(entry: &Entry) -> Texts {
     [
         entry.id.clone(),
         format!("{}\n{}", entry.title, entry.message),
-        format!("{}\n{}", entry.why, entry.guideline),
+        format!("{}\n{}", entry.body().why, entry.body().guideline),
         code(entry),
         entry.markers.join("\n"),
         entry.apis.join("\n"),
@@ -86,6 +86,7 @@ fn discussion_texts(entry: &Entry, discussion: &Discussion) -> Texts {
 
 fn code(entry: &Entry) -> String {
     let blocks: Vec<&str> = entry
+        .body()
         .examples
         .iter()
         .map(|example| example.code.as_str())

@@ -7,13 +7,13 @@ mod documents;
 mod hash;
 mod index;
 mod load;
+mod packed;
 mod related;
 mod scan;
 mod store;
 mod tokens;
 mod watch;
 
-pub use bundled::bundled;
 pub use cache::FORMAT;
 pub use documents::{B, FIELDS, K1};
 pub use index::{MAX_HITS, MAX_QUERY_TERMS};

@@ -24,7 +24,7 @@ pub(crate) struct Knowledge {
 }
 
 /// Reads one file into the group. A second entry of one id is refused, and both places named.
-pub(crate) fn add_file(group: &mut Knowledge, path: &str, text: &str, hash: u64, bundled: bool) {
+pub(crate) fn add_file(group: &mut Knowledge, path: &str, text: &str, hash: u64) {
     // Editors of some systems put a byte-order mark in front, which is no part of the text.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if path.ends_with(".toml") {
@@ -34,12 +34,7 @@ pub(crate) fn add_file(group: &mut Knowledge, path: &str, text: &str, hash: u64,
         }
         return;
     }
-    let parsed = if bundled {
-        kb_schema::parse_bundled(path, text)
-    } else {
-        kb_schema::parse_entry(path, text)
-    };
-    let entry = match parsed {
+    let entry = match kb_schema::parse_entry(path, text) {
         Ok(entry) => entry,
         Err(problems) => return group.problems.extend(problems),
     };

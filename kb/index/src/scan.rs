@@ -136,13 +136,7 @@ impl Scan {
         for stamp in &self.files {
             let name = stamp.path.display().to_string();
             match read_text(&stamp.path) {
-                Ok(text) => add_file(
-                    &mut knowledge,
-                    &name,
-                    &text,
-                    hash::of(text.as_bytes()),
-                    false,
-                ),
+                Ok(text) => add_file(&mut knowledge, &name, &text, hash::of(text.as_bytes())),
                 Err(problem) => knowledge.problems.push(Problem {
                     path: name,
                     ..problem

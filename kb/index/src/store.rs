@@ -140,7 +140,7 @@ impl Store {
 }
 
 fn contents(options: &Options, scan: &Scan) -> Contents {
-    let bundled = options.bundled.then(bundled::parsed);
+    let bundled = options.bundled.then(bundled::unpacked);
     combine(bundled.as_deref(), &scan.read())
 }
 

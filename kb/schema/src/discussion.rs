@@ -1,10 +1,10 @@
 //! A human source: where people explained a weakness to each other.
 //! It holds identity and attribution; it never holds copied text of a bundled source.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Where a discussion stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Site {
     /// A Stack Overflow question: its number and slug.
     StackOverflow {
@@ -21,7 +21,7 @@ pub enum Site {
 }
 
 /// One human source of an entry, with our one-line summary of what it warns of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Discussion {
     /// Where it stands.
     pub site: Site,

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Discussion, Pattern};
+use crate::body::Later;
+use crate::{Body, Discussion, Example, ExampleKind, Pattern};
 
 /// A language that entries are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
@@ -76,7 +77,7 @@ pub enum Applicability {
 ///
 /// Placeholders in `replace`, `set` and `insert`: `{callee}`, `{receiver}`, `{0}`, `{name}` (the
 /// text of an argument), `{args}` (everything between the brackets), `{value}`, `{target}`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fix {
     /// Safe or needs review.
@@ -104,34 +105,8 @@ pub struct Fix {
     pub patterns: Vec<usize>,
 }
 
-/// Whether an example is the weakness or the cure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExampleKind {
-    /// Must be reported on the marked lines, no more and no fewer.
-    Vulnerable,
-    /// Must be silent under every entry of the language.
-    Secure,
-    /// Weak, and known to be missed: must stay silent until it is moved.
-    KnownMiss,
-    /// Safe, and known to be flagged: must fire until it is moved.
-    KnownNoise,
-}
-
-/// One code block of an entry: shown to people, given to models, and run as a test.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Example {
-    /// Weakness or cure.
-    pub kind: ExampleKind,
-    /// The code without its markers.
-    pub code: String,
-    /// Lines of `code`, from 1, that carried the marker `finding`.
-    pub lines: Vec<usize>,
-    /// Line of the block's first line in the entry's file, from 1.
-    pub at_line: usize,
-}
-
 /// One weakness pattern: rule, documentation, tests, advice, guideline and demonstration at once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Entry {
     /// Such as `py/subprocess-shell-true`; names the bad pattern, never the remedy.
     pub id: String,
@@ -155,12 +130,9 @@ pub struct Entry {
     pub discussions: Vec<Discussion>,
     /// The mechanical cures, tried in order.
     pub fixes: Vec<Fix>,
-    /// Why it is dangerous, Markdown.
-    pub why: String,
-    /// What to do instead, Markdown (RESCUE's guideline).
-    pub guideline: String,
-    /// Its tests and demonstrations.
-    pub examples: Vec<Example>,
+    /// Its Markdown half, which does not travel with it.
+    #[serde(skip)]
+    pub(crate) body: Later,
     /// Where it was read from.
     pub path: String,
     /// It came with the program, whose tests have proven it.
@@ -168,6 +140,19 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its reasons, advice and examples, read now if nobody asked before.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        self.body.get()
+    }
+
+    /// Has the body read by `read` when it is first asked for.
+    #[must_use]
+    pub fn with_body(mut self, read: impl FnOnce() -> Body + Send + 'static) -> Self {
+        self.body = Later::new(read);
+        self
+    }
+
     /// `CWE-78` and so on.
     pub fn cwe_names(&self) -> impl Iterator<Item = String> + '_ {
         self.cwe.iter().map(|number| format!("CWE-{number}"))
@@ -193,7 +178,8 @@ impl Entry {
 
     /// The examples of one kind.
     pub fn examples(&self, kind: ExampleKind) -> impl Iterator<Item = &Example> {
-        self.examples
+        self.body()
+            .examples
             .iter()
             .filter(move |example| example.kind == kind)
     }

@@ -1,6 +1,7 @@
 //! The knowledge entry and the discussion record: types, parser, validator, and the search trait.
 //! It knows no files, no network, no syntax trees and no editor: text in, types or problems out.
 
+mod body;
 mod discussion;
 mod entry;
 mod knowledge;
@@ -13,8 +14,9 @@ mod peer;
 mod problem;
 mod shape;
 
+pub use body::{Body, Example, ExampleKind};
 pub use discussion::{Discussion, Site};
-pub use entry::{Applicability, Entry, Example, ExampleKind, Fix, Language, Severity};
+pub use entry::{Applicability, Entry, Fix, Language, Severity};
 pub use knowledge::{EntrySet, Hit, HitKind, Knowledge, Query, Term};
 pub use library::{Library, Source};
 pub use name::{NamePattern, last_segment};

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Language, NamePattern};
 
 /// One named source of data (`http`, `argv`), which patterns refer to in `tainted`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Source {
     /// Its name.
     pub id: String,
@@ -28,7 +30,7 @@ pub struct Source {
 }
 
 /// A language's library model.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Library {
     /// The language.
     pub language: Language,

@@ -3,6 +3,10 @@
 
 use std::fmt;
 
+use serde::de::Deserializer;
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
 /// A pattern over dotted names.
 ///
 /// `os.system` matches that name only. `*.execute` matches `execute` on any receiver, resolved or
@@ -11,8 +15,9 @@ use std::fmt;
 /// A call in the middle of a name is written with its brackets: `hashlib.md5().update`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamePattern {
-    text: String,
-    segments: Vec<String>,
+    text: Box<str>,
+    /// Where the last segment begins.
+    last: usize,
     exact: bool,
     /// `*.last` or `**.last`: only the last segment and whether something stands before it count.
     any_prefix: Option<bool>,
@@ -24,32 +29,34 @@ impl NamePattern {
     /// # Errors
     /// Says what is wrong with the text: empty, or a segment missing.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let segments: Vec<String> = text.split('.').map(str::to_owned).collect();
-        if segments.iter().any(String::is_empty) {
+        if text.split('.').any(str::is_empty) {
             return Err(format!("name `{text}` has an empty part"));
         }
         if text.chars().any(|c| c.is_whitespace()) {
             return Err(format!("name `{text}` may not hold spaces"));
         }
-        if segments
-            .last()
-            .is_some_and(|last| last == "*" || last == "**")
-        {
+        if matches!(last_segment(text), "*" | "**") {
             return Err(format!(
                 "name `{text}` must end in a name, or it would match everything"
             ));
         }
-        let any_prefix = match segments.as_slice() {
-            [first, _] if first == "*" => Some(true),
-            [first, _] if first == "**" => Some(false),
+        Ok(Self::valid(text.into()))
+    }
+
+    /// Takes in a text that was found to be a pattern.
+    fn valid(text: Box<str>) -> Self {
+        let last = text.len() - last_segment(&text).len();
+        let any_prefix = match &text[..last] {
+            "*." => Some(true),
+            "**." => Some(false),
             _ => None,
         };
-        Ok(Self {
+        Self {
+            last,
             exact: !text.contains('*'),
             any_prefix,
-            text: text.to_owned(),
-            segments,
-        })
+            text,
+        }
     }
 
     /// The pattern as it was written.
@@ -61,7 +68,7 @@ impl NamePattern {
     /// The last segment, which analysis dispatches on.
     #[must_use]
     pub fn last(&self) -> &str {
-        self.segments.last().map_or("", String::as_str)
+        &self.text[self.last..]
     }
 
     /// Whether the last segment is a plain word that can stand in a hash table.
@@ -73,10 +80,7 @@ impl NamePattern {
     /// The first segment when it is a plain word: a module or a top-level name.
     #[must_use]
     pub fn root(&self) -> Option<&str> {
-        self.segments
-            .first()
-            .map(String::as_str)
-            .filter(|it| !it.contains('*'))
+        self.text.split('.').next().filter(|it| !it.contains('*'))
     }
 
     /// Whether the name stands alone or holds `*`.
@@ -89,7 +93,7 @@ impl NamePattern {
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         if self.exact {
-            return self.text == name;
+            return *self.text == *name;
         }
         let last = last_segment(name);
         if !glob(self.last().as_bytes(), last.as_bytes()) {
@@ -98,8 +102,22 @@ impl NamePattern {
         if let Some(needs_receiver) = self.any_prefix {
             return !needs_receiver || last.len() < name.len();
         }
+        let segments: Vec<&str> = self.text.split('.').collect();
         let parts: Vec<&str> = name.split('.').collect();
-        match_segments(&self.segments, &parts)
+        match_segments(&segments, &parts)
+    }
+}
+
+impl Serialize for NamePattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+/// Takes back what was written from a pattern, without looking for mistakes again.
+impl<'de> Deserialize<'de> for NamePattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::valid(Box::deserialize(deserializer)?))
     }
 }
 
@@ -110,16 +128,12 @@ pub fn last_segment(name: &str) -> &str {
     dot.map_or(name, |dot| &name[dot + 1..])
 }
 
-fn match_segments(pattern: &[String], parts: &[&str]) -> bool {
+fn match_segments(pattern: &[&str], parts: &[&str]) -> bool {
     // A leading `*` stands for one or more segments, because receivers are chains.
     match pattern.split_first() {
         None => parts.is_empty(),
-        Some((head, rest)) if head == "*" => {
-            (1..=parts.len()).any(|taken| match_segments(rest, &parts[taken..]))
-        }
-        Some((head, rest)) if head == "**" => {
-            (0..=parts.len()).any(|taken| match_segments(rest, &parts[taken..]))
-        }
+        Some((&"*", rest)) => (1..=parts.len()).any(|taken| match_segments(rest, &parts[taken..])),
+        Some((&"**", rest)) => (0..=parts.len()).any(|taken| match_segments(rest, &parts[taken..])),
         Some((head, rest)) => parts.split_first().is_some_and(|(part, others)| {
             glob(head.as_bytes(), part.as_bytes()) && match_segments(rest, others)
         }),

@@ -2,9 +2,10 @@
 //! looked at. It knows expressions only.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use serde::{Deserialize, Serialize};
 
 /// A word that must occur, in upper or lower case.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub struct Need {
     /// The word in lower case.
     pub text: String,
@@ -15,7 +16,7 @@ pub struct Need {
 }
 
 /// What follows a needed word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Then {
     /// Anything.
     Any,

@@ -12,15 +12,15 @@ use crate::{Entry, Library, Problem};
 /// # Errors
 /// Every mistake found, each with its line.
 pub fn parse_entry(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
-    front::parse(path, text, false)
+    front::parse(path, text)
 }
 
-/// Reads one entry that was tested before it was built in: its expressions are taken as they are.
+/// Reads one entry that is about to be built in and tested.
 ///
 /// # Errors
-/// Every other mistake, each with its line.
+/// Every mistake found, each with its line.
 pub fn parse_bundled(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
-    let mut entry = front::parse(path, text, true)?;
+    let mut entry = front::parse(path, text)?;
     entry.bundled = true;
     Ok(entry)
 }

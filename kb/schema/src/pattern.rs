@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{NamePattern, Severity, Shape};
 
 /// The kind of fact a pattern looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum On {
     /// A call; `callee`, `args`, `receiver`.
@@ -37,7 +37,7 @@ pub enum On {
 }
 
 /// An operator of a comparison.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 pub enum Op {
     /// Equal.
     #[serde(rename = "==")]
@@ -74,8 +74,7 @@ impl Op {
 }
 
 /// A constant of the analysed language.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub enum Literal {
     /// True or false.
     Bool(bool),
@@ -86,7 +85,7 @@ pub enum Literal {
 }
 
 /// Which argument of a call: by position, by keyword, or either (`0|args`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 pub enum ArgKey {
     /// Position from 0, the receiver of a method not counted.
     Position(usize),
@@ -136,7 +135,7 @@ fn bad_key(text: &str) -> String {
 }
 
 /// A condition that dominates a point and makes a value safe there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Guard {
     /// Compared for equality with a constant.
     Equality,
@@ -191,7 +190,7 @@ impl Guard {
 }
 
 /// What must hold of one value. All given conditions must hold; an empty test always does.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 pub struct Test {
     /// The argument is not there (and no `*args` could hold it), or is.
     pub absent: Option<bool>,
@@ -254,7 +253,7 @@ pub struct Test {
 }
 
 /// How a value is used, for events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Use {
     /// Read through: `*p`, `p->x`, `p[i]`, or passed to a function that must read through it.
@@ -270,7 +269,7 @@ pub enum Use {
 }
 
 /// Which value of a call an event is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Subject {
     /// What the call gives back.
     Result,
@@ -281,7 +280,7 @@ pub enum Subject {
 }
 
 /// One event on a value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub enum Event {
     /// A call in which the value is the subject.
     Call {
@@ -297,7 +296,7 @@ pub enum Event {
 }
 
 /// What an entry flags.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct Pattern {
     /// The kind of fact.
     pub on: On,

@@ -1,55 +1,83 @@
 //! A regular expression that is checked when it is read and compiled when it is first used.
 //! Most runs meet few of the entries' expressions, and compiling all of them cost 30 ms at start.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+#[cfg(feature = "match")]
 use regex::{Regex, RegexBuilder};
+use serde::de::Deserializer;
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
 
 use crate::needs::{self, Need};
 
 /// The largest compiled form, so that a hostile entry cannot take the memory.
+#[cfg(feature = "match")]
 const SIZE_LIMIT: usize = 1 << 20;
 
-/// What a text must look like, as a regular expression.
+/// What a text must look like, as a regular expression. Clones share what was compiled.
+#[derive(Debug, Clone)]
+pub struct Shape(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Shape {
-    source: String,
+struct Inner {
+    source: Box<str>,
+    needs: OnceLock<Needs>,
+    #[cfg(feature = "match")]
     compiled: OnceLock<Option<Regex>>,
 }
+
+/// Groups of words, or nothing where an expression demands none.
+type Needs = Option<Vec<Vec<Need>>>;
 
 impl Shape {
     /// Takes an expression; whether it is one, `check` says.
     #[must_use]
     pub fn new(source: &str) -> Self {
-        Self {
-            source: source.to_owned(),
-            compiled: OnceLock::new(),
-        }
+        Self::with(source.into(), OnceLock::new())
     }
 
-    /// Checks the syntax. The bundled entries were checked when they were built in; doing it again
-    /// at every start took a sixth of it.
+    fn with(source: Box<str>, needs: OnceLock<Needs>) -> Self {
+        Self(Arc::new(Inner {
+            source,
+            needs,
+            #[cfg(feature = "match")]
+            compiled: OnceLock::new(),
+        }))
+    }
+
+    /// Checks the syntax.
     ///
     /// # Errors
     /// What is wrong with it, in one line.
     pub fn check(&self) -> Result<(), String> {
+        let source = &self.0.source;
         let problem = |error: regex_syntax::Error| {
             let text = error.to_string();
             let last = text.lines().last().unwrap_or("");
             let last = last.trim_start_matches("error: ");
-            format!("pattern `{}` is no regular expression: {last}", self.source)
+            format!("pattern `{source}` is no regular expression: {last}")
         };
-        regex_syntax::parse(&self.source)
-            .map_err(problem)
-            .map(|_| ())
+        regex_syntax::parse(source).map_err(problem).map(|_| ())
     }
 
     /// The expression as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
+    /// Groups of words: all words of one of them occur in every text that it matches. `None` where
+    /// it demands none. A scan skips what cannot match by them.
+    #[must_use]
+    pub fn needs(&self) -> Option<&[Vec<Need>]> {
+        let find = || needs::of(&regex_syntax::parse(&self.0.source).ok()?);
+        self.0.needs.get_or_init(find).as_deref()
+    }
+}
+
+#[cfg(feature = "match")]
+impl Shape {
     /// Whether it can be compiled within the size limit; one that cannot matches nothing.
     #[must_use]
     pub fn compiles(&self) -> bool {
@@ -64,32 +92,30 @@ impl Shape {
 
     fn compiled(&self) -> Option<&Regex> {
         let build = || {
-            RegexBuilder::new(&self.source)
+            RegexBuilder::new(&self.0.source)
                 .size_limit(SIZE_LIMIT)
                 .build()
                 .ok()
         };
-        self.compiled.get_or_init(build).as_ref()
-    }
-
-    /// Groups of words: all words of one of them occur in every text that it matches. `None` where
-    /// it demands none. A scan skips what cannot match by them.
-    #[must_use]
-    pub fn needs(&self) -> Option<Vec<Vec<Need>>> {
-        needs::of(&regex_syntax::parse(&self.source).ok()?)
+        self.0.compiled.get_or_init(build).as_ref()
     }
 }
 
-impl Clone for Shape {
-    fn clone(&self) -> Self {
-        Self {
-            source: self.source.clone(),
-            compiled: self.compiled.clone(),
-        }
+/// The words travel with the expression: finding them out means parsing it.
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.as_str(), self.needs()).serialize(serializer)
     }
 }
 
-#[cfg(test)]
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (source, needs) = <(Box<str>, Needs)>::deserialize(deserializer)?;
+        Ok(Self::with(source, OnceLock::from(needs)))
+    }
+}
+
+#[cfg(all(test, feature = "match"))]
 mod tests {
     use super::Shape;
 

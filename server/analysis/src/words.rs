@@ -393,7 +393,7 @@ impl Words {
     /// What a name, or a text, must hold to fit an expression.
     fn shape(&mut self, shape: &Shape, is_text: bool) -> Option<Clause> {
         let mut clause = Clause::new();
-        for group in shape.needs()? {
+        for group in shape.needs()?.iter().cloned() {
             let mut all = All::new();
             // Text may be put together at any mark that is part of no word.
             let needs = group.into_iter().flat_map(|need| match is_text {
@@ -426,7 +426,7 @@ impl Words {
             let mut all = All::new();
             for need in group {
                 all.push(vec![self.piece(Piece {
-                    text: need.text.into(),
+                    text: need.text.as_str().into(),
                     opens: Opens::No,
                     then: Then::Any,
                 })?]);

@@ -90,6 +90,7 @@ fn exact(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
     }
     let mut wrong = Vec::new();
     for example in entry
+        .body()
         .examples
         .iter()
         .filter(|it| it.kind != ExampleKind::Secure)
@@ -138,7 +139,12 @@ fn quiet(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
 /// with the other examples of the entry around.
 fn focused(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
     let mut wrong = Vec::new();
-    let mut texts: Vec<String> = entry.examples.iter().map(|it| it.code.clone()).collect();
+    let mut texts: Vec<String> = entry
+        .body()
+        .examples
+        .iter()
+        .map(|it| it.code.clone())
+        .collect();
     texts.push(texts.join("\n"));
     for text in &texts {
         let language = language(entry);
@@ -172,7 +178,7 @@ fn focused(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
 /// The same findings with CRLF, tabs, deeper indentation and an emoji on the line.
 fn robust(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
     let mut wrong = Vec::new();
-    for example in &entry.examples {
+    for example in &entry.body().examples {
         let plain = lines_of(&check(snapshot, entry, &example.code), entry, &example.code);
         let comment = if entry.language == Language::C {
             "//"
@@ -223,7 +229,7 @@ fn in_string(line: &str) -> bool {
 
 /// No panic when the example is cut at any character.
 fn cut(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
-    for example in &entry.examples {
+    for example in &entry.body().examples {
         let step = (example.code.len() / 60).max(1);
         for (at, _) in example.code.char_indices().step_by(step) {
             let _ = check(snapshot, entry, &example.code[..at]);

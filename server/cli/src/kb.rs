@@ -144,7 +144,8 @@ pub(crate) fn page(entry: &Entry) -> String {
     let _ = writeln!(
         out,
         "\n## Why\n{}\n\n## Guideline\n{}",
-        entry.why, entry.guideline
+        entry.body().why,
+        entry.body().guideline
     );
     for (kind, name) in [
         (ExampleKind::Vulnerable, "Vulnerable"),
@@ -205,6 +206,6 @@ fn stats(entries: &EntrySet) -> String {
     });
     row(&mut out, "patterns", &|it| it.patterns.len());
     row(&mut out, "discussions", &|it| it.discussions.len());
-    row(&mut out, "examples", &|it| it.examples.len());
+    row(&mut out, "examples", &|it| it.body().examples.len());
     out
 }

@@ -139,7 +139,7 @@ pub(crate) fn github(run: &Run<'_>) -> String {
             let message = format!(
                 "{cell}{}\n{}\n{}",
                 finding.message,
-                text::first_sentence(&finding.entry.why),
+                text::first_sentence(&finding.entry.body().why),
                 finding.entry.href()
             );
             let message = data(&message);

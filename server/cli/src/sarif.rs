@@ -180,8 +180,8 @@ fn rule(entry: &Entry) -> Value {
     json!({
         "id": entry.id,
         "shortDescription": { "text": sentence(&entry.title) },
-        "fullDescription": { "text": plain(&entry.why) },
-        "help": { "text": plain(&entry.guideline), "markdown": help(entry) },
+        "fullDescription": { "text": plain(&entry.body().why) },
+        "help": { "text": plain(&entry.body().guideline), "markdown": help(entry) },
         "helpUri": entry.href(),
         "defaultConfiguration": { "level": level(entry.severity) },
         "relationships": relationships,
@@ -197,8 +197,8 @@ fn rule(entry: &Entry) -> Value {
 fn help(entry: &Entry) -> String {
     let mut out = format!(
         "{}\n\n**Instead:** {}\n",
-        entry.why.trim(),
-        entry.guideline.trim()
+        entry.body().why.trim(),
+        entry.body().guideline.trim()
     );
     if let Some(example) = entry.examples(ExampleKind::Secure).next() {
         let _ = write!(out, "\n```{}\n{}```\n", entry.language.id(), example.code);

@@ -150,7 +150,7 @@ fn one(run: &Run<'_>, file: &Checked, item: &Item, renderer: &Renderer, out: &mu
     group = group.element(
         Level::NOTE
             .with_name("why")
-            .message(first_sentence(&entry.why)),
+            .message(first_sentence(&entry.body().why)),
     );
     let discussions: &[Discussion] = if run.settings.show_discussions {
         &entry.discussions

@@ -62,8 +62,8 @@ impl Page<'_> {
         let entry = &self.finding.entry;
         let mut page = format!("{}\n\n", self.strong(&entry.title));
         for paragraph in [
-            first_paragraph(&entry.why),
-            first_paragraph(&entry.guideline),
+            first_paragraph(&entry.body().why),
+            first_paragraph(&entry.body().guideline),
         ] {
             if !paragraph.is_empty() {
                 page.push_str(paragraph);

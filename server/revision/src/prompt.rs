@@ -280,12 +280,12 @@ fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask)
     let _ = writeln!(
         out,
         "Why it matters: {}",
-        advice::shorten(&advice::plain(&entry.why), 500)
+        advice::shorten(&advice::plain(&entry.body().why), 500)
     );
     let _ = writeln!(
         out,
         "What to do: {}\n",
-        advice::shorten(&advice::plain(&entry.guideline), 700)
+        advice::shorten(&advice::plain(&entry.body().guideline), 700)
     );
 }
 
@@ -303,7 +303,7 @@ fn weakness(subject: &Subject<'_>, described: bool) -> String {
         let _ = write!(
             out,
             ": {}",
-            advice::shorten(&advice::plain(&entry.why), 400)
+            advice::shorten(&advice::plain(&entry.body().why), 400)
         );
     }
     out
@@ -350,7 +350,11 @@ fn imports(subject: &Subject<'_>) -> String {
 /// What the entry itself advises, as one more voice: its guideline with the safe demonstration.
 #[must_use]
 pub fn entry_advice(entry: &Entry) -> Advice {
-    let mut text = format!("{}\n\n{}\n", entry.guideline.trim(), entry.why.trim());
+    let mut text = format!(
+        "{}\n\n{}\n",
+        entry.body().guideline.trim(),
+        entry.body().why.trim()
+    );
     if let Some(example) = entry.examples(ExampleKind::Secure).next() {
         let _ = write!(text, "\nSafe code:\n{}\n", example.code.trim_end());
     }

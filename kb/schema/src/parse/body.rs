@@ -2,16 +2,10 @@
 //! It knows the headings that the format names and refuses others.
 
 use super::Reporter;
-use crate::{Example, ExampleKind, Language};
+use crate::{Body, Example, ExampleKind, Language};
 
 /// Marks a line of a vulnerable block that must be reported.
 const MARKER: &str = "finding";
-
-pub(super) struct Body {
-    pub(super) why: String,
-    pub(super) guideline: String,
-    pub(super) examples: Vec<Example>,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Section {
@@ -38,11 +32,7 @@ pub(super) fn parse(
     finds: bool,
     report: &mut Reporter<'_>,
 ) -> Body {
-    let mut out = Body {
-        why: String::new(),
-        guideline: String::new(),
-        examples: Vec::new(),
-    };
+    let mut out = Body::default();
     let mut section = Section::None;
     let mut fence: Option<Fence> = None;
     for (offset, line) in body.lines().enumerate() {

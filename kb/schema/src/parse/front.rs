@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Reporter, body, line_of, toml_message};
+use crate::body::Later;
 use crate::discussion::RawDiscussion;
 use crate::{
     ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Op, Pattern,
@@ -87,12 +88,31 @@ struct RawEvent {
     r#use: Option<Use>,
 }
 
+/// A constant is told by the type of its value.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawLiteral {
+    Bool(bool),
+    Int(i64),
+    Text(String),
+}
+
+impl From<RawLiteral> for Literal {
+    fn from(raw: RawLiteral) -> Self {
+        match raw {
+            RawLiteral::Bool(value) => Self::Bool(value),
+            RawLiteral::Int(value) => Self::Int(value),
+            RawLiteral::Text(value) => Self::Text(value),
+        }
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct RawTest {
     absent: Option<bool>,
-    r#const: Vec<Literal>,
-    not_const: Vec<Literal>,
+    r#const: Vec<RawLiteral>,
+    not_const: Vec<RawLiteral>,
     dynamic: Option<bool>,
     built: Option<bool>,
     tainted: Vec<String>,
@@ -124,8 +144,8 @@ const KINDS: [&str; 10] = [
     "string", "bytes", "number", "bool", "none", "list", "dict", "array", "pointer", "function",
 ];
 
-/// Reads an entry. What was proven when it was built in is not checked again where it is `trusted`.
-pub(super) fn parse(path: &str, text: &str, trusted: bool) -> Result<Entry, Vec<Problem>> {
+/// Reads an entry.
+pub(super) fn parse(path: &str, text: &str) -> Result<Entry, Vec<Problem>> {
     let mut report = Reporter::new(path, text);
     let Some((front, body_start)) = split(text) else {
         report.at_line(
@@ -154,11 +174,9 @@ pub(super) fn parse(path: &str, text: &str, trusted: bool) -> Result<Entry, Vec<
     for pattern in raw.pattern {
         match build_pattern(pattern) {
             Ok(pattern) => {
-                if !trusted {
-                    for shape in pattern.shapes() {
-                        if let Err(message) = shape.check() {
-                            report.at_word(shape.as_str(), message);
-                        }
+                for shape in pattern.shapes() {
+                    if let Err(message) = shape.check() {
+                        report.at_word(shape.as_str(), message);
                     }
                 }
                 patterns.push(pattern);
@@ -219,9 +237,7 @@ pub(super) fn parse(path: &str, text: &str, trusted: bool) -> Result<Entry, Vec<
         patterns,
         discussions,
         fixes: raw.fix,
-        why: body.why,
-        guideline: body.guideline,
-        examples: body.examples,
+        body: Later::new(|| body),
         path: path.to_owned(),
         bundled: false,
     })
@@ -377,8 +393,8 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
     };
     Ok(Test {
         absent: raw.absent,
-        constant: raw.r#const,
-        not_const: raw.not_const,
+        constant: raw.r#const.into_iter().map(Into::into).collect(),
+        not_const: raw.not_const.into_iter().map(Into::into).collect(),
         dynamic: raw.dynamic,
         built: raw.built,
         tainted: raw.tainted,
