@@ -59,7 +59,7 @@ pub(crate) enum Local {
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) findings: Vec<Found>,
-    pub(crate) summary: Summary,
+    pub(crate) summary: Arc<Summary>,
     pub(crate) end: Env,
     /// Whether the function is a route handler.
     pub(crate) handler: bool,
@@ -164,7 +164,7 @@ pub(crate) fn evaluate(
     let end = eval.end.take().unwrap_or_else(|| eval.env.clone());
     eval.findings
         .sort_by_key(|it| (it.place.span.start, it.rule));
-    let summary = Summary {
+    let summary = Arc::new(Summary {
         returns: eval
             .returned
             .take()
@@ -176,7 +176,7 @@ pub(crate) fn evaluate(
             .iter()
             .map(|param| (param.name.clone(), param.star))
             .collect(),
-    };
+    });
     Outcome {
         findings: eval.findings,
         summary,

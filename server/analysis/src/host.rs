@@ -13,10 +13,11 @@ use crate::eval::report::{RawKey, RawPiece};
 use crate::finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 use crate::focus::{self, Focus};
 use crate::ir::Span;
+use crate::kit::Kit;
 use crate::rules::LangRules;
 use crate::slice::Slicer;
 use crate::suppress;
-use crate::unit::{self, Kit, Results};
+use crate::unit::{self, Results};
 
 /// A text to analyse. Offsets in results are bytes of `text`.
 #[derive(Debug, Clone, Copy)]
@@ -206,9 +207,9 @@ impl Snapshot {
 /// Turns function-relative results into ranges of the text.
 fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analysis {
     let text = source.text;
-    let functions: FxHashMap<u64, Range<usize>> = results
-        .scopes
-        .iter()
+    let scopes = results.scopes.iter();
+    let functions: FxHashMap<u64, Range<usize>> = scopes
+        .filter(|scope| results.lowered.contains_key(&scope.key))
         .map(|scope| (scope.key, scope.range.clone()))
         .collect();
     let mut slicers: FxHashMap<u64, Slicer> = FxHashMap::default();

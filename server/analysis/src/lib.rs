@@ -7,6 +7,7 @@ mod finding;
 mod focus;
 mod host;
 mod ir;
+mod kit;
 mod layout;
 mod lower;
 mod matching;

@@ -13,39 +13,11 @@ use tree_sitter::Node;
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::ir::{Declarations, Function};
+use crate::kit::{self, Kept, Kit, Lowered, Mention};
 use crate::lower::{self, Outline, Scope};
 use crate::query::RawQuery;
 use crate::rules::LangRules;
 use crate::value::Place;
-
-/// A function's last evaluation.
-#[derive(Debug, Clone)]
-struct Kept {
-    /// Hash of everything the outcome depends on.
-    inputs: u64,
-    outcome: Arc<Outcome>,
-    /// Hash of the summary, which callers depend on.
-    digest: u64,
-    queries: Vec<Found>,
-}
-
-/// A lowered function and every name in it, each of which may be a function of this file: whether
-/// it is one can change with an edit elsewhere.
-#[derive(Debug, Clone)]
-struct Lowered {
-    function: Arc<Function>,
-    mentions: Arc<[Mention]>,
-    too_deep: usize,
-}
-
-/// What one document's last analysis left behind.
-#[derive(Debug, Default)]
-pub(crate) struct Kit {
-    lowered: FxHashMap<u64, Lowered>,
-    kept: FxHashMap<u64, Kept>,
-    /// How many functions the last run evaluated anew.
-    pub(crate) evaluated: usize,
-}
 
 /// The functions of a text with everything found in them.
 pub(crate) struct Results {
@@ -73,23 +45,29 @@ pub(crate) fn run(
         Language::C => signal_handlers(text),
         Language::Python => FxHashSet::default(),
     };
+    let texts = texts(text, &outline.scopes);
+    let frame = kit::frame(&outline.scopes);
+    let is_same = kit.frame == frame;
+    kit.arrange(frame, &outline.scopes, &texts);
     let unit = Unit {
         rules,
         language,
         text,
         names: names(&outline.scopes),
         methods: methods(&outline.scopes),
-        texts: texts(text, &outline.scopes),
-        needs: vec![Vec::new(); outline.scopes.len()],
-
+        needs: std::mem::take(&mut kit.needs),
         inner: inner(&outline.scopes),
-
+        outcomes: vec![None; outline.scopes.len()],
+        lowered: std::mem::take(&mut kit.lowered),
+        texts,
+        frame,
+        is_same,
         outline,
         declared,
         handlers,
-        next: Kit::default(),
+        evaluated: 0,
+        silent: None,
         kit,
-        outcomes: FxHashMap::default(),
         module: Env::default(),
         module_digests: FxHashMap::default(),
         class_digests: FxHashMap::default(),
@@ -117,8 +95,13 @@ struct Unit<'a, 't> {
     /// The functions whose outcome each scope uses.
     needs: Vec<Vec<usize>>,
     kit: &'a mut Kit,
-    next: Kit,
-    outcomes: FxHashMap<usize, Kept>,
+    /// The scopes are those of the last text.
+    is_same: bool,
+    frame: u64,
+    lowered: Vec<Option<Lowered>>,
+    outcomes: Vec<Option<Kept>>,
+    evaluated: usize,
+    silent: Option<u64>,
     module: Env,
     /// A digest of each of the module's names: a function depends on those that it mentions.
     module_digests: FxHashMap<Arc<str>, u64>,
@@ -236,29 +219,70 @@ impl Unit<'_, '_> {
                 *all = all.wrapping_add(*digest);
             }
         }
-        for index in self.order() {
+        let values = self.values();
+        let same_values = self.is_same && self.kit.values == values;
+        let order = self.order();
+        let mut changed = vec![!same_values; self.outcomes.len()];
+        for index in &order {
             if cancelled() {
+                // What was put in order holds no longer for the text that it came from.
+                *self.kit = Kit::default();
                 return None;
             }
-            self.function(index);
+            let same_text = self.kit.texts.get(*index) == Some(&self.texts[*index]);
+            let same =
+                same_values && same_text && !self.needs[*index].iter().any(|it| changed[*it]);
+            let before = self.kit.kept[*index].take();
+            let digest = before.as_ref().map(|it| it.digest);
+            match before {
+                Some(kept) if same => self.outcomes[*index] = Some(kept),
+                before => self.function(*index, before),
+            }
+            changed[*index] |= self.outcomes[*index].as_ref().map(|it| it.digest) != digest;
         }
         let outcome = Arc::new(self.evaluate_one(0, &lowered.function));
         let queries = self.queries(0, false);
-        self.outcomes.insert(
-            0,
-            Kept {
-                inputs: 0,
-                digest: 0,
-                outcome,
-                queries,
-            },
-        );
-        Some(self.finish())
+        self.outcomes[0] = Some(Kept {
+            inputs: 0,
+            digest: 0,
+            outcome,
+            queries,
+        });
+        Some(self.finish(values, order))
+    }
+
+    /// Everything that functions take from around them, as one number.
+    fn values(&self) -> u64 {
+        let mut sum = 0_u64;
+        // A sum, because the order of a hash table is its own affair.
+        for (name, digest) in &self.module_digests {
+            let mut hasher = FxHasher::default();
+            (name, digest).hash(&mut hasher);
+            sum = sum.wrapping_add(hasher.finish());
+        }
+        for name in &self.handlers {
+            let mut hasher = FxHasher::default();
+            name.hash(&mut hasher);
+            sum = sum.wrapping_add(hasher.finish());
+        }
+        sum.wrapping_add(self.declared.digest)
     }
 
     /// Callees before callers; a cycle is entered at its first function in the text.
     fn order(&mut self) -> Vec<usize> {
         let count = self.outline.scopes.len();
+        if self.needs.len() == count {
+            // The same functions: only those whose text is new can use others now.
+            let changed = (1..count).filter(|it| self.kit.texts[*it] != self.texts[*it]);
+            let changed: Vec<usize> = changed.collect();
+            let same = changed
+                .into_iter()
+                .all(|it| self.find_needs(it) == self.needs[it]);
+            if same {
+                return std::mem::take(&mut self.kit.order);
+            }
+        }
+        self.needs = vec![Vec::new(); count];
         let mut done = vec![false; count];
         let mut order = Vec::with_capacity(count);
         for start in 1..count {
@@ -322,29 +346,23 @@ impl Unit<'_, '_> {
     }
 
     fn lower(&mut self, index: usize) -> Lowered {
-        let key = self.texts[index];
-        if let Some(known) = self.next.lowered.get(&key) {
+        if let Some(known) = &self.lowered[index] {
             return known.clone();
         }
-        let lowered = match self.kit.lowered.remove(&key) {
-            Some(known) => known,
-            None => {
-                let scope = &self.outline.scopes[index];
-                let (function, too_deep) =
-                    lower::lower(self.language, self.text, self.outline.nodes[index], scope);
-                let mentions = mentions(&function);
-                Lowered {
-                    function: Arc::new(function),
-                    mentions,
-                    too_deep,
-                }
-            }
+        let scope = &self.outline.scopes[index];
+        let (function, too_deep) =
+            lower::lower(self.language, self.text, self.outline.nodes[index], scope);
+        let lowered = Lowered {
+            mentions: mentions(&function),
+            function: Arc::new(function),
+            too_deep,
         };
-        self.next.lowered.insert(key, lowered.clone());
+        self.lowered[index] = Some(lowered.clone());
         lowered
     }
 
-    fn function(&mut self, index: usize) {
+    /// Evaluates a function, unless what is known of it still holds.
+    fn function(&mut self, index: usize, before: Option<Kept>) {
         let lowered = self.lower(index);
         let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
@@ -368,21 +386,14 @@ impl Unit<'_, '_> {
         }
         for need in &self.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
-            self.outcomes
-                .get(need)
-                .map(|kept| kept.digest)
-                .hash(&mut hasher);
+            let kept = self.outcomes[*need].as_ref();
+            kept.map(|it| it.digest).hash(&mut hasher);
         }
         let inputs = hasher.finish();
-        let kept = match self
-            .kit
-            .kept
-            .get(&scope.key)
-            .filter(|it| it.inputs == inputs)
-        {
-            Some(kept) => kept.clone(),
+        let kept = match before.filter(|it| it.inputs == inputs) {
+            Some(kept) => kept,
             None => {
-                self.next.evaluated += 1;
+                self.evaluated += 1;
                 let outcome = self.evaluate_one(index, &lowered.function);
                 let digest = digest(&outcome, self.is_looked_into(index));
                 let queries = self.queries(index, outcome.handler);
@@ -394,8 +405,7 @@ impl Unit<'_, '_> {
                 }
             }
         };
-        self.next.kept.insert(scope.key, kept.clone());
-        self.outcomes.insert(index, kept);
+        self.outcomes[index] = Some(kept);
     }
 
     /// Whether others read this function's variables: nested functions and methods do.
@@ -407,20 +417,20 @@ impl Unit<'_, '_> {
         let scope = &self.outline.scopes[index];
         let summary = |class: Option<&str>, name: &str| match self.find(class, name) {
             None => Local::Unknown,
-            Some(found) => match self.outcomes.get(&found) {
-                Some(kept) => Local::Known(Arc::new(kept.outcome.summary.clone())),
+            Some(found) => match &self.outcomes[found] {
+                Some(kept) => Local::Known(kept.outcome.summary.clone()),
                 None => Local::Pending,
             },
         };
         let parent = (scope.parent != 0)
-            .then(|| self.outcomes.get(&scope.parent))
+            .then(|| self.outcomes[scope.parent].as_ref())
             .flatten();
         let constructor = scope
             .class
             .as_deref()
             .and_then(|class| self.find(Some(class), "__init__"))
             .filter(|it| *it != index)
-            .and_then(|it| self.outcomes.get(&it));
+            .and_then(|it| self.outcomes[it].as_ref());
         let around = Around {
             rules: self.rules,
             language: self.language,
@@ -455,7 +465,7 @@ impl Unit<'_, '_> {
     }
 
     /// Hits of raw queries in one function, its nested functions left to themselves.
-    fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
+    fn queries(&mut self, index: usize, handler: bool) -> Vec<Found> {
         let mut out = Vec::new();
         let source = self.source(index);
         let scope = &self.outline.scopes[index];
@@ -473,11 +483,21 @@ impl Unit<'_, '_> {
             .filter(|it| index == 0 || !it.whole_file);
         // What the module says itself, outside its functions.
         let own = (index == 0).then(|| self.own_text());
+        let own_hash = own.as_ref().map(|own| {
+            let mut hasher = FxHasher::default();
+            own.hash(&mut hasher);
+            hasher.finish()
+        });
+        // Where no query found anything in a text, none will wherever that text lies.
+        let silent = own_hash.is_some() && own_hash == self.kit.silent;
         let text_of = |raw: &RawQuery| match &own {
             Some(own) if !raw.whole_file => own.as_str(),
             _ => source,
         };
+        let wanted = wanted.filter(|it| it.whole_file || !silent);
+        let mut spoke = false;
         for raw in wanted.filter(|it| it.may_match(text_of(it))) {
+            let before = out.len();
             let mut hit = |range: Range<usize>| {
                 if !outside(range.start.saturating_sub(scope.range.start)) {
                     return;
@@ -508,29 +528,53 @@ impl Unit<'_, '_> {
             for statement in statements.filter(|it| !is_function(*it)) {
                 raw.run(self.text, statement, &mut hit);
             }
+            spoke |= out.len() > before;
+        }
+        if index == 0 {
+            self.silent = own_hash.filter(|_| !spoke);
         }
         out
     }
 
-    fn finish(mut self) -> Results {
-        let mut starts = FxHashMap::default();
+    fn finish(self, values: u64, order: Vec<usize>) -> Results {
         let mut found = Vec::new();
         let mut too_deep = Vec::new();
-        let mut functions = FxHashMap::default();
-        for index in 0..self.outline.scopes.len() {
-            let lowered = self.lower(index);
-            let scope = &self.outline.scopes[index];
-            starts.insert(scope.key, scope.range.start);
-            if lowered.too_deep > 0 {
+        for (index, scope) in self.outline.scopes.iter().enumerate() {
+            if self.lowered[index]
+                .as_ref()
+                .is_some_and(|it| it.too_deep > 0)
+            {
                 too_deep.push(scope.range.clone());
             }
-            functions.insert(scope.key, lowered.function);
-            if let Some(kept) = self.outcomes.get(&index) {
+            if let Some(kept) = &self.outcomes[index] {
                 found.extend(kept.outcome.findings.iter().cloned());
                 found.extend(kept.queries.iter().cloned());
             }
         }
-        *self.kit = self.next;
+        let scopes = &self.outline.scopes;
+        let starts = match found.is_empty() {
+            true => FxHashMap::default(),
+            false => scopes.iter().map(|it| (it.key, it.range.start)).collect(),
+        };
+        // A finding may stand in another function than the one that it was found from.
+        let places: FxHashSet<u64> = found.iter().map(|it: &Found| it.place.func).collect();
+        let functions = scopes.iter().zip(&self.lowered);
+        let functions = functions.filter(|(scope, _)| places.contains(&scope.key));
+        let functions = functions
+            .filter_map(|(scope, lowered)| Some((scope.key, lowered.as_ref()?.function.clone())));
+        let functions = functions.collect();
+        *self.kit = Kit {
+            frame: self.frame,
+            values,
+            keys: scopes.iter().map(|it| it.key).collect(),
+            texts: self.texts,
+            lowered: self.lowered,
+            kept: self.outcomes,
+            needs: self.needs,
+            order,
+            silent: self.silent,
+            evaluated: self.evaluated,
+        };
         Results {
             scopes: self.outline.scopes,
             found,
@@ -548,9 +592,6 @@ fn is_function(node: Node<'_>) -> bool {
     };
     inner.is_some_and(|it| it.kind() == "function_definition")
 }
-
-/// A name, or the name of a member.
-type Mention = (bool, Box<str>);
 
 /// The distinct names of a function, in order of first mention.
 fn mentions(function: &Function) -> Arc<[Mention]> {

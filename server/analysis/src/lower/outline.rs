@@ -1,9 +1,11 @@
 //! Which functions a text has and what lies around them, without lowering any of them.
 //! It visits statements only, so that an edit in a long file costs little.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHasher};
 use syntax::Language;
 use tree_sitter::{Node, TreeCursor};
 
@@ -13,7 +15,7 @@ pub(crate) struct Scope {
     /// Empty for the module.
     pub(crate) name: Box<str>,
     /// The class around it, if it is a method.
-    pub(crate) class: Option<Box<str>>,
+    pub(crate) class: Option<Arc<str>>,
     /// Index of the scope around it.
     pub(crate) parent: usize,
     /// Decorators included.
@@ -47,23 +49,31 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
     let mut seen: FxHashMap<u64, u64> = FxHashMap::default();
     let mut cursor = root.walk();
     // The scope and class that hold at each open level of the walk.
-    let mut levels: Vec<(usize, Option<Box<str>>)> = vec![(0, None)];
+    let mut levels: Vec<Level<'t>> = vec![Level::default()];
     'walk: loop {
         let node = cursor.node();
-        let (scope, class) = levels.last().cloned().unwrap_or((0, None));
-        let mut inner = (scope, class.clone());
+        let Level {
+            scope,
+            class,
+            decorated,
+        } = levels.last().cloned().unwrap_or_default();
+        let mut inner = Level {
+            scope,
+            class: class.clone(),
+            decorated: (node.kind() == "decorated_definition").then_some(node),
+        };
         let descend = match node.kind() {
             "function_definition" if out.scopes.len() < MAX_SCOPES => {
-                let whole = decorated(node);
+                let whole = decorated.unwrap_or(node);
                 let name: Box<str> = function_name(language, text, node).into();
-                let base = hash(&[
+                let base = hash(&(
                     class.as_deref().unwrap_or(""),
-                    &name,
-                    &out.scopes[scope].key.to_string(),
-                ]);
+                    &*name,
+                    out.scopes[scope].key,
+                ));
                 let ordinal = seen.entry(base).or_insert(0);
                 *ordinal += 1;
-                let key = hash(&[&base.to_string(), &ordinal.to_string()]);
+                let key = hash(&(base, *ordinal));
                 out.scopes.push(Scope {
                     name,
                     class: class.clone(),
@@ -72,14 +82,15 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
                     key,
                 });
                 out.nodes.push(whole);
-                inner = (out.scopes.len() - 1, None);
+                inner.scope = out.scopes.len() - 1;
+                inner.class = None;
                 may_nest(language, text, node)
             }
             "class_definition" => {
                 let name = node
                     .child_by_field_name("name")
                     .and_then(|it| text.get(it.byte_range()));
-                inner = (scope, name.map(Into::into));
+                inner.class = name.map(Into::into);
                 true
             }
             kind => holds_statements(kind),
@@ -111,15 +122,9 @@ fn may_nest(language: Language, text: &str, node: Node<'_>) -> bool {
         || memchr::memmem::find(source, b"def\t").is_some()
 }
 
-fn leave(cursor: &mut TreeCursor<'_>, levels: &mut Vec<(usize, Option<Box<str>>)>) -> bool {
+fn leave(cursor: &mut TreeCursor<'_>, levels: &mut Vec<Level<'_>>) -> bool {
     levels.pop();
     cursor.goto_parent() && !levels.is_empty()
-}
-
-fn decorated(node: Node<'_>) -> Node<'_> {
-    node.parent()
-        .filter(|parent| parent.kind() == "decorated_definition")
-        .unwrap_or(node)
 }
 
 fn function_name<'t>(language: Language, text: &'t str, node: Node<'_>) -> &'t str {
@@ -171,11 +176,18 @@ fn holds_statements(kind: &str) -> bool {
     )
 }
 
-pub(crate) fn hash(parts: &[&str]) -> u64 {
-    use std::hash::{Hash, Hasher};
-    let mut hasher = rustc_hash::FxHasher::default();
-    for part in parts {
-        part.hash(&mut hasher);
-    }
+/// What holds of the nodes at one level of the walk.
+#[derive(Clone, Default)]
+struct Level<'t> {
+    /// The scope around them.
+    scope: usize,
+    class: Option<Arc<str>>,
+    /// The definition with its decorators, where they are in one.
+    decorated: Option<Node<'t>>,
+}
+
+fn hash(parts: &impl Hash) -> u64 {
+    let mut hasher = FxHasher::default();
+    parts.hash(&mut hasher);
     hasher.finish()
 }
