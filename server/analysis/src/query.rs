@@ -25,6 +25,8 @@ pub(crate) struct RawQuery {
     words: Vec<Vec<String>>,
     /// Keywords and operators that the nodes it names are written with.
     implied: Vec<&'static str>,
+    /// The expressions that some node's text must fit.
+    shapes: OnceLock<Vec<Shape>>,
     /// Finders of the pieces that its expressions demand.
     pieces: OnceLock<Vec<AhoCorasick>>,
 }
@@ -54,6 +56,7 @@ impl RawQuery {
             whole_file: begins_at_root(source),
             implied: implied(source),
             words: words(source),
+            shapes: OnceLock::new(),
             pieces: OnceLock::new(),
         })
     }
@@ -64,7 +67,11 @@ impl RawQuery {
     }
 
     /// The expressions that some node's text must fit.
-    pub(crate) fn shapes(&self) -> Vec<Shape> {
+    pub(crate) fn shapes(&self) -> &[Shape] {
+        self.shapes.get_or_init(|| self.expressions())
+    }
+
+    fn expressions(&self) -> Vec<Shape> {
         if patterns(&self.source) != 1 {
             return Vec::new();
         }
@@ -82,16 +89,19 @@ impl RawQuery {
     /// Whether the query could match anything in this text. Running one costs ten times a walk.
     pub(crate) fn may_match(&self, text: &str) -> bool {
         let text = text.as_bytes();
-        let pieces = self.pieces.get_or_init(|| self.finders());
-        let has_pieces = || pieces.iter().all(|finder| finder.is_match(text));
+        // Building the finders costs more than all the rest, so the rest comes first.
+        let has_pieces = || {
+            let pieces = self.pieces.get_or_init(|| self.finders());
+            pieces.iter().all(|finder| finder.is_match(text))
+        };
         let written = |it: &&str| memmem::find(text, it.as_bytes()).is_some();
         self.implied.iter().all(written)
-            && has_pieces()
             && self.words.iter().all(|group| {
                 group.iter().any(|word| {
                     memmem::find_iter(text, word.as_bytes()).any(|at| is_word(text, at, word.len()))
                 })
             })
+            && has_pieces()
     }
 
     /// One finder for each expression, of which some word must occur.

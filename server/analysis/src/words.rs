@@ -85,8 +85,8 @@ pub(crate) struct Words {
     lengths: Lengths,
     pieces: Vec<Piece>,
     finder: OnceLock<Option<AhoCorasick>>,
-    /// Other spellings of a name: usual names and aliases, longest path first.
-    renames: Vec<(Vec<Box<str>>, Box<str>)>,
+    /// Other spellings of a name: usual names and aliases.
+    renames: Renames,
     sources: Vec<Option<Clause>>,
     handlers: Vec<u16>,
     rules: Vec<Demand>,
@@ -118,6 +118,36 @@ impl Lengths {
     }
 }
 
+/// Paths, each with the word that may stand for it, found by their first and last parts.
+#[derive(Debug, Default)]
+struct Renames {
+    all: Vec<(Vec<Box<str>>, Box<str>)>,
+    by_first: FxHashMap<Box<str>, Vec<usize>>,
+    by_last: FxHashMap<Box<str>, Vec<usize>>,
+}
+
+impl Renames {
+    fn add(&mut self, path: Vec<Box<str>>, word: &str) {
+        let at = self.all.len();
+        if let [first, ..] = path.as_slice() {
+            self.by_first.entry(first.clone()).or_default().push(at);
+        }
+        if let [.., last] = path.as_slice() {
+            self.by_last.entry(last.clone()).or_default().push(at);
+        }
+        self.all.push((path, word.into()));
+    }
+
+    fn of<'a>(
+        &'a self,
+        places: &'a FxHashMap<Box<str>, Vec<usize>>,
+        part: &str,
+    ) -> impl Iterator<Item = &'a (Vec<Box<str>>, Box<str>)> {
+        let places = places.get(part).into_iter().flatten();
+        places.map(|it| &self.all[*it])
+    }
+}
+
 impl Words {
     /// Takes in what a library says of other spellings, handlers and sources.
     pub(crate) fn new(library: &Library) -> Self {
@@ -125,7 +155,7 @@ impl Words {
         for (key, value) in library.usual.iter().chain(&library.aliases) {
             let last = key.rsplit(['.', ':']).next().unwrap_or(key);
             let path = value.split('.').map(Into::into).collect();
-            out.renames.push((path, last.into()));
+            out.renames.add(path, last);
         }
         for name in &library.handlers {
             if let Some(id) = out.word(name.last()) {
@@ -207,8 +237,8 @@ impl Words {
             clauses.push(vec![vec![vec![Atom::Handler]]]);
         }
         let outside = clauses.len();
-        for shape in query.map(RawQuery::shapes).into_iter().flatten() {
-            clauses.extend(self.shape(&shape, false));
+        for shape in query.into_iter().flat_map(RawQuery::shapes) {
+            clauses.extend(self.shape(shape, false));
         }
         for group in query.into_iter().flat_map(RawQuery::words) {
             // A query's word may be any text; only whole words are looked up.
@@ -349,7 +379,7 @@ impl Words {
         // A usual name or an alias stands for everything up to where its path ends.
         let renamed = self
             .renames
-            .iter()
+            .of(&self.renames.by_first, parts[0])
             .filter(|(path, _)| {
                 path.len() <= parts.len() && path.iter().zip(&parts).all(|(a, b)| **a == **b)
             })
@@ -363,10 +393,8 @@ impl Words {
             }
             let spelled: Vec<Box<str>> = self
                 .renames
-                .iter()
-                .filter(|(path, key)| {
-                    path.last().is_some_and(|it| **it == **part) && **key != **part
-                })
+                .of(&self.renames.by_last, part)
+                .filter(|(_, key)| **key != **part)
                 .map(|(_, key)| key.clone())
                 .collect();
             let mut group = Vec::new();
