@@ -33,6 +33,14 @@ pub(crate) struct Lowered {
     pub(crate) too_deep: usize,
 }
 
+/// A function whose outcome another one uses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Need {
+    pub(crate) index: usize,
+    /// It is meant whenever the name is; a method may be another class's.
+    pub(crate) surely: bool,
+}
+
 /// What one document's last analysis left behind, by the places of its scopes.
 #[derive(Debug, Default)]
 pub(crate) struct Kit {
@@ -45,7 +53,7 @@ pub(crate) struct Kit {
     pub(crate) lowered: Vec<Option<Lowered>>,
     pub(crate) kept: Vec<Option<Kept>>,
     /// The functions whose outcome each scope uses.
-    pub(crate) needs: Vec<Vec<usize>>,
+    pub(crate) needs: Vec<Vec<Need>>,
     /// Callees before callers.
     pub(crate) order: Vec<usize>,
     /// Of the text outside of functions, where no query found anything in it.

@@ -13,7 +13,7 @@ use tree_sitter::Node;
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::ir::{Declarations, Function};
-use crate::kit::{self, Kept, Kit, Lowered, Mention};
+use crate::kit::{self, Kept, Kit, Lowered, Mention, Need};
 use crate::lower::{self, Outline, Scope};
 use crate::query::RawQuery;
 use crate::rules::LangRules;
@@ -93,7 +93,7 @@ struct Unit<'a, 't> {
     /// What each scope's text comes down to.
     texts: Vec<u64>,
     /// The functions whose outcome each scope uses.
-    needs: Vec<Vec<usize>>,
+    needs: Vec<Vec<Need>>,
     kit: &'a mut Kit,
     /// The scopes are those of the last text.
     is_same: bool,
@@ -141,6 +141,13 @@ fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
         }
     }
     out
+}
+
+/// A step of the walk that puts callees before callers.
+enum Visit {
+    Enter(usize),
+    Try(usize),
+    Leave(usize),
 }
 
 /// How many classes may have a method of one name for calls of it to be followed.
@@ -231,7 +238,7 @@ impl Unit<'_, '_> {
             }
             let same_text = self.kit.texts.get(*index) == Some(&self.texts[*index]);
             let same =
-                same_values && same_text && !self.needs[*index].iter().any(|it| changed[*it]);
+                same_values && same_text && !self.needs[*index].iter().any(|it| changed[it.index]);
             let before = self.kit.kept[*index].take();
             let digest = before.as_ref().map(|it| it.digest);
             match before {
@@ -268,7 +275,9 @@ impl Unit<'_, '_> {
         sum.wrapping_add(self.declared.digest)
     }
 
-    /// Callees before callers; a cycle is entered at its first function in the text.
+    /// Callees before callers; a cycle is entered at its first function in the text. A method that
+    /// may be meant by its name alone is not looked at first where it calls a function that is
+    /// waited for: `params.get()` in a helper is not the view's `get` that calls the helper.
     fn order(&mut self) -> Vec<usize> {
         let count = self.outline.scopes.len();
         if self.needs.len() == count {
@@ -283,22 +292,38 @@ impl Unit<'_, '_> {
             }
         }
         self.needs = vec![Vec::new(); count];
-        let mut done = vec![false; count];
+        let mut entered = vec![false; count];
+        let mut left = vec![false; count];
         let mut order = Vec::with_capacity(count);
         for start in 1..count {
-            let mut stack: Vec<(usize, bool)> = vec![(start, false)];
-            while let Some((index, left)) = stack.pop() {
-                if left {
-                    order.push(index);
+            let mut stack = vec![Visit::Enter(start)];
+            while let Some(visit) = stack.pop() {
+                let index = match visit {
+                    Visit::Leave(index) => {
+                        left[index] = true;
+                        order.push(index);
+                        continue;
+                    }
+                    Visit::Enter(index) => index,
+                    Visit::Try(index) => {
+                        let calls = self.find_needs(index);
+                        let waited = |it: &Need| it.surely && entered[it.index] && !left[it.index];
+                        if calls.iter().any(waited) {
+                            continue;
+                        }
+                        index
+                    }
+                };
+                if std::mem::replace(&mut entered[index], true) {
                     continue;
                 }
-                if std::mem::replace(&mut done[index], true) {
-                    continue;
-                }
-                stack.push((index, true));
+                stack.push(Visit::Leave(index));
                 let needs = self.find_needs(index);
-                let open = needs.iter().rev().filter(|it| !done[**it]);
-                stack.extend(open.map(|it| (*it, false)));
+                let open = needs.iter().rev().filter(|it| !entered[it.index]);
+                stack.extend(open.map(|it| match it.surely {
+                    true => Visit::Enter(it.index),
+                    false => Visit::Try(it.index),
+                }));
                 self.needs[index] = needs;
             }
         }
@@ -306,32 +331,41 @@ impl Unit<'_, '_> {
     }
 
     /// The functions whose outcome this one uses, in source order of first use.
-    fn find_needs(&mut self, index: usize) -> Vec<usize> {
+    fn find_needs(&mut self, index: usize) -> Vec<Need> {
         let scope = self.outline.scopes[index].clone();
         let mut out = Vec::new();
+        let sure = |index| Need {
+            index,
+            surely: true,
+        };
         if scope.parent != 0 {
-            out.push(scope.parent);
+            out.push(sure(scope.parent));
         }
         if scope.class.is_some()
             && let Some(constructor) = self.find(scope.class.as_deref(), "__init__")
         {
-            out.push(constructor);
+            out.push(sure(constructor));
         }
         for (member, name) in self.lower(index).mentions.iter() {
             if !member {
-                out.extend(self.find(None, name));
+                out.extend(self.find(None, name).map(sure));
                 // A class that is made here.
-                out.extend(self.find(Some(name), "__init__"));
-            } else if let Some(methods) = self.methods.get(name) {
-                // Methods of an object made of one of this file's classes; a name that many
-                // classes share says too little to follow.
-                out.extend(methods.iter().filter(|_| methods.len() <= MAX_NAMESAKES));
+                out.extend(self.find(Some(name), "__init__").map(sure));
             }
             if scope.class.is_some() {
-                out.extend(self.find(scope.class.as_deref(), name));
+                out.extend(self.find(scope.class.as_deref(), name).map(sure));
+            }
+            if let (true, Some(methods)) = (member, self.methods.get(name)) {
+                // Methods of an object made of one of this file's classes; a name that many
+                // classes share says too little to follow.
+                let few = methods.iter().filter(|_| methods.len() <= MAX_NAMESAKES);
+                out.extend(few.map(|index| Need {
+                    index: *index,
+                    surely: false,
+                }));
             }
         }
-        out.retain(|it| *it != index);
+        out.retain(|it| it.index != index);
         out
     }
 
@@ -384,7 +418,7 @@ impl Unit<'_, '_> {
             let head = param.ty.base.split('.').next().unwrap_or("");
             self.module_digests.get(head).hash(&mut hasher);
         }
-        for need in &self.needs[index] {
+        for Need { index: need, .. } in &self.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
             let kept = self.outcomes[*need].as_ref();
             kept.map(|it| it.digest).hash(&mut hasher);
