@@ -236,6 +236,14 @@ pub struct Test {
     pub signed: Option<bool>,
     /// It is a difference from which a constant is taken (C).
     pub minus: Option<bool>,
+    /// It is a constant index that is the number of the array's elements, or more (C).
+    pub past: Option<bool>,
+    /// It is an index whose limit, by `<=`, is the number of the array's elements or more (C).
+    pub past_bound: Option<bool>,
+    /// It is an index whose limit, by `<=`, is the member of such a name beside the array (C).
+    pub past_count: Option<Shape>,
+    /// It is a buffer passed in with a length of such a name, which nothing has looked at (C).
+    pub unmeasured: Option<Shape>,
     /// Some of its data was checked in such a way, `upper` or `lower`.
     pub checked: Vec<Guard>,
     /// It is the address of something local to the function.
@@ -392,9 +400,16 @@ impl Pattern {
 impl Test {
     /// The expressions of this test itself, nested tests apart.
     pub fn shapes(&self) -> impl Iterator<Item = &Shape> {
-        [&self.text, &self.not_text, &self.named, &self.not_named]
-            .into_iter()
-            .flatten()
+        [
+            &self.text,
+            &self.not_text,
+            &self.named,
+            &self.not_named,
+            &self.past_count,
+            &self.unmeasured,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 

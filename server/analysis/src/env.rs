@@ -25,6 +25,9 @@ pub(crate) enum Fact {
     /// Given to a predicate that said no.
     No(Arc<str>),
     Any,
+    /// At most this, as it is written; `None` where a stricter limit is known. It is about a
+    /// name (see [`bound_id`]), not about data.
+    Bound(Option<Arc<str>>),
 }
 
 /// The first event of a pattern has happened to an object.
@@ -38,6 +41,8 @@ pub(crate) struct Open {
     pub(crate) under: Vec<u64>,
     /// It counts only where every path had it.
     pub(crate) everywhere: bool,
+    /// What the object was called there.
+    pub(crate) name: Option<Box<str>>,
 }
 
 impl Open {
@@ -61,12 +66,14 @@ const MAX_DECIDED: usize = 48;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Env {
     pub(crate) vars: FxHashMap<Arc<str>, Value>,
+    /// Whether the limit of some name is among the guards.
+    has_bounds: bool,
     /// Whether a member (`x.y`) is among them; most functions have none to forget.
     has_parts: bool,
     pub(crate) guards: Vec<(u64, Fact)>,
     pub(crate) open: Vec<Open>,
-    /// The data that conditions on the way here looked at, in order.
-    pub(crate) decided: Vec<u64>,
+    /// The data that conditions on the way here looked at, in order, and how each came out.
+    pub(crate) decided: Vec<(u64, bool)>,
 }
 
 impl Env {
@@ -86,6 +93,10 @@ impl Env {
             return;
         }
         self.has_parts |= name.contains('.');
+        if self.has_bounds {
+            let id = bound_id(name);
+            self.guards.retain(|guard| guard.0 != id);
+        }
         self.vars.insert(name.into(), value);
     }
 
@@ -100,6 +111,15 @@ impl Env {
     }
 
     pub(crate) fn guard(&mut self, id: u64, fact: Fact) {
+        if let Fact::Bound(limit) = &fact {
+            if self.has_bounds && limit.is_none() {
+                self.guards.retain(|guard| guard.0 != id);
+            }
+            if limit.is_none() {
+                return;
+            }
+            self.has_bounds = true;
+        }
         if !self
             .guards
             .iter()
@@ -117,11 +137,15 @@ impl Env {
         let mut kept: Vec<(u64, Fact)> = self
             .guards
             .iter()
-            .filter(|guard| other.guards.contains(guard) || replaced(self, other, guard.0))
+            .filter(|guard| {
+                let about_name = matches!(guard.1, Fact::Bound(_));
+                other.guards.contains(guard) || (!about_name && replaced(self, other, guard.0))
+            })
             .cloned()
             .collect();
         for guard in &other.guards {
-            if !kept.contains(guard) && replaced(other, self, guard.0) {
+            let about_name = matches!(guard.1, Fact::Bound(_));
+            if !about_name && !kept.contains(guard) && replaced(other, self, guard.0) {
                 kept.push(guard.clone());
             }
         }
@@ -148,7 +172,7 @@ impl Env {
             .iter()
             .skip(shared)
             .chain(other.decided.iter().skip(shared))
-            .copied()
+            .map(|(id, _)| *id)
             .collect();
         let has = |list: &[Open], open: &Open| {
             list.iter()
@@ -168,21 +192,57 @@ impl Env {
                 self.open.push(open);
             }
         }
-        for id in &other.decided {
-            if !self.decided.contains(id) && self.decided.len() < MAX_DECIDED {
-                self.decided.push(*id);
+        // What told the paths apart was looked at, whichever way it came out.
+        self.decided.truncate(shared);
+        for id in apart {
+            if !self.has_decided(id) && self.decided.len() < MAX_DECIDED {
+                self.decided.push((id, true));
             }
         }
     }
 
-    /// A condition looks at this data.
-    pub(crate) fn decide(&mut self, ids: impl Iterator<Item = u64>) {
+    /// Whether a condition on the way here looked at this data.
+    pub(crate) fn has_decided(&self, id: u64) -> bool {
+        self.decided.iter().any(|(known, _)| *known == id)
+    }
+
+    /// An event that only some ways had is forgotten where a condition on the same data comes up
+    /// again: the ways are probably told apart by it.
+    pub(crate) fn tell_apart(&mut self, id: u64) {
+        self.open.retain(|open| !open.under.contains(&id));
+    }
+
+    /// A condition that looks at this data came out as `truth`.
+    pub(crate) fn decide(&mut self, ids: impl Iterator<Item = u64>, truth: bool) {
         for id in ids {
-            self.open.retain(|open| !open.under.contains(&id));
-            if !self.decided.contains(&id) && self.decided.len() < MAX_DECIDED {
-                self.decided.push(id);
+            if self.decided.last() != Some(&(id, truth)) && self.decided.len() < MAX_DECIDED {
+                self.decided.push((id, truth));
             }
         }
+    }
+
+    /// What a pointer points at is another thing from here on: nothing is known of its parts.
+    pub(crate) fn overwrite(&mut self, name: &str) {
+        let inside = |key: &str| {
+            key.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+        };
+        let parts = self.vars.iter().filter(|(key, _)| inside(key));
+        let lost: Vec<u64> = parts.map(|(_, value)| value.obj).collect();
+        self.open.retain(|open| !lost.contains(&open.obj));
+        self.forget_parts(name);
+    }
+
+    /// Which uses so far would make a later check late.
+    pub(crate) fn uses(&self) -> Vec<(u32, u64)> {
+        let uses = self.open.iter().filter(|open| open.everywhere);
+        uses.map(|open| (open.pattern, open.obj)).collect()
+    }
+
+    /// Forgets uses other than these: they were on one of several ways.
+    pub(crate) fn keep_uses(&mut self, known: &[(u32, u64)]) {
+        self.open
+            .retain(|open| !open.everywhere || known.contains(&(open.pattern, open.obj)));
     }
 
     /// Objects that a variable still means on the other path while it is null on this one.
@@ -202,6 +262,7 @@ impl Env {
     /// that both paths have. An event of one path remembers the conditions that led to it.
     pub(crate) fn merge(mut self, other: &Self) -> Self {
         self.has_parts |= other.has_parts;
+        self.has_bounds |= other.has_bounds;
         // `if (c) { free(p); p = NULL; }`: where the object was freed, the name no longer means it.
         let lost = self.nulled(other);
         self.open.retain(|open| !lost.contains(&open.obj));
@@ -252,6 +313,11 @@ pub(crate) fn checked(value: &Value, other: &Value, guards: &[(u64, Fact)]) -> V
             root.checked = facts.into();
         }
     })
+}
+
+/// What the limit of a name is filed under.
+pub(crate) fn bound_id(name: &str) -> u64 {
+    crate::value::id_of(name) ^ 0x5eed_0b0d
 }
 
 /// Joins paths of which either may be impossible.

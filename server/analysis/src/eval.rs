@@ -2,6 +2,7 @@
 //! It computes facts and hands each to the matcher; what is flagged is the entries' business.
 
 mod arithmetic;
+mod bounds;
 mod call;
 mod effects;
 mod event;
@@ -113,6 +114,11 @@ pub(crate) struct Eval<'a> {
     followed: bool,
     /// Where the parts of what `%` fills in are written, with their keys.
     filled: Vec<(Option<Box<str>>, Span)>,
+    /// A check for null here says nothing of doubt.
+    quiet_checks: bool,
+    in_loop_condition: bool,
+    /// The expression whose address is being taken.
+    addressed: Option<ExprId>,
     /// Expressions whose value nobody takes.
     discarded: Option<ExprId>,
     steps: usize,
@@ -151,6 +157,9 @@ pub(crate) fn evaluate(
         ignored: None,
         filled: Vec::new(),
         followed: false,
+        quiet_checks: false,
+        in_loop_condition: false,
+        addressed: None,
         discarded: None,
         steps: 0,
         objects: 0,
@@ -523,6 +532,8 @@ impl<'a> Eval<'a> {
         self.types.insert(name.into(), ty.clone());
         let initial = value.map(|id| self.expr(id));
         let id = value::id_of(name);
+        // In a loop each round has a variable of its own.
+        self.env.open.retain(|open| open.obj != id);
         let mut bound = match (&initial, ty.array) {
             (Some(value), None) => value.clone(),
             (Some(value), Some(_)) => {
@@ -596,8 +607,16 @@ impl<'a> Eval<'a> {
             }
             ExprKind::Deref(inner) => {
                 let inner = *inner;
+                // `*(T **)&name = value` is a way to write past `const`.
+                if let Some(name) = self.address_taken(inner) {
+                    self.assign(name, from, value, span);
+                    return;
+                }
                 let pointer = self.expr(inner);
                 self.dereference(inner, &pointer);
+                if let Some(path) = self.path_of(inner) {
+                    self.env.overwrite(&path);
+                }
             }
             _ => {
                 let mut of = None;

@@ -21,6 +21,21 @@ pub(crate) struct Given<'a> {
     pub(crate) others: &'a [&'a str],
     /// The expression, where it stands in the function that is evaluated.
     pub(crate) expr: Option<ExprId>,
+    /// How far an index goes, for the parts of an element.
+    pub(crate) reach: Option<&'a Reach>,
+}
+
+/// How far the index of an element may go.
+#[derive(Debug, Default)]
+pub(crate) struct Reach {
+    /// It is a constant, and that is the number of the array's elements or more.
+    pub(crate) past: bool,
+    /// It was compared, and may still be the number of the array's elements or more.
+    pub(crate) past_bound: bool,
+    /// The member beside the array that it may be as large as.
+    pub(crate) count: Option<String>,
+    /// The length that was passed with the buffer and that nothing has looked at.
+    pub(crate) unmeasured: Option<String>,
 }
 
 impl<'a> Given<'a> {
@@ -32,6 +47,7 @@ impl<'a> Given<'a> {
             path: None,
             others: &[],
             expr: None,
+            reach: None,
         }
     }
 
@@ -180,6 +196,24 @@ impl Matcher<'_> {
             && test.local.is_none_or(|wanted| value.local == wanted)
             && test.signed.is_none_or(|wanted| value.signed == wanted)
             && test.minus.is_none_or(|wanted| value.minus == wanted)
+            && test
+                .past
+                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past) == wanted)
+            && test
+                .past_bound
+                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_bound) == wanted)
+            && test.past_count.as_ref().is_none_or(|it| {
+                given
+                    .reach
+                    .and_then(|reach| reach.count.as_deref())
+                    .is_some_and(|name| it.is_match(name))
+            })
+            && test.unmeasured.as_ref().is_none_or(|it| {
+                given
+                    .reach
+                    .and_then(|reach| reach.unmeasured.as_deref())
+                    .is_some_and(|name| it.is_match(name))
+            })
             && (test.checked.is_empty() || self.was_checked(value, &test.checked))
             && test
                 .element
@@ -507,6 +541,10 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.local == Some(true)
         || test.signed == Some(true)
         || test.minus == Some(true)
+        || test.past == Some(true)
+        || test.past_bound == Some(true)
+        || test.past_count.is_some()
+        || test.unmeasured.is_some()
         || !test.checked.is_empty()
         || test.sizeof_pointer == Some(true)
         || test.same_as.is_some()

@@ -1,12 +1,16 @@
 //! The escape hatch: raw tree-sitter queries, run only where their words stand.
 //! It knows queries and text; what a hit means is the rule's business.
 
+mod needs;
+mod sketch;
+
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use kb_schema::Shape;
 use memchr::memmem;
+use sketch::Sketch;
 use syntax::Language;
 use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
 
@@ -18,17 +22,25 @@ pub(crate) struct RawQuery {
     pub(crate) rule: u32,
     language: Language,
     source: String,
+    /// How many levels of a tree a match can span.
+    depth: usize,
     /// It begins at the root, and so is run once for a text.
     pub(crate) whole_file: bool,
     compiled: OnceLock<Option<Query>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
-    /// Keywords and operators that the nodes it names are written with.
-    implied: Vec<&'static str>,
     /// The expressions that some node's text must fit.
     shapes: OnceLock<Vec<Shape>>,
+    /// Keywords and operators that the nodes it names are written with: of each group one.
+    implied: Vec<Vec<String>>,
+    /// A match begins at one node.
+    rooted: bool,
+    /// The kind of node that a match begins at, where there is only one.
+    kind: Option<String>,
     /// Finders of the pieces that its expressions demand.
     pieces: OnceLock<Vec<AhoCorasick>>,
+    /// What a node must look like from far off.
+    sketch: OnceLock<Sketch>,
 }
 
 impl RawQuery {
@@ -53,11 +65,15 @@ impl RawQuery {
             language,
             source: source.to_owned(),
             compiled,
+            depth: needs::depth(source),
             whole_file: begins_at_root(source),
-            implied: implied(source),
-            words: words(source),
+            implied: needs::implied(source),
+            kind: needs::kind(source),
+            rooted: needs::is_rooted(source),
+            words: needs::words(source),
             shapes: OnceLock::new(),
             pieces: OnceLock::new(),
+            sketch: OnceLock::new(),
         })
     }
 
@@ -72,7 +88,7 @@ impl RawQuery {
     }
 
     fn expressions(&self) -> Vec<Shape> {
-        if patterns(&self.source) != 1 {
+        if needs::patterns(&self.source) != 1 {
             return Vec::new();
         }
         let name = "(#match? ";
@@ -94,8 +110,8 @@ impl RawQuery {
             let pieces = self.pieces.get_or_init(|| self.finders());
             pieces.iter().all(|finder| finder.is_match(text))
         };
-        let written = |it: &&str| memmem::find(text, it.as_bytes()).is_some();
-        self.implied.iter().all(written)
+        let written = |it: &String| memmem::find(text, it.as_bytes()).is_some();
+        self.implied.iter().all(|group| group.iter().any(written))
             && self.words.iter().all(|group| {
                 group.iter().any(|word| {
                     memmem::find_iter(text, word.as_bytes()).any(|at| is_word(text, at, word.len()))
@@ -120,8 +136,19 @@ impl RawQuery {
         self.shapes().iter().filter_map(finder).collect()
     }
 
-    /// Calls `hit` with the bytes of every reported node below `node`.
+    /// Calls `hit` with the bytes of every reported node below `node`, each once.
     pub(crate) fn run(&self, text: &str, node: Node<'_>, hit: &mut dyn FnMut(Range<usize>)) {
+        let around = match self.whole_file {
+            true => {
+                let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
+                let found = sketch.may_match(text, node);
+                Some(found.then_some(node).into_iter().collect())
+            }
+            false => self.roots(text, node),
+        };
+        if around.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
         let compiled = self
             .compiled
             .get_or_init(|| compile(self.language, &self.source).ok());
@@ -130,14 +157,85 @@ impl RawQuery {
             return;
         };
         let mut cursor = QueryCursor::new();
-        if self.whole_file {
-            cursor.set_max_start_depth(Some(0));
+        let starts = match around {
+            Some(starts) => {
+                cursor.set_max_start_depth(Some(0));
+                starts
+            }
+            None => vec![node],
+        };
+        let mut seen = Vec::new();
+        for start in starts {
+            let mut matches = cursor.matches(query, start, text.as_bytes());
+            while let Some(found) = matches.next() {
+                for it in found.captures().iter().filter(|it| it.index == capture) {
+                    let range = it.node.byte_range();
+                    if !seen.contains(&range) {
+                        hit(range.clone());
+                        seen.push(range);
+                    }
+                }
+            }
         }
-        let mut matches = cursor.matches(query, node, text.as_bytes());
-        while let Some(found) = matches.next() {
-            let captures = found.captures().iter().filter(|it| it.index == capture);
-            captures.for_each(|it| hit(it.node.byte_range()));
+    }
+
+    /// The nodes at which a match may begin: those that have the rarest of the query's words below
+    /// them, no deeper than the query is. `None` where it demands no word. A cursor over all of a
+    /// function costs ten times its parsing.
+    fn roots<'t>(&self, text: &str, node: Node<'t>) -> Option<Vec<Node<'t>>> {
+        if !self.rooted {
+            return None;
         }
+        let groups = self
+            .words
+            .iter()
+            .chain(&self.implied)
+            // That one stands in the middle of a token.
+            .filter(|group| *group != &["define"]);
+        let bytes = node.byte_range();
+        let own = text.as_bytes().get(bytes.clone())?;
+        let places = |group: &Vec<String>| -> Vec<Range<usize>> {
+            let of = |word: &str| -> Vec<Range<usize>> {
+                memmem::find_iter(own, word.as_bytes())
+                    .filter(|at| is_word(own, *at, word.len()))
+                    .map(|at| bytes.start + at..bytes.start + at + word.len())
+                    .collect()
+            };
+            group.iter().flat_map(|word| of(word)).collect()
+        };
+        let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
+        let rarest = groups.map(places).min_by_key(Vec::len)?;
+        let mut roots: Vec<Node<'t>> = Vec::new();
+        let mut path = Vec::new();
+        for place in rarest {
+            path_to(node, &place, &mut path);
+            let Some(first) = path.iter().position(|it| it.byte_range() == place) else {
+                continue;
+            };
+            for root in path.drain(first.saturating_sub(self.depth)..) {
+                let fits = self.kind.as_ref().is_none_or(|it| *it == root.kind());
+                if fits && !roots.contains(&root) && sketch.may_match(text, root) {
+                    roots.push(root);
+                }
+            }
+        }
+        // In the order of a walk, in which findings are reported.
+        roots.sort_by_key(|it| (it.start_byte(), std::cmp::Reverse(it.end_byte())));
+        Some(roots)
+    }
+}
+
+/// The nodes from `node` down to the smallest that holds these bytes.
+fn path_to<'t>(node: Node<'t>, bytes: &Range<usize>, path: &mut Vec<Node<'t>>) {
+    path.clear();
+    path.push(node);
+    let mut cursor = node.walk();
+    while cursor.goto_first_child_for_byte(bytes.start).is_some() {
+        let child = cursor.node();
+        if child.start_byte() > bytes.start || child.end_byte() < bytes.end {
+            return;
+        }
+        path.push(child);
     }
 }
 
@@ -164,114 +262,17 @@ fn is_word(text: &[u8], at: usize, len: usize) -> bool {
     len > 0 && !glued_before && !glued_after
 }
 
-/// The words that a query's `#eq?` and `#any-of?` predicates demand. Alternative patterns demand
-/// different words, so a query with several demands none.
-fn words(source: &str) -> Vec<Vec<String>> {
-    if patterns(source) != 1 {
-        return Vec::new();
-    }
-    let mut out = Vec::new();
-    if source.contains("(preproc_def") {
-        out.push(vec!["define".to_owned()]);
-    }
-    for name in ["(#eq? ", "(#any-of? "] {
-        for (at, _) in source.match_indices(name) {
-            let inside = source[at..].split(')').next().unwrap_or("");
-            let group: Vec<String> = inside
-                .split('"')
-                .skip(1)
-                .step_by(2)
-                .map(str::to_owned)
-                .collect();
-            if !group.is_empty() && !inside.contains('\\') {
-                out.push(group);
-            }
-        }
-    }
-    out
-}
-
 /// Whether a query's one pattern is about the root of a tree.
 fn begins_at_root(source: &str) -> bool {
     let head = source.trim_start().trim_start_matches('(');
-    patterns(source) == 1 && (head.starts_with("translation_unit") || head.starts_with("module"))
-}
-
-/// What stands in every text where a node of that kind does.
-const WRITTEN: [(&str, &str); 9] = [
-    ("sizeof_expression", "sizeof"),
-    ("for_statement", "for"),
-    ("while_statement", "while"),
-    ("return_statement", "return"),
-    ("assert_statement", "assert"),
-    ("except_clause", "except"),
-    ("try_statement", "try"),
-    ("goto_statement", "goto"),
-    ("preproc_def", "define"),
-];
-
-/// Keywords and operators without which nothing matches: those of nodes that are no alternative
-/// and not optional.
-fn implied(source: &str) -> Vec<&'static str> {
-    let optional = [")?", ")*", "]?", "]*"];
-    if patterns(source) != 1 || optional.iter().any(|it| source.contains(it)) {
-        return Vec::new();
-    }
-    let mut outside = String::new();
-    let (mut choices, mut quoted, mut escaped) = (0_usize, false, false);
-    for c in source.chars() {
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            '[' if !quoted => choices += 1,
-            ']' if !quoted => choices = choices.saturating_sub(1),
-            _ => {}
-        }
-        escaped = quoted && c == '\\' && !escaped;
-        if choices == 0 {
-            outside.push(c);
-        }
-    }
-    let operators = ["<=", ">=", "+=", "-="];
-    let operator = |it: &&'static str| outside.contains(&format!("operator: \"{it}\""));
-    let kinds = WRITTEN
-        .iter()
-        .filter(|(kind, _)| outside.contains(&format!("({kind}")));
-    kinds
-        .map(|(_, word)| *word)
-        .chain(operators.into_iter().filter(|it| operator(it)))
-        .collect()
-}
-
-/// How many patterns stand side by side in a query's source.
-fn patterns(source: &str) -> usize {
-    let (mut depth, mut count) = (0_usize, 0);
-    let mut chars = source.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {
-                while let Some(c) = chars.next() {
-                    match c {
-                        '\\' => drop(chars.next()),
-                        '"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            ';' => drop(chars.by_ref().find(|it| *it == '\n')),
-            '(' | '[' => {
-                count += usize::from(depth == 0);
-                depth += 1;
-            }
-            ')' | ']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    count
+    needs::patterns(source) == 1
+        && (head.starts_with("translation_unit") || head.starts_with("module"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RawQuery, patterns, words};
+    use super::RawQuery;
+    use crate::query::needs::{implied, is_rooted, kind, patterns, words};
     use syntax::Language;
 
     #[test]
@@ -280,11 +281,37 @@ mod tests {
         assert_eq!(words(one), [["exec", "eval"]]);
         assert_eq!(patterns("(a) (b \"(\")"), 2);
         let loops = r#"(for_statement condition: (binary_expression operator: "<=") body: [(while_statement) (return_statement)]) @finding"#;
-        assert_eq!(super::implied(loops), ["for", "<="]);
+        assert_eq!(implied(loops)[..2], [["for"], ["<="]]);
+        let either =
+            r#"([(sizeof_expression) (b (return_statement))] (c operator: "+=")? (d)) @finding"#;
+        assert_eq!(implied(either), [["return", "sizeof"]]);
+        assert_eq!(kind("((a_b) @x (#eq? @x \"y\"))").as_deref(), Some("a_b"));
+        assert!(is_rooted("((a) @x (#eq? @x \"y\"))") && !is_rooted("((a) . (b))"));
         assert!(words("((a) @finding (#eq? @x \"one\")) ((b) @finding)").is_empty());
         let query = RawQuery::new(0, Language::Python, one, false).expect("it compiles");
         assert!(query.may_match("exec(x)"));
         assert!(!query.may_match("execute(x)"));
+    }
+
+    #[test]
+    fn a_node_that_cannot_match_is_told_from_afar() {
+        let source = r#"((call_expression function: (identifier) @f
+            arguments: (argument_list . [(number_literal) (string_literal)] (_)?)) @finding
+            (#any-of? @f "open" "creat"))"#;
+        let query = RawQuery::new(0, Language::C, source, true).expect("it is not compiled yet");
+        let hits = |text: &str| {
+            let mut parser = tree_sitter::Parser::new();
+            parser
+                .set_language(&Language::C.grammar())
+                .expect("the grammar fits the parser");
+            let tree = parser.parse(text, None).expect("nothing stops the parser");
+            let mut count = 0;
+            query.run(text, tree.root_node(), &mut |_| count += 1);
+            count
+        };
+        assert_eq!(hits("void f(void) { shut(1); open(x); openly(1); }"), 0);
+        assert!(query.compiled.get().is_none());
+        assert_eq!(hits("void f(void) { { open(1); } creat(\"a\", 2); }"), 2);
     }
 
     #[test]

@@ -171,6 +171,8 @@ pub(crate) struct LangRules {
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
     /// Whether a mere use opens an event of some pattern.
     pub(crate) starts_by_use: bool,
+    /// Whether some pattern asks how far an index goes.
+    pub(crate) asks_reach: bool,
     pub(crate) queries: Vec<RawQuery>,
     words: OnceLock<Words>,
 
@@ -249,6 +251,7 @@ impl LangRules {
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
             starts_by_use: false,
+            asks_reach: false,
             queries: Vec::new(),
             words: OnceLock::new(),
 
@@ -433,6 +436,10 @@ impl LangRules {
                 self.answers.add(name, ());
             }
         }
+        self.asks_reach |= pattern.tests().iter().any(|test| {
+            let shapes = [&test.past_count, &test.unmeasured];
+            test.past.or(test.past_bound).is_some() || shapes.into_iter().any(Option::is_some)
+        });
         match pattern.on {
             On::Call => pattern
                 .callee

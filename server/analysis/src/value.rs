@@ -143,6 +143,9 @@ pub(crate) struct Data {
     pub(crate) entries: Option<Arc<[Entry]>>,
     /// Identity of the object for ordered events; 0 when unknown.
     pub(crate) obj: u64,
+    /// A pointer into the object that need not be its beginning: what it points at is another
+    /// element.
+    pub(crate) moved: bool,
     /// Address of something that dies with the function.
     pub(crate) local: bool,
     /// Element count of an array.
@@ -462,6 +465,7 @@ impl Value {
             items: longer(a.items.as_ref(), b.items.as_ref()),
             entries: longer(a.entries.as_ref(), b.entries.as_ref()),
             obj,
+            moved: a.moved || b.moved,
             local: a.local || b.local,
             array_len: if a.array_len == b.array_len {
                 a.array_len

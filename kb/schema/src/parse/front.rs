@@ -131,6 +131,10 @@ struct RawTest {
     factors: Option<u8>,
     signed: Option<bool>,
     minus: Option<bool>,
+    past: Option<bool>,
+    past_bound: Option<bool>,
+    past_count: Option<String>,
+    unmeasured: Option<String>,
     checked: Vec<String>,
     local: Option<bool>,
     fits: Option<String>,
@@ -423,6 +427,10 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
         factors: raw.factors,
         signed: raw.signed,
         minus: raw.minus,
+        past: raw.past,
+        past_bound: raw.past_bound,
+        past_count: maybe_regex(raw.past_count.as_ref()),
+        unmeasured: maybe_regex(raw.unmeasured.as_ref()),
         checked: raw
             .checked
             .iter()

@@ -126,6 +126,7 @@ impl<'a> Eval<'a> {
             if let Some((base, _)) = pointer {
                 data.local = base.local;
                 data.obj = base.obj;
+                data.moved = true;
             }
             // A remainder or a mask bounds what it gives.
             data.measures = Value::measure(operands.iter().map(|(value, _)| value))

@@ -200,6 +200,7 @@ fn own_entry(call: &CallFact<'_>) -> Option<Value> {
 
 fn given<'a>(arg: &'a Passed<'_>) -> Given<'a> {
     Given {
+        reach: None,
         value: &arg.value,
         name: arg.last,
         path: arg.path.as_deref(),

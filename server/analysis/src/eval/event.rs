@@ -31,6 +31,7 @@ impl<'a> Eval<'a> {
     /// and one `free(p)` is not its own second.
     pub(super) fn call_events(&mut self, call: &CallFact<'a>, result: &Value) {
         self.argument_uses(call);
+        self.forget_uses(call);
         let rules = self.around.rules;
         let mut hits: Vec<(u32, Role)> = rules.event_calls.find(&call.path).copied().collect();
         hits.sort_by_key(|(_, role)| match role {
@@ -69,6 +70,7 @@ impl<'a> Eval<'a> {
                         place,
                         under: Vec::new(),
                         everywhere: false,
+                        name: None,
                     };
                     self.env.open.push(open);
                 }
@@ -120,7 +122,7 @@ impl<'a> Eval<'a> {
                 .filter(|(_, key)| call.find_arg(key).is_some_and(|it| it.expr == arg.expr))
                 .map(|(id, _)| *id)
                 .collect();
-            self.use_events(Use::Any, &value, arg.span, &own);
+            self.use_events(Use::Any, arg.expr, &value, &own);
         }
     }
 
@@ -129,28 +131,25 @@ impl<'a> Eval<'a> {
         if self.env.open.is_empty() && !self.around.rules.starts_by_use {
             return;
         }
-        let span = self.span(id);
-        self.use_events(Use::Dereference, value, span, &[]);
-        self.use_events(Use::Any, value, span, &[]);
+        self.use_events(Use::Dereference, id, value, &[]);
+        self.use_events(Use::Any, id, value, &[]);
     }
 
     pub(super) fn use_event(&mut self, id: ExprId, kind: Use, value: &Value) {
         if self.env.open.is_empty() {
             return;
         }
-        let span = self.span(id);
-        self.use_events(kind, value, span, &[]);
+        self.use_events(kind, id, value, &[]);
         if kind == Use::Return {
-            self.use_events(Use::Any, value, span, &[]);
+            self.use_events(Use::Any, id, value, &[]);
         }
     }
 
     pub(super) fn null_check(&mut self, id: ExprId, value: &Value) {
         if !self.env.open.is_empty() {
-            let span = self.span(id);
             // Whatever looks at the value at all ends a need for a check, but only a plain mention
             // is a check that may come too late.
-            let ends: Vec<u32> = if self.is_plain(id) {
+            let ends: Vec<u32> = if self.is_plain(id) && !self.quiet_checks {
                 Vec::new()
             } else {
                 let late = self
@@ -161,7 +160,7 @@ impl<'a> Eval<'a> {
                     .filter(|(_, role, kind)| *role == Role::End && *kind == Use::NullCheck);
                 late.map(|(id, ..)| *id).collect()
             };
-            self.use_events(Use::NullCheck, value, span, &ends);
+            self.use_events(Use::NullCheck, id, value, &ends);
         }
     }
 
@@ -172,10 +171,11 @@ impl<'a> Eval<'a> {
         )
     }
 
-    fn use_events(&mut self, kind: Use, value: &Value, span: Span, except: &[u32]) {
+    fn use_events(&mut self, kind: Use, at: ExprId, value: &Value, except: &[u32]) {
         let Some(obj) = Self::object(value) else {
             return;
         };
+        let span = self.span(at);
         let rules = self.around.rules;
         for (id, role, wanted) in &rules.event_uses {
             if *wanted != kind || except.contains(id) {
@@ -186,21 +186,22 @@ impl<'a> Eval<'a> {
                     .env
                     .open
                     .retain(|open| !(open.pattern == *id && open.obj == obj)),
+                Role::End if self.was_named_otherwise(*id, obj, at) => {}
                 Role::End => self.end_event(*id, obj, span, None),
-                Role::Start => self.start_use(*id, obj, value, span),
+                Role::Start => self.start_use(*id, obj, value, at),
             }
         }
     }
 
     /// A use opens an event only where no condition has looked at the value before: what was
     /// checked is used on purpose.
-    fn start_use(&mut self, id: u32, obj: u64, value: &Value, span: Span) {
+    fn start_use(&mut self, id: u32, obj: u64, value: &Value, at: ExprId) {
         let checked = value.roots.iter().any(|root| {
             self.env
                 .guards
                 .iter()
                 .any(|(known, fact)| *known == root.id && *fact == Fact::Null)
-                || self.env.decided.contains(&root.id)
+                || self.env.has_decided(root.id)
         });
         let known = self
             .env
@@ -208,14 +209,56 @@ impl<'a> Eval<'a> {
             .iter()
             .any(|open| open.pattern == id && open.obj == obj);
         if !checked && !known && !value.roots.is_empty() {
-            let place = self.place(span);
+            let place = self.place(self.span(at));
+            let name = self.path_of(at).map(String::into_boxed_str);
             self.env.open.push(Open {
                 pattern: id,
                 obj,
                 place,
                 under: Vec::new(),
                 everywhere: true,
+                name,
             });
+        }
+    }
+
+    /// A copy is checked for reasons of its own, whatever was read through the original.
+    fn was_named_otherwise(&self, id: u32, obj: u64, at: ExprId) -> bool {
+        let open = self
+            .env
+            .open
+            .iter()
+            .find(|open| open.pattern == id && open.obj == obj && open.everywhere);
+        let name = self.path_of(at);
+        // A parameter under a second name, of the right type, is the parameter itself.
+        let is_param = self
+            .func
+            .params
+            .iter()
+            .any(|it| Some(&*it.name) == name.as_deref());
+        !is_param && open.is_some_and(|open| open.name.as_deref() != name.as_deref())
+    }
+
+    /// What a function was given may have been changed by it, or set by a macro, so that a check
+    /// behind the call is not late.
+    fn forget_uses(&mut self, call: &CallFact<'a>) {
+        if !self.env.open.iter().any(|open| open.everywhere) {
+            return;
+        }
+        let known = call.path.starts_with("~.") || self.around.rules.effects.has(&call.path);
+        for arg in &call.args {
+            let inner = self.address_taken(arg.expr);
+            let Some(path) = self.path_of(inner.unwrap_or(arg.expr)) else {
+                continue;
+            };
+            let changes = |name: &str| match name.strip_prefix(path.as_str()) {
+                Some("") => !known || inner.is_some(),
+                Some(rest) => rest.starts_with('.'),
+                None => false,
+            };
+            self.env
+                .open
+                .retain(|open| !open.everywhere || !open.name.as_deref().is_some_and(changes));
         }
     }
 

@@ -72,7 +72,8 @@ impl<'a> Eval<'a> {
             ExprKind::Logic { and, operands } => self.logic(*and, operands),
             ExprKind::Compare { op, left, right } => self.compare(id, *op, *left, *right),
             ExprKind::Choice { cond, then, other } => {
-                self.expr(*cond);
+                let known = self.expr(*cond);
+                self.null_check(*cond, &known);
                 let before = self.env.clone();
                 self.refine(*cond, true);
                 let yes = self.expr(*then);
@@ -224,7 +225,9 @@ impl<'a> Eval<'a> {
             .closure
             .and_then(|env| env.get(name))
             .or_else(|| self.around.module.get(name));
-        if let Some(value) = outer {
+        // What a C variable begins as says little of what it is when a function runs.
+        let fixed = |it: &&Value| self.around.language != Language::C || it.kind != Kind::Null;
+        if let Some(value) = outer.filter(fixed) {
             return value.clone();
         }
         if !matches!((self.around.summary)(None, name), Local::Unknown) {
@@ -440,7 +443,7 @@ impl<'a> Eval<'a> {
             .all(|root| root.origin == Origin::Unknown)
             || object.roots.is_empty();
         // A member of something unknown, such as an element, may be another one each time.
-        let obj = if object.obj == 0 {
+        let obj = if object.obj == 0 || object.moved {
             0
         } else {
             value::id_of(&format!("{}.{name}", object.obj))
@@ -535,8 +538,13 @@ impl<'a> Eval<'a> {
     fn logic(&mut self, and: bool, operands: &[ExprId]) -> Value {
         let mut out: Option<Value> = None;
         let mut states = Vec::new();
+        let mut uses = None;
         for operand in operands {
             let value = self.expr(*operand);
+            // The others are evaluated on some ways only.
+            if uses.is_none() {
+                uses = Some(self.env.uses());
+            }
             if self.around.language == Language::C {
                 self.null_check(*operand, &value);
             }
@@ -546,6 +554,9 @@ impl<'a> Eval<'a> {
             });
             states.push(self.env.guards.clone());
             self.refine(*operand, and);
+        }
+        if let Some(uses) = uses {
+            self.env.keep_uses(&uses);
         }
         // What the operands proved of each other ends with the expression.
         if let Some(guards) = states.into_iter().next() {
@@ -609,7 +620,9 @@ impl<'a> Eval<'a> {
     }
 
     fn address_of(&mut self, inner: ExprId) -> Value {
+        self.addressed = Some(inner);
         let value = self.expr(inner);
+        self.addressed = None;
         let name = match &self.func.expr(inner).kind {
             ExprKind::Name(name) => Some(name),
             _ => None,

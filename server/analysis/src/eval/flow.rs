@@ -20,12 +20,21 @@ const LOGS: [&str; 8] = [
     "log",
 ];
 
+/// Parts of the names of functions that give something back.
+const RELEASES: [&str; 7] = [
+    "free", "close", "destroy", "unref", "release", "delete", "cleanup",
+];
+
 impl<'a> Eval<'a> {
     pub(super) fn if_chain(&mut self, arms: &'a [(ExprId, Block)], other: &'a Block) {
         let mut after: Option<Env> = None;
         for (cond, body) in arms {
+            // `if (p) free(p);` is needless at worst.
+            let releases = self.releases(body);
+            let before = std::mem::replace(&mut self.quiet_checks, releases);
             let known = self.expr(*cond);
             self.null_check(*cond, &known);
+            self.quiet_checks = before;
             let no = self.env.clone();
             let denied = self.proven(*cond, false);
             self.refine(*cond, true);
@@ -38,11 +47,24 @@ impl<'a> Eval<'a> {
             let end = self.state();
             after = join(after, end);
             self.resume(Some(no));
-            self.learn(denied);
+            self.learn(denied, false);
         }
         self.block(other);
         let end = self.state();
         self.resume(join(after, end));
+    }
+
+    /// Whether a block gives something back: a check in front of it is no sign of doubt.
+    fn releases(&self, body: &Block) -> bool {
+        let (Some(first), Some(last)) = (body.first(), body.last()) else {
+            return false;
+        };
+        let text = self.source(Span {
+            start: first.span.start,
+            end: last.span.end,
+        });
+        let text = text.to_ascii_lowercase();
+        RELEASES.iter().any(|word| text.contains(word))
     }
 
     pub(super) fn while_loop(
@@ -54,15 +76,21 @@ impl<'a> Eval<'a> {
         at_least_once: bool,
     ) {
         let mut exits: Option<Env> = None;
+        let uses = self.env.uses();
         // Twice: what the first round binds late is read early in the second.
         for round in 0..2 {
             if !self.reachable {
                 break;
             }
+            self.env.keep_uses(&uses);
             let mut forever = cond.is_none();
             if let Some(cond) = cond.filter(|_| !(at_least_once && round == 0)) {
+                // `while (p)` asks where to stop, not whether there is anything.
+                let before = std::mem::replace(&mut self.quiet_checks, true);
+                self.in_loop_condition = true;
                 let known = self.expr(cond);
                 self.null_check(cond, &known);
+                self.quiet_checks = before;
                 forever = surely(&known, true);
                 let before = self.env.clone();
                 self.refine(cond, false);
@@ -71,6 +99,7 @@ impl<'a> Eval<'a> {
                 }
                 self.resume(Some(before));
                 self.refine(cond, true);
+                self.in_loop_condition = false;
             }
             exits = self.round(body, exits);
             if let Some(step) = step.filter(|_| self.reachable) {
@@ -113,10 +142,12 @@ impl<'a> Eval<'a> {
         let list = self.expr(iter);
         let item = self.element(&list, self.span(iter));
         let mut exits = self.state();
+        let uses = self.env.uses();
         for _ in 0..2 {
             if !self.reachable {
                 break;
             }
+            self.env.keep_uses(&uses);
             self.assign(target, None, &item, self.span(target));
             exits = self.round(body, exits);
             exits = join(exits, self.state());

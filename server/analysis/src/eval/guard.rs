@@ -10,7 +10,7 @@ impl Eval<'_> {
     /// Adds what is known when the condition came out as `truth`.
     pub(super) fn refine(&mut self, cond: ExprId, truth: bool) {
         let facts = self.proven(cond, truth);
-        self.learn(facts);
+        self.learn(facts, truth);
     }
 
     /// What a condition that has just been evaluated proves when it came out as `truth`.
@@ -21,10 +21,16 @@ impl Eval<'_> {
     }
 
     /// Takes facts for true from here on.
-    pub(super) fn learn(&mut self, facts: Vec<(u64, Fact)>) {
-        // An event that only some paths had is forgotten where a condition on the same data comes
-        // up again: the paths are probably told apart by it.
-        self.env.decide(facts.iter().map(|(id, _)| *id));
+    pub(super) fn learn(&mut self, facts: Vec<(u64, Fact)>, truth: bool) {
+        let about = facts
+            .iter()
+            .filter(|(_, fact)| !matches!(fact, Fact::Bound(_)));
+        let ids: Vec<u64> = about.map(|(id, _)| *id).collect();
+        // What bounds a loop is no flag.
+        if !self.in_loop_condition {
+            ids.iter().for_each(|id| self.env.tell_apart(*id));
+        }
+        self.env.decide(ids.into_iter(), truth);
         for (id, fact) in facts {
             self.env.guard(id, fact);
         }
@@ -116,6 +122,7 @@ impl Eval<'_> {
         out: &mut Vec<(u64, Fact)>,
     ) {
         let (a, b) = (self.peek(left), self.peek(right));
+        self.bounds(op, (left, &a), (right, &b), truth, out);
         Self::add(&a, &Fact::Any, out);
         Self::add(&b, &Fact::Any, out);
         // A call inside a comparison is a predicate too: `commonpath([base, p]) == base`.

@@ -267,6 +267,7 @@ impl<'a> Eval<'a> {
             .or_else(|| self.values.get(&base).cloned())
             .unwrap_or_else(Value::number);
         let (base_name, index_name) = (self.last_name(base), self.last_name(index));
+        let reach = self.reach(whole, (base, &object), (index, key));
         for &rule in &rules.indexes {
             let parts = vec![
                 RawPart {
@@ -285,8 +286,10 @@ impl<'a> Eval<'a> {
                 args: &NoArguments,
                 parts,
             };
-            let base = Given::of(&object, base_name);
-            let index = Given::of(key, index_name);
+            let mut base = Given::of(&object, base_name);
+            let mut index = Given::of(key, index_name);
+            base.reach = Some(&reach);
+            index.reach = Some(&reach);
             self.attempt(rule, fact, |matcher, pattern| {
                 pattern
                     .base

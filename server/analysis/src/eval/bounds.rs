@@ -1,0 +1,172 @@
+//! How far an index may go: what it was compared with, and how long the array is.
+//! It knows conditions and declared lengths; whether that is too far is the entries' business.
+
+use syntax::Language;
+
+use super::Eval;
+use crate::env::{Fact, bound_id};
+use crate::ir::{CmpOp, ExprId, ExprKind};
+use crate::matching::Reach;
+use crate::value::Value;
+
+impl Eval<'_> {
+    /// What a comparison that came out as `truth` says of how large each side can be. Only `<=` is
+    /// remembered; `<` and `!=` on the same name take it back.
+    pub(super) fn bounds(
+        &self,
+        op: CmpOp,
+        (left, a): (ExprId, &Value),
+        (right, b): (ExprId, &Value),
+        truth: bool,
+        out: &mut Vec<(u64, Fact)>,
+    ) {
+        if self.around.language != Language::C || !self.around.rules.asks_reach {
+            return;
+        }
+        let mut add = |side: ExprId, limit: ExprId, value: &Value, inclusive: bool| {
+            let Some(path) = self.path_of(side) else {
+                return;
+            };
+            let limit = inclusive.then(|| self.limit_text(limit, value).into());
+            out.push((bound_id(&path), Fact::Bound(limit)));
+        };
+        match (op, truth) {
+            (CmpOp::LessEq, true) | (CmpOp::Greater, false) => {
+                add(left, right, b, true);
+                add(right, left, a, false);
+            }
+            (CmpOp::GreaterEq, true) | (CmpOp::Less, false) => {
+                add(right, left, a, true);
+                add(left, right, b, false);
+            }
+            (CmpOp::NotEq, true)
+            | (CmpOp::Eq | CmpOp::Less | CmpOp::Greater, _)
+            | (CmpOp::NotEq | CmpOp::LessEq | CmpOp::GreaterEq, false) => {
+                add(left, right, b, false);
+                add(right, left, a, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// A limit's source without spaces and brackets around it; a known number as such.
+    fn limit_text(&self, id: ExprId, value: &Value) -> String {
+        if let Some(number) = value.as_int().filter(|_| value.size_of.is_none()) {
+            return number.to_string();
+        }
+        let text = self.source(self.span(id));
+        let mut plain: String = text.split_whitespace().collect();
+        while plain.starts_with('(') && plain.ends_with(')') && !plain[1..].contains('(') {
+            plain = plain[1..plain.len() - 1].to_owned();
+        }
+        plain
+    }
+
+    /// How far an element's index may lie behind the array's end.
+    pub(super) fn reach(
+        &self,
+        whole: ExprId,
+        (base, object): (ExprId, &Value),
+        (index, key): (ExprId, &Value),
+    ) -> Reach {
+        let mut out = Reach::default();
+        if self.around.language != Language::C
+            || !self.around.rules.asks_reach
+            || self.addressed == Some(whole)
+        {
+            return out;
+        }
+        out.unmeasured = self.unmeasured(base);
+        let written: String = self.source(self.span(base)).split_whitespace().collect();
+        let bound = self.path_of(index).map(|it| bound_id(&it));
+        for (_, fact) in self.env.guards.iter().filter(|it| Some(it.0) == bound) {
+            if let Fact::Bound(Some(limit)) = fact {
+                out.count = out.count.or_else(|| member_beside(limit, &written));
+            }
+        }
+        let Some(path) = self.path_of(base) else {
+            return out;
+        };
+        let ty = match &self.func.expr(base).kind {
+            ExprKind::Name(name) => self.types.get(name),
+            ExprKind::Attr { name, .. } => self.around.declared.type_of(name),
+            _ => return out,
+        };
+        let named = ty.and_then(|it| it.size_name.as_deref());
+        // One element at the end of a structure stands for as many as were allocated.
+        let len = object.array_len.filter(|it| *it > 1);
+        let fixed = match &self.func.expr(index).kind {
+            ExprKind::Int(_) | ExprKind::SizeOf(_) => true,
+            ExprKind::Name(name) => !self.types.contains_key(name),
+            _ => false,
+        };
+        if fixed && len.is_some() | named.is_some() | key.size_of.is_some() {
+            let limit = self.limit_text(index, key);
+            let itself = key.size_of.as_ref();
+            out.past = itself.is_some_and(|(of, pointer)| !pointer && **of == *path)
+                || reaches(&limit, &written, len, named);
+        }
+        for (_, fact) in self.env.guards.iter().filter(|it| Some(it.0) == bound) {
+            if let Fact::Bound(Some(limit)) = fact {
+                out.past_bound |= reaches(limit, &written, len, named);
+            }
+        }
+        out
+    }
+
+    /// The name of the length that is passed next to a buffer, where nothing has looked at it.
+    fn unmeasured(&self, base: ExprId) -> Option<String> {
+        let ExprKind::Name(name) = &self.func.expr(base).kind else {
+            return None;
+        };
+        let params = &self.func.params;
+        let at = params.iter().position(|it| it.name == *name)?;
+        let (buffer, length) = (&params[at], params.get(at + 1)?);
+        let measures = buffer.ty.pointers == 1 && length.ty.is_number();
+        let until = self.span(base).start as usize;
+        let signature = self.src.find('{').unwrap_or(0);
+        let before = self.src.get(signature..until)?;
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let mentioned = |word: &str| before.split(|c| !is_part(c)).any(|it| it == word);
+        // A buffer that was moved or handed on is another's business.
+        // Whether there is a buffer at all is not how long it is.
+        let unchecked = before.replace(&format!("!{name}"), "");
+        let moved = unchecked.split(|c| !is_part(c)).any(|it| it == &**name);
+        (measures && !mentioned(&length.name) && !moved).then(|| length.name.to_string())
+    }
+}
+
+/// Whether a limit is the length of the array, or more.
+fn reaches(limit: &str, array: &str, len: Option<u64>, named: Option<&str>) -> bool {
+    if named == Some(limit) {
+        return true;
+    }
+    if let (Ok(number), Some(len)) = (limit.parse::<u64>(), len) {
+        return number >= len;
+    }
+    let (head, rest) = match limit.split_once('(') {
+        Some(parts) => parts,
+        None => return false,
+    };
+    let Some(rest) = rest.strip_prefix(array).and_then(|it| it.strip_prefix(')')) else {
+        return false;
+    };
+    match head {
+        "sizeof" => {
+            rest.is_empty()
+                || rest == format!("/sizeof({array}[0])")
+                || rest == format!("/sizeof(*{array})")
+        }
+        "ARRAY_SIZE" | "countof" | "_countof" | "nitems" | "G_N_ELEMENTS" => rest.is_empty(),
+        _ => false,
+    }
+}
+
+/// The last name of a limit that is a member of what the array is a member of.
+fn member_beside(limit: &str, array: &str) -> Option<String> {
+    let cut = |text: &str| text.rfind(['.', '>']).map(|at| at + 1);
+    let (a, b) = (cut(limit)?, cut(array)?);
+    let name = &limit[a..];
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (limit[..a] == array[..b] && plain).then(|| name.to_owned())
+}
