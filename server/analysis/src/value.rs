@@ -272,6 +272,20 @@ impl Value {
         text.is_some_and(|it| it.starts_with("/tmp") || it.starts_with("/var/tmp"))
     }
 
+    /// It and the data in its text as `mark` makes them.
+    pub(crate) fn proven(&self, mark: &dyn Fn(&Self) -> Self) -> Self {
+        let marked = mark(self);
+        let Some(text) = &marked.text else {
+            return marked;
+        };
+        let seg = |seg: &Seg| match seg {
+            Seg::Hole(value, place) => Seg::Hole(mark(value), *place),
+            Seg::Lit(text) => Seg::Lit(text.clone()),
+        };
+        let text = text.iter().map(seg).collect();
+        marked.with(|data| data.text = Some(text))
+    }
+
     /// What it says by itself, without what it is made of: safe to keep inside another value.
     pub(crate) fn outline(&self) -> Self {
         self.with(|data| {

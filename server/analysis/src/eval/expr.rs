@@ -99,11 +99,18 @@ impl<'a> Eval<'a> {
                     let item = self.element(&list, self.span(*iter));
                     self.assign(*target, None, &item, self.span(*target));
                 }
+                let around = self.env.guards.clone();
                 for cond in conds {
                     self.expr(*cond);
                     self.refine(*cond, true);
                 }
-                let item = self.expr(*value);
+                let mut item = self.expr(*value);
+                // What the conditions prove holds of what they let through, and of nothing else.
+                let guards = std::mem::replace(&mut self.env.guards, around);
+                if !conds.is_empty() {
+                    item =
+                        item.proven(&|value| crate::env::checked(value, &Value::number(), &guards));
+                }
                 Value::carrying([&item]).with(|data| {
                     data.kind = Kind::List;
                     data.items = Some(Arc::from([item]));
