@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use kb_schema::{Entry, EntrySet, Hit, HitKind, Query, Term as Share};
+use kb_schema::{Entry, EntrySet, Hit, HitKind, Query};
 use tantivy::collector::TopDocs;
 use tantivy::directory::{MmapDirectory, RamDirectory};
-use tantivy::query::Query as _;
-use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, EnableScoring, Occur, TermQuery};
+use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, TermQuery};
 use tantivy::schema::{
     FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions,
 };
@@ -17,10 +16,11 @@ use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
 use tantivy::{DocAddress, Index, ReloadPolicy, Searcher, TantivyDocument, Term};
 
 use crate::documents::{self, FIELDS};
+use crate::shares::{self, Part};
 use crate::tokens::{CodeTokenizer, tokenize};
 
 /// The name under which the schema refers to our tokenizer.
-const TOKENIZER: &str = "code";
+pub(crate) const TOKENIZER: &str = "code";
 /// Field of a document's key.
 const KEY: &str = "key";
 /// Field of a document's language, to filter by.
@@ -41,12 +41,6 @@ pub(crate) struct SearchIndex {
     language: Field,
 }
 
-/// One term in one field, with the field's weight.
-struct Part {
-    query: TermQuery,
-    field: usize,
-}
-
 fn schema() -> Schema {
     let mut schema = Schema::builder();
     let indexing = TextFieldIndexing::default()
@@ -61,7 +55,7 @@ fn schema() -> Schema {
     schema.build()
 }
 
-fn tokenizers() -> TokenizerManager {
+pub(crate) fn tokenizers() -> TokenizerManager {
     let manager = TokenizerManager::default();
     manager.register(TOKENIZER, TextAnalyzer::from(CodeTokenizer));
     manager
@@ -143,7 +137,7 @@ impl SearchIndex {
         let any: Vec<(Occur, Box<dyn tantivy::query::Query>)> = parts
             .iter()
             .map(|part| {
-                let boosted = BoostQuery::new(Box::new(part.query.clone()), FIELDS[part.field].1);
+                let boosted = BoostQuery::new(Box::new(part.query.clone()), part.weight);
                 (
                     Occur::Should,
                     Box::new(boosted) as Box<dyn tantivy::query::Query>,
@@ -171,11 +165,7 @@ impl SearchIndex {
 
     /// The rarest terms of a text in every field that holds them.
     fn parts(&self, text: &str) -> tantivy::Result<Vec<Part>> {
-        let mut end = text.len().min(MAX_QUERY_BYTES);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let unique: BTreeSet<String> = tokenize(&text[..end]).into_iter().collect();
+        let unique = query_terms(text);
         let mut rated = Vec::new();
         for term in unique {
             let mut fields = Vec::new();
@@ -185,7 +175,7 @@ impl SearchIndex {
                 let documents = self.searcher.doc_freq(&term)?;
                 if documents > 0 {
                     most = most.max(documents);
-                    fields.push((index, term));
+                    fields.push((index, term, documents));
                 }
             }
             if most > 0 {
@@ -197,15 +187,14 @@ impl SearchIndex {
         Ok(rated
             .into_iter()
             .flat_map(|(_, _, fields)| fields)
-            .map(|(field, term)| Part {
-                query: TermQuery::new(term, IndexRecordOption::WithFreqs),
-                field,
+            .map(|(field, term, documents)| {
+                let (name, weight) = FIELDS[field];
+                Part::new(term, name, weight, documents)
             })
             .collect())
     }
 
-    /// Turns documents into hits with every term's share. Scores are summed up anew in one fixed
-    /// order, because the search adds floats in an order that differs between documents.
+    /// Turns documents into hits with every term's share.
     fn explained(
         &self,
         set: &EntrySet,
@@ -213,42 +202,7 @@ impl SearchIndex {
         mut found: Vec<DocAddress>,
     ) -> tantivy::Result<Vec<Hit>> {
         found.sort_unstable();
-        let mut shares: Vec<Vec<Share>> = vec![Vec::new(); found.len()];
-        let scoring = EnableScoring::enabled_from_searcher(&self.searcher);
-        for part in parts {
-            let (field, boost) = FIELDS[part.field];
-            let text = part
-                .query
-                .term()
-                .value()
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let weight = part.query.weight(scoring)?;
-            let mut segment = None;
-            for (address, shares) in found.iter().zip(&mut shares) {
-                if segment
-                    .as_ref()
-                    .is_none_or(|(ord, _)| *ord != address.segment_ord)
-                {
-                    let reader = self.searcher.segment_reader(address.segment_ord);
-                    segment = Some((address.segment_ord, weight.scorer(reader, boost)?));
-                }
-                let Some((_, scorer)) = &mut segment else {
-                    continue;
-                };
-                if scorer.doc() < address.doc_id {
-                    scorer.seek(address.doc_id);
-                }
-                if scorer.doc() == address.doc_id {
-                    shares.push(Share {
-                        term: text.clone(),
-                        field,
-                        score: scorer.score(),
-                    });
-                }
-            }
-        }
+        let shares = shares::shares(&self.searcher, parts, &found)?;
         let mut hits = Vec::new();
         for (address, mut terms) in found.into_iter().zip(shares) {
             let reader = self.searcher.segment_reader(address.segment_ord);
@@ -257,12 +211,7 @@ impl SearchIndex {
             else {
                 continue;
             };
-            let score = terms.iter().map(|share| share.score).sum();
-            terms.sort_by(|a, b| {
-                b.score
-                    .total_cmp(&a.score)
-                    .then_with(|| (&a.term, a.field).cmp(&(&b.term, b.field)))
-            });
+            let score = shares::total(&mut terms);
             hits.push((
                 key,
                 Hit {
@@ -278,6 +227,15 @@ impl SearchIndex {
         });
         Ok(hits.into_iter().map(|(_, hit)| hit).collect())
     }
+}
+
+/// The terms of a query's beginning, each once.
+pub(crate) fn query_terms(text: &str) -> BTreeSet<String> {
+    let mut end = text.len().min(MAX_QUERY_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    tokenize(&text[..end]).into_iter().collect()
 }
 
 fn resolve(set: &EntrySet, key: u64) -> Option<(Arc<Entry>, HitKind)> {

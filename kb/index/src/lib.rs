@@ -8,8 +8,10 @@ mod hash;
 mod index;
 mod load;
 mod packed;
+mod posts;
 mod related;
 mod scan;
+mod shares;
 mod store;
 mod tokens;
 mod watch;
@@ -17,7 +19,11 @@ mod watch;
 pub use cache::FORMAT;
 pub use documents::{B, FIELDS, K1};
 pub use index::{MAX_HITS, MAX_QUERY_TERMS};
+pub use posts::{
+    IndexError, IndexKind, Installed, Manifest, POST_FIELDS, POST_QUERY_TERMS, POSTS_FORMAT,
+    PostWriter, Step,
+};
 pub use related::discussions_for;
-pub use store::{Options, Store, default_entry_dir};
+pub use store::{Options, Store, default_entry_dir, default_index_dir};
 pub use tokens::{MAX_TERM_CHARS, tokenize};
 pub use watch::{WATCH_INTERVAL, WatchGuard};

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use kb_schema::{EntrySet, Hit, Knowledge, Query};
+use kb_schema::{EntrySet, Hit, Knowledge, PostHit, Query};
 
 use crate::index::SearchIndex;
 use crate::load::{Contents, combine};
+use crate::posts::{Installed, Shelf, interleaved};
 use crate::scan::Scan;
 use crate::{bundled, cache};
 
@@ -24,6 +25,8 @@ pub struct Options {
     pub cache_dir: Option<PathBuf>,
     /// Whether the bundled entries take part.
     pub bundled: bool,
+    /// The folder of installed indexes; nowhere means that there are none.
+    pub index_dir: Option<PathBuf>,
 }
 
 impl Options {
@@ -34,6 +37,7 @@ impl Options {
             entry_dirs: default_entry_dir().into_iter().collect(),
             cache_dir: base("XDG_CACHE_HOME", ".cache").map(|base| base.join(OURS)),
             bundled: true,
+            index_dir: default_index_dir(),
         }
     }
 }
@@ -42,6 +46,12 @@ impl Options {
 #[must_use]
 pub fn default_entry_dir() -> Option<PathBuf> {
     base("XDG_DATA_HOME", ".local/share").map(|base| base.join(OURS).join("entries"))
+}
+
+/// `$XDG_DATA_HOME/secondlook/indexes`, which need not exist.
+#[must_use]
+pub fn default_index_dir() -> Option<PathBuf> {
+    base("XDG_DATA_HOME", ".local/share").map(|base| base.join(OURS).join("indexes"))
 }
 
 /// A base folder. The XDG rules have relative paths ignored.
@@ -58,7 +68,10 @@ fn base(variable: &str, below_home: &str) -> Option<PathBuf> {
 struct State {
     scan: Scan,
     contents: Arc<Contents>,
+    /// The set of `contents` with the problems of the shelf.
+    set: Arc<EntrySet>,
     index: Arc<OnceLock<Option<SearchIndex>>>,
+    shelf: Arc<Shelf>,
     generation: u64,
 }
 
@@ -77,13 +90,16 @@ impl Store {
     pub fn open(options: Options) -> Self {
         let optional = default_entry_dir();
         let scan = Scan::of(&options.entry_dirs, optional.as_deref());
-        let contents = contents(&options, &scan);
+        let contents = Arc::new(contents(&options, &scan));
+        let shelf = Shelf::of(options.index_dir.as_deref(), &Shelf::default());
         Self {
             options,
             optional,
             state: RwLock::new(Arc::new(State {
                 scan,
-                contents: Arc::new(contents),
+                set: with_problems(&contents, &shelf),
+                contents,
+                shelf: Arc::new(shelf),
                 index: Arc::default(),
                 generation: 1,
             })),
@@ -97,29 +113,50 @@ impl Store {
         let _one_at_a_time = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state();
         let scan = Scan::of(&self.options.entry_dirs, self.optional.as_deref());
-        if scan == old.scan {
+        let index_dir = self.options.index_dir.as_deref();
+        let same_shelf = old.shelf.is_current(index_dir);
+        if scan == old.scan && same_shelf {
             return false;
         }
-        let contents = contents(&self.options, &scan);
-        let changed = contents.hash != old.contents.hash;
-        // A file that was only touched keeps set, index and generation; its new time is noted.
-        let state = if changed {
-            State {
-                scan,
-                contents: Arc::new(contents),
-                index: Arc::default(),
-                generation: old.generation + 1,
-            }
+        let shelf = if same_shelf {
+            Arc::clone(&old.shelf)
         } else {
-            State {
-                scan,
-                contents: Arc::clone(&old.contents),
-                index: Arc::clone(&old.index),
-                generation: old.generation,
-            }
+            Arc::new(Shelf::of(index_dir, &old.shelf))
+        };
+        let read = (scan != old.scan).then(|| Arc::new(contents(&self.options, &scan)));
+        // A file that was only touched keeps set, index and generation; its new time is noted.
+        let (contents, index) = match read {
+            Some(read) if read.hash != old.contents.hash => (read, Arc::default()),
+            _ => (Arc::clone(&old.contents), Arc::clone(&old.index)),
+        };
+        let changed = contents.hash != old.contents.hash || !shelf.says_the_same(&old.shelf);
+        let set = if changed {
+            with_problems(&contents, &shelf)
+        } else {
+            Arc::clone(&old.set)
+        };
+        let state = State {
+            scan,
+            contents,
+            set,
+            index,
+            shelf,
+            generation: old.generation + u64::from(changed),
         };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
         changed
+    }
+
+    /// The installed indexes that can be read, by name.
+    #[must_use]
+    pub fn installed(&self) -> Vec<Arc<Installed>> {
+        self.state().shelf.installed.clone()
+    }
+
+    /// The folder of installed indexes.
+    #[must_use]
+    pub fn index_dir(&self) -> Option<&Path> {
+        self.options.index_dir.as_deref()
     }
 
     /// The folders that are looked at.
@@ -144,9 +181,19 @@ fn contents(options: &Options, scan: &Scan) -> Contents {
     combine(bundled.as_deref(), &scan.read())
 }
 
+/// Entries that are loaded, with what is wrong with installed indexes.
+fn with_problems(contents: &Contents, shelf: &Shelf) -> Arc<EntrySet> {
+    let mut set = Arc::clone(&contents.set);
+    if !shelf.problems.is_empty() {
+        let problems = shelf.problems.iter().cloned();
+        Arc::make_mut(&mut set).problems.extend(problems);
+    }
+    set
+}
+
 impl Knowledge for Store {
     fn entries(&self) -> Arc<EntrySet> {
-        Arc::clone(&self.state().contents.set)
+        Arc::clone(&self.state().set)
     }
 
     fn generation(&self) -> u64 {
@@ -163,5 +210,15 @@ impl Knowledge for Store {
             .as_ref()
             .and_then(|index| index.search(set, query).ok())
             .unwrap_or_default()
+    }
+    fn posts(&self, query: &Query) -> Vec<PostHit> {
+        let shelf = Arc::clone(&self.state().shelf);
+        let found = shelf
+            .installed
+            .iter()
+            .filter_map(|it| it.search(query).ok())
+            .flatten()
+            .collect();
+        interleaved(found, query.limit)
     }
 }

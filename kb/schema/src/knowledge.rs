@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Discussion, Entry, Language, Library, Problem};
+use crate::{Discussion, Entry, Language, Library, PostHit, Problem};
 
 /// Every entry and library that is loaded, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +53,8 @@ pub struct Term {
     pub field: &'static str,
     /// Its part of the BM25 score.
     pub score: f32,
+    /// How many documents of its index hold it in that field.
+    pub documents: u64,
 }
 
 /// One found document.
@@ -78,4 +80,11 @@ pub trait Knowledge: Send + Sync {
 
     /// The best documents for a query, best first, ties by id.
     fn search(&self, query: &Query) -> Vec<Hit>;
+
+    /// The best imported discussions for a query: each index ranked by itself, because scores of
+    /// two indexes cannot be compared, and the lists interleaved by rank. A query for one language
+    /// also gets discussions that name none.
+    fn posts(&self, _query: &Query) -> Vec<PostHit> {
+        Vec::new()
+    }
 }

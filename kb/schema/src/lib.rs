@@ -11,6 +11,7 @@ mod needs;
 mod parse;
 mod pattern;
 mod peer;
+mod post;
 mod problem;
 mod shape;
 
@@ -24,5 +25,6 @@ pub use needs::{Need, Then};
 pub use parse::{parse_bundled, parse_entry, parse_library};
 pub use pattern::{ArgKey, Event, Guard, Literal, On, Op, Pattern, Subject, Test, Use};
 pub use peer::{PEER_RULES, PeerRule};
+pub use post::{Comment, Post, PostHit};
 pub use problem::Problem;
 pub use shape::Shape;

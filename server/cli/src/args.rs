@@ -16,6 +16,10 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) entries: Vec<PathBuf>,
 
+    /// The folder of installed indexes (default: `indexes` in the data folder)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) index: Option<PathBuf>,
+
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
@@ -28,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   cat new.py | secondlook check --stdin-filename new.py -
   secondlook explain B608              what a finding means, by any of its names
   secondlook kb search 'shell=True'    ask the knowledge base
+  secondlook kb import --notes notes   teach it what your people wrote
   secondlook config show               the settings here, and where each comes from
   secondlook lsp                       serve an editor on standard input and output
 
@@ -245,6 +250,116 @@ pub(crate) enum Kb {
     },
     /// How much is known
     Stats,
+    /// Bring in discussions: a Stack Exchange dump, or a folder of notes
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(Box<Import>),
+    /// Copy entries into the data folder, once each has been found valid
+    Add {
+        /// Entries, or folders of entries
+        #[arg(required = true, value_name = "DIR|FILE")]
+        paths: Vec<PathBuf>,
+    },
+    /// Take away an installed index, an added entry, or a folder of added entries
+    Remove {
+        /// Their name, as `kb list` gives it
+        name: String,
+    },
+    /// The installed indexes: what they hold, how they were made, where they lie
+    Info,
+    /// Look for discussions without attribution, outdated ones, and repeats; ends with 1 if any
+    Verify,
+    /// Write what the entries know for other programs
+    Export {
+        /// Vulnerable and secure examples, one pair a line of JSON
+        #[arg(long, required = true)]
+        pairs: bool,
+        /// To this file instead of standard output
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// The posts of the dump; also .gz and .zst
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "notes",
+        conflicts_with = "notes"
+    )]
+    pub(crate) posts: Option<PathBuf>,
+    /// The comments of the dump
+    #[arg(long, value_name = "FILE", requires = "posts")]
+    pub(crate) comments: Option<PathBuf>,
+    /// The users of the dump, for the names of authors
+    #[arg(long, value_name = "FILE", requires = "posts")]
+    pub(crate) users: Option<PathBuf>,
+    /// A folder of Markdown notes
+    #[arg(long, value_name = "DIR")]
+    pub(crate) notes: Option<PathBuf>,
+    /// The index to make or bring up to date (default: the site, or the folder)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Where the posts can be read
+    #[arg(long, value_name = "URL", default_value = "https://stackoverflow.com")]
+    pub(crate) site: String,
+    /// Only answers to questions with one of these tags
+    #[arg(
+        long,
+        value_name = "TAGS",
+        value_delimiter = ',',
+        requires = "posts",
+        help_heading = "Filter"
+    )]
+    pub(crate) tags: Vec<String>,
+    /// Leave out steps of the filter
+    #[arg(
+        long,
+        value_name = "STEPS",
+        value_delimiter = ',',
+        requires = "posts",
+        help_heading = "Filter"
+    )]
+    pub(crate) skip: Vec<Step>,
+    /// How many votes the answer, or one of its comments, must have
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true,
+        help_heading = "Filter"
+    )]
+    pub(crate) votes: i64,
+    /// A file with one regular expression to use instead of our security words
+    #[arg(long, value_name = "FILE", requires = "posts", help_heading = "Filter")]
+    pub(crate) keywords: Option<PathBuf>,
+    /// Replace an index that is damaged or of another version
+    #[arg(long)]
+    pub(crate) rebuild: bool,
+    /// No progress, no table
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+const IMPORT_EXAMPLES: &str = "Examples:
+  secondlook kb import --posts Posts.xml --comments Comments.xml --tags python,c
+  secondlook kb import --posts Posts.xml.zst --comments Comments.xml.zst --users Users.xml.zst
+  secondlook kb import --notes guidelines --name acme
+
+A run that was stopped goes on where it stood when the same command is given again. A newer dump
+brings the index up to date: what is new is added, what changed is replaced, what is gone goes.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Only answers with a block of code
+    Code,
+    /// Only answers with a comment
+    Comment,
+    /// Only answers with a comment that speaks of security
+    Security,
+    /// Only answers with votes, or with a comment that has
+    Votes,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use kb_index::{Options, Store};
 use kb_schema::{Entry, EntrySet, ExampleKind, HitKind, Knowledge, Problem, Query};
 
 use crate::args::{Args, Kb, Language};
-use crate::{EXIT_ERROR, EXIT_FINDINGS, options, output};
+use crate::{EXIT_ERROR, EXIT_FINDINGS, install, options, output};
 
 /// Opens the bundled entries and the user's, with those of the folders that settings name.
 pub(crate) fn open(args: &Args, settings: &Settings) -> Arc<Store> {
@@ -17,6 +17,11 @@ pub(crate) fn open(args: &Args, settings: &Settings) -> Arc<Store> {
     options
         .entry_dirs
         .extend(settings.entries.iter().map(|it| it.0.clone()));
+    let index = args.index.clone();
+    let index = index.or_else(|| settings.index.as_ref().map(|it| it.0.clone()));
+    if index.is_some() {
+        options.index_dir = index;
+    }
     Arc::new(Store::open(options))
 }
 
@@ -40,9 +45,18 @@ pub(crate) fn warn(entries: &EntrySet, compiled: &[Problem]) {
 pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
     let store = open_here(args)?;
     let entries = store.entries();
-    warn(&entries, analysis::Host::new(&entries).problems());
     match command {
-        Kb::List => output::out(&list(&entries)),
+        Kb::Import(import) => return install::import(&store, import),
+        Kb::Add { paths } => return install::add(&store, paths),
+        Kb::Remove { name } => return install::remove(&store, name),
+        _ => warn(&entries, analysis::Host::new(&entries).problems()),
+    }
+    match command {
+        Kb::Import(_) | Kb::Add { .. } | Kb::Remove { .. } => {}
+        Kb::Info => output::out(&install::info(&store)),
+        Kb::Verify => return install::verify(&store),
+        Kb::Export { output, .. } => return install::export(&entries, output.as_deref()),
+        Kb::List => output::out(&format!("{}{}", list(&entries), install::list(&store))),
         Kb::Show { id } => match entries.get(id) {
             Some(entry) => output::out(&page(entry)),
             None => {
@@ -60,12 +74,14 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
                 Language::Python => kb_schema::Language::Python,
                 Language::C => kb_schema::Language::C,
             });
-            let hits = store.search(&Query {
+            let query = Query {
                 text: text.join(" "),
                 language,
                 limit: *limit,
-            });
-            if hits.is_empty() {
+            };
+            let hits = store.search(&query);
+            let posts = store.posts(&query);
+            if hits.is_empty() && posts.is_empty() {
                 output::note("nothing found");
                 return Ok(EXIT_FINDINGS);
             }
@@ -86,6 +102,7 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
                     );
                 }
             }
+            out.push_str(&install::posts(&posts, *explain));
             output::out(&out);
         }
         Kb::Stats => output::out(&stats(&entries)),
@@ -108,10 +125,15 @@ fn list(entries: &EntrySet) -> String {
             let severity = entry.severity.to_string();
             let _ = writeln!(
                 out,
-                "{:width$}  {severity:7}  {:16}  {}",
+                "{:width$}  {severity:7}  {:16}  {}{}",
                 entry.id,
                 cwe.join(","),
-                entry.title
+                entry.title,
+                if entry.bundled {
+                    String::new()
+                } else {
+                    format!(" (from {})", entry.path)
+                }
             );
             out
         })

@@ -9,6 +9,7 @@ mod config_cmd;
 mod eval_cmd;
 mod explain;
 mod files;
+mod install;
 mod judge;
 mod kb;
 mod lines;

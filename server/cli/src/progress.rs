@@ -58,3 +58,50 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// The bar of an import: one for each phase, in bytes or in posts.
+pub(crate) struct Bars {
+    bar: ProgressBar,
+    wanted: bool,
+}
+
+impl Bars {
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self {
+            bar: ProgressBar::hidden(),
+            wanted: !quiet && std::io::stderr().is_terminal(),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl kb_ingest::Progress for Bars {
+    fn phase(&mut self, name: &str, total: u64) {
+        self.bar.finish_and_clear();
+        if !self.wanted {
+            return;
+        }
+        self.bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+        let of_bytes = !matches!(name, "indexing" | "notes");
+        let template = if of_bytes {
+            "{msg:18} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"
+        } else {
+            "{msg:18} {bar:30} {pos}/{len}, {eta} left"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(name.to_owned());
+    }
+
+    fn at(&mut self, done: u64) {
+        self.bar.set_position(done);
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupted()
+    }
+}

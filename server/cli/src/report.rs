@@ -3,13 +3,15 @@
 
 use std::ops::Range;
 
-use kb_schema::{Applicability, HitKind};
+use kb_schema::{Applicability, HitKind, Knowledge as _};
 use serde::Serialize;
 use syntax::LineIndex;
 
 use crate::check::{Checked, Run, shown};
 use crate::lines;
 
+/// How many discussions of installed indexes a finding shows at most.
+const IMPORTED: usize = 2;
 /// How many discussions a finding shows at most.
 pub(crate) const DISCUSSIONS: usize = 5;
 
@@ -38,6 +40,8 @@ struct Finding<'a> {
     origin: &'static str,
     trace: Vec<Step<'a>>,
     discussions: Vec<Discussion>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    imported: Vec<Imported>,
     fixes: Vec<Fix<'a>>,
 }
 
@@ -71,6 +75,25 @@ pub(crate) struct Discussion {
     pub(crate) score: f32,
     #[serde(skip)]
     pub(crate) own: bool,
+    #[serde(skip)]
+    pub(crate) terms: Vec<kb_schema::Term>,
+}
+
+/// A discussion of an installed index, with what its licence asks to be shown.
+#[derive(Serialize)]
+pub(crate) struct Imported {
+    pub(crate) index: String,
+    pub(crate) url: Option<String>,
+    pub(crate) title: String,
+    pub(crate) warns: String,
+    pub(crate) author: Option<String>,
+    pub(crate) date: Option<String>,
+    pub(crate) votes: i64,
+    pub(crate) licence: Option<String>,
+    pub(crate) source: String,
+    pub(crate) score: f32,
+    #[serde(skip)]
+    pub(crate) attribution: String,
     #[serde(skip)]
     pub(crate) terms: Vec<kb_schema::Term>,
 }
@@ -166,6 +189,7 @@ pub(crate) fn json(run: &Run<'_>) -> String {
                     })
                     .collect(),
                 discussions: discussions(run, file, finding),
+                imported: imported(run, file, finding),
                 fixes: item
                     .fixes
                     .iter()
@@ -269,4 +293,35 @@ pub(crate) fn discussions(
         HitKind::Entry => None,
     })
     .collect()
+}
+
+/// The best discussions of installed indexes.
+pub(crate) fn imported(
+    run: &Run<'_>,
+    file: &Checked,
+    finding: &analysis::Finding,
+) -> Vec<Imported> {
+    if !run.settings.show_discussions || run.store.installed().is_empty() {
+        return Vec::new();
+    }
+    let found = run.store.posts(&kb_schema::Query {
+        text: finding.slice_text(&file.text),
+        language: Some(finding.entry.language),
+        limit: IMPORTED,
+    });
+    let said = |hit: kb_schema::PostHit| Imported {
+        index: hit.index.to_string(),
+        url: hit.post.link.clone(),
+        title: hit.post.title.clone(),
+        warns: hit.post.gist(),
+        author: hit.post.author.clone(),
+        date: hit.post.date.clone(),
+        votes: hit.post.score,
+        licence: hit.post.licence.clone(),
+        source: hit.post.source.clone(),
+        score: hit.score,
+        attribution: hit.post.attribution(),
+        terms: hit.terms,
+    };
+    found.into_iter().map(said).collect()
 }

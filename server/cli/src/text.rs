@@ -11,6 +11,7 @@ use similar::TextDiff;
 use syntax::LineIndex;
 
 use crate::check::{Checked, Item, Run};
+use crate::install::shown;
 use crate::{output, report};
 
 /// The longest line that is shown as it is; around a finding in a longer one, a window is shown.
@@ -325,6 +326,25 @@ fn explain(run: &Run<'_>, file: &Checked, finding: &analysis::Finding, out: &mut
         let whose = if found.own { "own" } else { "found" };
         let _ = writeln!(out, "  {whose} {:7.3}  {}", found.score, found.title);
         let _ = writeln!(out, "               {}", found.url);
+        for term in found.terms.iter().take(6) {
+            let _ = writeln!(
+                out,
+                "               {:7.3}  {} in {}",
+                term.score, term.term, term.field
+            );
+        }
+    }
+    for found in report::imported(run, file, finding) {
+        let place = found.url.as_ref().unwrap_or(&found.source);
+        let _ = writeln!(
+            out,
+            "  {}  {:7.3}  {}: {}\n               {}\n               {place}",
+            found.index,
+            found.score,
+            shown(&found.title),
+            shown(&found.warns),
+            shown(&found.attribution),
+        );
         for term in found.terms.iter().take(6) {
             let _ = writeln!(
                 out,

@@ -236,6 +236,9 @@ options! {
     max_file_size, "max-file-size", File, replaces: Size = Size(5 << 20);
     /// More folders with knowledge entries, beside the one in the user's data folder.
     entries, "entries", Run, adds: Vec<FilePath> = Vec::new();
+    /// The folder of installed indexes, instead of `indexes` in the user's data folder.
+    /// `kb import` writes there, and everything that shows discussions reads there.
+    index, "index", Run, replaces: Option<FilePath> = None;
     /// Whether the links to discussions are shown with findings.
     show_discussions, "show-discussions", Run, replaces: bool = true;
     /// Whether fixes are offered.

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 
 use analysis::Finding;
-use kb_schema::Discussion;
+use kb_schema::Post;
 use origin::Mark;
 use tower_lsp::gen_lsp_types as types;
 use types::{Hover, MarkupContent, MarkupKind};
 
 use crate::capabilities::Profile;
-use crate::session::Session;
+use crate::session::{Related, Session};
 use crate::state::View;
 use crate::{from_proto, to_proto};
 
@@ -58,7 +58,7 @@ struct Page<'v> {
 }
 
 impl Page<'_> {
-    fn write(&self, origin: Option<&Mark>, related: &[Discussion]) -> String {
+    fn write(&self, origin: Option<&Mark>, related: &Related) -> String {
         let entry = &self.finding.entry;
         let mut page = format!("{}\n\n", self.strong(&entry.title));
         for paragraph in [
@@ -120,18 +120,51 @@ impl Page<'_> {
         page.push('\n');
     }
 
-    fn write_discussions(&self, page: &mut String, related: &[Discussion]) {
+    fn write_discussions(&self, page: &mut String, related: &Related) {
         let own = &self.finding.entry.discussions;
-        if own.is_empty() && related.is_empty() {
+        if own.is_empty() && related.discussions.is_empty() && related.posts.is_empty() {
             return;
         }
         let _ = writeln!(page, "{}", self.strong("What people say"));
         page.push('\n');
-        for discussion in own.iter().chain(related) {
+        for discussion in own.iter().chain(&related.discussions) {
             let link = self.link(&discussion.title, &discussion.url());
             let _ = writeln!(page, "- {link}: {}", self.plain(&discussion.warns));
         }
+        for post in &related.posts {
+            let _ = writeln!(page, "- {}", self.imported(post));
+        }
         page.push('\n');
+    }
+
+    /// An imported discussion, with what its licence asks to be shown.
+    fn imported(&self, post: &Post) -> String {
+        let title = match &post.link {
+            Some(link) if self.markdown && is_plain_address(link) => {
+                format!("[{}]({link})", self.inert(&post.title))
+            }
+            Some(link) if is_plain_address(link) => format!("{} <{link}>", self.inert(&post.title)),
+            _ => format!("{} ({})", self.inert(&post.title), self.inert(&post.source)),
+        };
+        let gist = self.inert(&post.gist());
+        format!("{title}: {gist} ({})", self.inert(&post.attribution()))
+    }
+
+    /// A stranger's text: one line, and nothing in it is markup.
+    fn inert(&self, text: &str) -> String {
+        let spaced = |it: char| if it.is_control() { ' ' } else { it };
+        let line: String = text.chars().map(spaced).collect();
+        if !self.markdown {
+            return line;
+        }
+        let mut out = String::with_capacity(line.len());
+        for char in line.chars() {
+            if char.is_ascii_punctuation() && !matches!(char, '.' | ',' | '-' | ':' | '\'' | '/') {
+                out.push('\\');
+            }
+            out.push(char);
+        }
+        out
     }
 
     fn strong(&self, text: &str) -> String {
@@ -168,6 +201,13 @@ impl Page<'_> {
         }
         out
     }
+}
+
+/// Whether an address can stand in a link: it opens a page and ends where it should.
+fn is_plain_address(link: &str) -> bool {
+    let opens = link.starts_with("https://") || link.starts_with("http://");
+    let ends = |it: char| it.is_whitespace() || it.is_control() || "()<>[]\"`\\".contains(it);
+    opens && !link.contains(ends)
 }
 
 fn first_paragraph(markdown: &str) -> &str {

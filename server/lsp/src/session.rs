@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use analysis::Snapshot;
 use config::Settings;
-use kb_schema::{Discussion, HitKind, Knowledge, Query};
+use kb_schema::{Discussion, HitKind, Knowledge, Post, Query};
 use rustc_hash::FxHasher;
 use tokio::sync::{Notify, Semaphore, watch};
 use tower_lsp::Client;
@@ -29,6 +29,15 @@ const RELATED_CACHE: usize = 256;
 
 /// How many hits are asked for; the finding's own discussions come first among them.
 const RELATED_HITS: usize = 12;
+
+/// What others say of code like a finding's.
+#[derive(Default)]
+pub(crate) struct Related {
+    /// Sources of other entries.
+    pub(crate) discussions: Vec<Discussion>,
+    /// Imported discussions.
+    pub(crate) posts: Vec<Arc<Post>>,
+}
 
 /// One connection.
 pub(crate) struct Session {
@@ -73,7 +82,7 @@ pub(crate) struct Session {
     pub(crate) ended: AtomicBool,
     profile: OnceLock<Profile>,
     parent: watch::Sender<Option<i32>>,
-    related: Mutex<HashMap<u64, Arc<Vec<Discussion>>>>,
+    related: Mutex<HashMap<u64, Arc<Related>>>,
 }
 
 impl Session {
@@ -158,7 +167,7 @@ impl Session {
 
     /// The best discussions for a slice besides those already known to the reader. The first call
     /// for a slice searches.
-    pub(crate) fn related(&self, slice: String, own: &kb_schema::Entry) -> Arc<Vec<Discussion>> {
+    pub(crate) fn related(&self, slice: String, own: &kb_schema::Entry) -> Arc<Related> {
         let key = {
             let mut hasher = FxHasher::default();
             (&slice, &own.id, self.knowledge.generation()).hash(&mut hasher);
@@ -187,7 +196,14 @@ impl Session {
                 break;
             }
         }
-        let found = Arc::new(found);
+        let posts = self.knowledge.posts(&Query {
+            limit: RELATED,
+            ..query
+        });
+        let found = Arc::new(Related {
+            discussions: found,
+            posts: posts.into_iter().map(|it| it.post).collect(),
+        });
         let mut cache = lock();
         if cache.len() >= RELATED_CACHE {
             cache.clear();

@@ -49,6 +49,7 @@ impl Home {
             entry_dirs: vec![self.path("entries")],
             cache_dir: Some(self.path("cache")),
             bundled: false,
+            index_dir: None,
         }
     }
 
