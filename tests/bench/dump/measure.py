@@ -43,9 +43,7 @@ def import_speed(options: argparse.Namespace, megabytes: str) -> None:
     """Both ways of filtering, on a dump of that size."""
     folder = options.folder / f"dump-{megabytes}"
     if not (folder / "complete").exists():
-        subprocess.run(
-            [options.tools / "make-dump", folder, "--megabytes", megabytes], check=True
-        )
+        subprocess.run([options.tools / "make-dump", folder, "--megabytes", megabytes], check=True)
         (folder / "complete").touch()
     files = [folder / "Posts.xml", folder / "Comments.xml"]
     size = sum(it.stat().st_size for it in files)
@@ -80,9 +78,7 @@ def query_latency(options: argparse.Namespace, posts: str) -> None:
     indexes = options.folder / f"indexes-{posts}"
     # Six posts in ten are answers, and all of them are kept.
     rows = str(int(posts) * 10 // 6)
-    subprocess.run(
-        [options.tools / "make-dump", folder, "--posts", rows, "--keep-all"], check=True
-    )
+    subprocess.run([options.tools / "make-dump", folder, "--posts", rows, "--keep-all"], check=True)
     shutil.rmtree(indexes, ignore_errors=True)
     files = ["--posts", folder / "Posts.xml", "--comments", folder / "Comments.xml"]
     cost = run(options.secondlook, "kb", "import", "--index", indexes, *files)
