@@ -130,7 +130,9 @@ impl Eval<'_> {
         let mentioned = |word: &str| before.split(|c| !is_part(c)).any(|it| it == word);
         // A buffer that was moved or handed on is another's business.
         // Whether there is a buffer at all is not how long it is.
-        let unchecked = before.replace(&format!("!{name}"), "");
+        let unchecked = before
+            .replace(&format!("!{name}"), "")
+            .replace(&format!("{name}["), "");
         let moved = unchecked.split(|c| !is_part(c)).any(|it| it == &**name);
         (measures && !mentioned(&length.name) && !moved).then(|| length.name.to_string())
     }
