@@ -35,8 +35,9 @@ const EXAMPLES: &str = "Examples:
   secondlook kb import --notes notes   teach it what your people wrote
   secondlook config show               the settings here, and where each comes from
   secondlook lsp                       serve an editor on standard input and output
+  secondlook revise app.py:12          a safer version of the code on line 12, proven first
 
-Nothing leaves this machine: no command here opens a connection.";
+Nothing leaves this machine unless you configure a model; then `revise` asks it.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,6 +47,14 @@ pub(crate) enum Command {
     /// come from `secondlook.toml`, or `[tool.secondlook]` in `pyproject.toml`, nearest to each
     /// file; what stands here on the command line is stronger.
     Check(Box<Check>),
+    /// Ask for a safer version of code, and prove it before it is shown
+    ///
+    /// The entry's own fix comes first; a model is asked for the rest, where one is configured, and
+    /// nothing it says is believed before the gate has proven it. Without a model nothing is sent.
+    Revise(Box<Revise>),
+    /// The model that revisions are asked of
+    #[command(subcommand)]
+    Model(Model),
     /// Say what a finding means and what to do about it
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
@@ -203,6 +212,76 @@ pub(crate) struct Check {
     /// Set any option of the configuration, such as max-file-size='1 MiB'
     #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
     pub(crate) set: Vec<String>,
+}
+
+const REVISE_EXAMPLES: &str = "Examples:
+  secondlook revise app.py:12              the finding on line 12, as a diff
+  secondlook revise app.py --all --write   every finding, one after the other
+  secondlook revise app.py:12 --print-prompt   what a model would be asked; nothing is sent
+  secondlook revise app.py:12 --set model-provider=openai-chat \\
+      --set model-url=http://localhost:8080/v1 --set model-name=qwen2.5-coder
+
+Exit codes:
+  0 nothing to revise, or everything was revised with --write; 1 findings that are not revised in
+  the file; 2 something could not be done, 130 interrupted";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = REVISE_EXAMPLES)]
+pub(crate) struct Revise {
+    /// The file, and the line of the finding where it has several
+    #[arg(value_name = "FILE[:LINE]")]
+    pub(crate) target: String,
+
+    /// Every finding of the file, one after the other
+    #[arg(long)]
+    pub(crate) all: bool,
+
+    /// Print what would change as a diff and change nothing (the default)
+    #[arg(long, conflicts_with = "write")]
+    pub(crate) diff: bool,
+
+    /// Change the file
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// Print what was tried as JSON: docs/revision.md
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Print the question that a model would be asked, and send nothing
+    #[arg(long, conflicts_with_all = ["write", "json"])]
+    pub(crate) print_prompt: bool,
+
+    /// How it is asked: templates+community, community, templates, cwe+, cwe, revision-only or prompt-only
+    #[arg(long, value_name = "MODE", default_value = "templates+community")]
+    pub(crate) mode: String,
+
+    /// Use this configuration file, and no other of the project
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Settings",
+        conflicts_with = "isolated"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Read no configuration files
+    #[arg(long, help_heading = "Settings")]
+    pub(crate) isolated: bool,
+
+    /// Set any option of the configuration, such as model-name=NAME
+    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Model {
+    /// Ask the configured model one short question, and say what works
+    Test {
+        /// Set any option of the configuration, such as model-name=NAME
+        #[arg(long = "set", value_name = "OPTION=VALUE")]
+        set: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -117,7 +117,7 @@ fn without(text: &str, idle: &[Idle]) -> String {
 }
 
 /// Replaces a file as a whole or not at all.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     // A link stays a link: what it points to is replaced.
     let path = std::fs::canonicalize(path)?;
     let folder = path.parent().unwrap_or_else(|| Path::new("."));

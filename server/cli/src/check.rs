@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a thread that analyses may recurse on: the engine's depth limit needs a tenth of it.
-const STACK_BYTES: usize = 16 << 20;
+pub(crate) const STACK_BYTES: usize = 16 << 20;
 
 /// One finding with what can be done about it.
 pub(crate) struct Item {

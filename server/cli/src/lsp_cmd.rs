@@ -14,7 +14,8 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Args;
-use crate::{files, kb, options, output};
+use crate::checks::Commands;
+use crate::{files, kb, model, options, output};
 
 /// How often the entry folders are looked at: a new entry is live before its author has switched
 /// windows, and looking costs a few system calls.
@@ -39,6 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     });
     let options = lsp::ServerOptions {
         files: Some(Arc::new(Disk)),
+        models: Some(Arc::new(Configured)),
         user_config: options::user_file(),
         ..lsp::ServerOptions::default()
     };
@@ -48,17 +50,61 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
 /// Whether one of our crates speaks. Others write whole messages to the log when they are asked for
 /// detail, and with them the user's code.
 fn is_ours(target: &str) -> bool {
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "analysis",
         "config",
         "kb_index",
         "kb_schema",
+        "llm",
         "lsp",
         "origin",
         "revision",
         "syntax",
     ];
     OURS.contains(&target.split("::").next().unwrap_or(target))
+}
+
+/// The models that settings name.
+#[derive(Debug)]
+struct Configured;
+
+impl lsp::Models for Configured {
+    fn model(
+        &self,
+        settings: &config::Settings,
+    ) -> Result<Option<Box<dyn revision::Model>>, String> {
+        model::of(settings).map_err(|error| error.to_string())
+    }
+
+    fn effort(&self, settings: &config::Settings) -> revision::Effort {
+        model::effort(settings)
+    }
+
+    fn checks(
+        &self,
+        settings: &config::Settings,
+        path: &Path,
+    ) -> Option<Box<dyn revision::Checks>> {
+        let commands = Commands::of(settings, path)?;
+        Some(Box::new(commands))
+    }
+
+    fn show(&self, prompt: &str) -> Result<std::path::PathBuf, String> {
+        // Only its owner may read it. It is left behind, because an editor reads it later.
+        let folder = std::env::temp_dir();
+        let file = tempfile::Builder::new()
+            .prefix("secondlook-prompt-")
+            .suffix(".md")
+            .tempfile_in(folder);
+        let mut file =
+            file.map_err(|error| format!("the prompt cannot be shown: {}", error.kind()))?;
+        std::io::Write::write_all(&mut file, prompt.as_bytes())
+            .map_err(|error| format!("the prompt cannot be shown: {}", error.kind()))?;
+        let (_, path) = file
+            .keep()
+            .map_err(|error| format!("the prompt cannot be shown: {}", error.error.kind()))?;
+        Ok(path)
+    }
 }
 
 /// The files of a workspace, as `check` finds and reads them. The cells of notebooks are left to

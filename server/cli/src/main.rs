@@ -5,6 +5,7 @@ mod args;
 mod baseline;
 mod change;
 mod check;
+mod checks;
 mod config_cmd;
 mod eval_cmd;
 mod explain;
@@ -14,12 +15,14 @@ mod judge;
 mod kb;
 mod lines;
 mod lsp_cmd;
+mod model;
 mod notebook;
 mod options;
 mod output;
 mod place;
 mod progress;
 mod report;
+mod revise;
 mod sarif;
 mod text;
 
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
     };
     let result = match &args.command {
         args::Command::Check(check) => check::run(&args, check),
+        args::Command::Revise(wish) => revise::run(&args, wish),
+        args::Command::Model(command) => model::run(command),
         args::Command::Lsp(_) => lsp_cmd::run(&args),
         args::Command::Explain { id } => explain::run(&args, id),
         args::Command::Config(config) => config_cmd::run(config),

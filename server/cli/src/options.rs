@@ -32,6 +32,45 @@ pub(crate) fn resolver(check: &Check) -> anyhow::Result<Resolver> {
     })
 }
 
+/// The settings of `revise` and `model`.
+pub(crate) fn chosen(
+    set: &[String],
+    file: Option<&std::path::Path>,
+    isolated: bool,
+) -> anyhow::Result<Resolver> {
+    let mut values = Partial::default();
+    read_set(&mut values, set)?;
+    values.start_from(&here()?);
+    let over = vec![Layer {
+        origin: Origin::CommandLine,
+        values,
+    }];
+    if isolated {
+        return Ok(Resolver::isolated(over));
+    }
+    let resolver = Resolver::new(user_file().as_deref(), over);
+    Ok(match file {
+        Some(path) => {
+            std::fs::metadata(path).map_err(|error| {
+                anyhow::anyhow!("{}: {}", path.display(), crate::files::plain(&error))
+            })?;
+            resolver.with_file(path)
+        }
+        None => resolver,
+    })
+}
+
+fn read_set(values: &mut Partial, set: &[String]) -> anyhow::Result<()> {
+    for word in set {
+        let Some((name, value)) = word.split_once('=') else {
+            bail!("--set: `{word}` lacks its equals sign; write OPTION=VALUE");
+        };
+        config::read_option(values, name.trim(), value.trim())
+            .map_err(|message| anyhow::anyhow!("--set {}: {message}", name.trim()))?;
+    }
+    Ok(())
+}
+
 /// The user's own file.
 pub(crate) fn user_file() -> Option<PathBuf> {
     config::user_file(|name| std::env::var_os(name))

@@ -20,5 +20,5 @@ pub use read::{read_file, read_json, read_option, read_pyproject, read_toml};
 pub use schema::{page, schema, toml_of};
 pub use selector::Selector;
 pub use settings::{Layer, Origin, Settings};
-pub use table::{OPTIONS, OptionSpec, Partial, Scope, Values};
-pub use value::{FilePath, Millis, PerFile, Size};
+pub use table::{OPTIONS, OWN, OptionSpec, Partial, Scope, Values};
+pub use value::{CommandLine, Count, FilePath, Millis, PerFile, Provider, Size, Words};

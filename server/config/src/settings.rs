@@ -51,6 +51,7 @@ pub struct Settings {
     values: Values,
     /// For each option in the order of the table, who set it last or added to it.
     origins: Vec<Vec<Origin>>,
+    withheld: Vec<&'static str>,
 }
 
 impl Deref for Settings {
@@ -61,15 +62,34 @@ impl Deref for Settings {
     }
 }
 
+/// Whether somebody other than a project trusts the folder of a project's file.
+fn trusts(layers: &[&Layer], file: &Path) -> bool {
+    let own = layers
+        .iter()
+        .filter(|it| !matches!(it.origin, Origin::Project(_)));
+    let mut folders = own
+        .filter_map(|it| it.values.trusted_folders.as_ref())
+        .flatten();
+    folders.any(|folder| folder.0.is_absolute() && file.starts_with(&folder.0))
+}
+
 impl Settings {
     /// Merges layers, the weakest first, over the defaults.
     #[must_use]
     pub fn resolve<'a>(root: &Path, layers: impl IntoIterator<Item = &'a Layer>) -> Self {
         let mut values = Values::default();
         let mut origins = vec![Vec::new(); OPTIONS.len()];
-        for layer in layers {
-            values.apply(&layer.values);
-            for name in layer.values.names() {
+        let layers: Vec<&Layer> = layers.into_iter().collect();
+        let mut withheld = Vec::new();
+        for layer in &layers {
+            let mut said = layer.values.clone();
+            if let Origin::Project(path) = &layer.origin
+                && !trusts(&layers, path)
+            {
+                withheld.extend(said.withhold());
+            }
+            values.apply(&said);
+            for name in said.names() {
                 let Some(at) = OPTIONS.iter().position(|it| it.name == name) else {
                     continue;
                 };
@@ -87,7 +107,14 @@ impl Settings {
             root: root.to_owned(),
             values,
             origins,
+            withheld,
         }
+    }
+
+    /// What the project's file says and may not say, because nobody trusts its folder.
+    #[must_use]
+    pub fn withheld(&self) -> &[&'static str] {
+        &self.withheld
     }
 
     /// Who set an option; nobody when it has its default.
@@ -217,6 +244,23 @@ mod tests {
         assert_eq!(settings.origins("select"), [Origin::CommandLine]);
         assert_eq!(settings.origins("ignore").len(), 2);
         assert!(settings.origins("exclude").is_empty());
+    }
+
+    #[test]
+    fn a_project_chooses_no_model_unless_its_folder_is_trusted() {
+        let project = || {
+            let text = "model-url = \"http://elsewhere\"\nseverity = \"error\"\ntrusted-folders = [\"/p\"]";
+            layer(Origin::Project("/p/a/secondlook.toml".into()), text)
+        };
+        let settings = resolve(&[project()]);
+        assert_eq!(settings.model_url, None);
+        assert_eq!(settings.withheld(), ["model-url", "trusted-folders"]);
+        assert_eq!(settings.severity, Severity::Error);
+
+        let user = layer(Origin::User("/u".into()), "trusted-folders = [\"/p\"]");
+        let settings = resolve(&[user, project()]);
+        assert!(settings.model_url.is_some());
+        assert!(settings.withheld().is_empty());
     }
 
     #[test]

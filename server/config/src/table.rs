@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::value::{Base, Value};
-use crate::{FilePath, Glob, Millis, PerFile, Selector, Size};
+use crate::{CommandLine, Count, FilePath, Glob, Millis, PerFile, Provider, Selector, Size, Words};
 
 /// Who listens to an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +175,37 @@ fn json(value: &impl serde::Serialize) -> Json {
     serde_json::to_value(value).unwrap_or_default()
 }
 
+/// Options that say whom to send code to and what to run. A project's file, which may come from
+/// anybody, sets them only in a folder that `trusted-folders` names.
+pub const OWN: &[&str] = &[
+    "model-provider",
+    "model-url",
+    "model-name",
+    "model-key-env",
+    "model-key-command",
+    "model-ca-file",
+    "model-proxy",
+    "gate-commands",
+    "trusted-folders",
+];
+
+impl Partial {
+    /// Forgets the options that a file of an unknown author may not set; gives their names.
+    pub(crate) fn withhold(&mut self) -> Vec<&'static str> {
+        let said: Vec<&'static str> = self.names().filter(|it| OWN.contains(it)).collect();
+        self.model_provider = None;
+        self.model_url = None;
+        self.model_name = None;
+        self.model_key_env = None;
+        self.model_key_command = None;
+        self.model_ca_file = None;
+        self.model_proxy = None;
+        self.gate_commands = None;
+        self.trusted_folders = None;
+        said
+    }
+}
+
 /// Folders that hold other people's code or no code.
 const EXCLUDED: &[&str] = &[
     ".bzr",
@@ -253,4 +284,35 @@ options! {
     debounce, "debounce", Server, replaces: Millis = Millis(0);
     /// How long a request waits for the analysis of the text as it stands.
     patience, "patience", Server, replaces: Millis = Millis(2_500);
+    /// The protocol of the server that revisions are asked of; without one no connection is ever opened.
+    /// `openai-chat` is what llama.cpp, Ollama, vLLM, LM Studio and most gateways speak.
+    model_provider, "model-provider", File, replaces: Option<Provider> = None;
+    /// Where the model's server is, such as `http://localhost:8080/v1`.
+    model_url, "model-url", File, replaces: Option<Words> = None;
+    /// The model's name, as its server knows it.
+    model_name, "model-name", File, replaces: Option<Words> = None;
+    /// The environment variable that holds the key. The key itself never stands in settings.
+    model_key_env, "model-key-env", File, replaces: Option<Words> = None;
+    /// The program that prints the key, with its arguments; it is run for each question.
+    model_key_command, "model-key-command", File, replaces: Option<CommandLine> = None;
+    /// Certificates to trust beside the system's, in PEM.
+    model_ca_file, "model-ca-file", File, replaces: Option<FilePath> = None;
+    /// The proxy for the model's server; without it those of the environment hold.
+    model_proxy, "model-proxy", File, replaces: Option<Words> = None;
+    /// How long a model may say nothing before it is given up.
+    model_timeout, "model-timeout", File, replaces: Millis = Millis(120_000);
+    /// How often a question is put again when the server has too much to do or failed.
+    model_retries, "model-retries", File, replaces: Count = Count(3);
+    /// The longest answer, in tokens.
+    model_max_tokens, "model-max-tokens", File, replaces: Count = Count(2_048);
+    /// The longest question, in bytes; discussions are cut to what is left of it.
+    model_prompt_size, "model-prompt-size", File, replaces: Size = Size(16 << 10);
+    /// How many first answers are asked for; the smallest that passes the gate wins.
+    model_samples, "model-samples", File, replaces: Count = Count(1);
+    /// How often a refused answer is sent back with the reason.
+    model_repairs, "model-repairs", File, replaces: Count = Count(2);
+    /// Checks of your own that a revision must pass, each a program with its arguments, run in a copy of the project; `{file}` stands for the changed file.
+    gate_commands, "gate-commands", File, replaces: Vec<CommandLine> = Vec::new();
+    /// Folders whose own configuration may say which model is asked and what is run; a configuration elsewhere may not.
+    trusted_folders, "trusted-folders", Run, adds: Vec<FilePath> = Vec::new();
 }

@@ -62,6 +62,33 @@ pub struct FilePath(pub PathBuf);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PerFile(pub Vec<(Glob, Vec<Selector>)>);
 
+/// Free text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Words(pub String);
+
+/// A program with its arguments; no shell looks at them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandLine(pub Vec<String>);
+
+/// A small number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Count(pub u32);
+
+/// The language that a model's server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// OpenAI's chat completions, which most servers speak.
+    OpenaiChat,
+    /// OpenAI's older text completions.
+    OpenaiCompletions,
+    /// Anthropic's messages.
+    Anthropic,
+}
+
 const UNITS: [(&str, u64); 4] = [
     ("GiB", 1 << 30),
     ("MiB", 1 << 20),
@@ -201,6 +228,63 @@ impl Value for FilePath {
     }
     fn anchor(&mut self, base: Base<'_>) {
         self.0 = base.paths.join(&self.0);
+    }
+}
+
+impl Value for Words {
+    fn schema() -> Json {
+        json!({ "type": "string", "minLength": 1 })
+    }
+    fn name() -> String {
+        "text".to_owned()
+    }
+    fn from_word(word: &str) -> Result<Self, String> {
+        Ok(Self(word.to_owned()))
+    }
+}
+
+impl Value for CommandLine {
+    fn schema() -> Json {
+        json!({ "type": "array", "items": { "type": "string" }, "minItems": 1 })
+    }
+    fn name() -> String {
+        "list of a program and its arguments".to_owned()
+    }
+    fn from_word(word: &str) -> Result<Self, String> {
+        Ok(Self(word.split_whitespace().map(str::to_owned).collect()))
+    }
+}
+
+impl Value for Count {
+    fn schema() -> Json {
+        json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
+    }
+    fn name() -> String {
+        "number".to_owned()
+    }
+    fn from_word(word: &str) -> Result<Self, String> {
+        word.parse()
+            .map(Self)
+            .map_err(|_| format!("`{word}` is no whole number"))
+    }
+}
+
+impl Value for Provider {
+    fn schema() -> Json {
+        json!({ "enum": ["openai-chat", "openai-completions", "anthropic"] })
+    }
+    fn name() -> String {
+        "\"openai-chat\", \"openai-completions\" or \"anthropic\"".to_owned()
+    }
+    fn from_word(word: &str) -> Result<Self, String> {
+        match word {
+            "openai-chat" => Ok(Self::OpenaiChat),
+            "openai-completions" => Ok(Self::OpenaiCompletions),
+            "anthropic" => Ok(Self::Anthropic),
+            _ => Err(format!(
+                "`{word}` is no provider; write openai-chat, openai-completions or anthropic"
+            )),
+        }
     }
 }
 

@@ -18,15 +18,23 @@ use crate::ext::{self, ActionData, Wish};
 use crate::state::View;
 use crate::suppression;
 use crate::worker::Analyzed;
-use crate::{from_proto, to_proto};
+use crate::{from_proto, revise, to_proto};
 
 /// Every action for a range: fixes, then discussions, then suppressions, then what is for the whole
 /// text.
-pub(crate) fn list(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec<CodeAction> {
+pub(crate) fn list(
+    view: &View,
+    params: &CodeActionParams,
+    profile: &Profile,
+    marks: &[origin::Mark],
+) -> Vec<CodeAction> {
     let only = params.context.only.as_deref();
     let mut out = Vec::new();
     if wants(only, "quickfix") {
         out = quick_fixes(view, params, profile);
+    }
+    if wants(only, revise::REWRITE) {
+        out.extend(block(view, params, profile, marks));
     }
     // Proving all fixes takes its time, so it is left to resolving, or done when asked for by name.
     let asked = only.is_some() || profile.edits == EditDelivery::OnResolve;
@@ -93,6 +101,11 @@ fn quick_fixes(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec
         };
         if analyzed.settings().show_fixes {
             fixes.extend(maker.fixes(index, says_why));
+            let revisions = revise::of_finding(analyzed, uri, index, profile).into_iter();
+            fixes.extend(revisions.map(|action| CodeAction {
+                diagnostics: Some(vec![maker.diagnostic.clone()]),
+                ..action
+            }));
         }
         if analyzed.settings().show_discussions {
             discussions.extend(maker.discussions(finding));
@@ -123,6 +136,20 @@ fn quick_fixes(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec
     fixes.extend(discussions);
     fixes.extend(suppressions);
     fixes
+}
+
+/// To revise the block under the cursor that an AI inserted.
+fn block(
+    view: &View,
+    params: &CodeActionParams,
+    profile: &Profile,
+    marks: &[origin::Mark],
+) -> Option<CodeAction> {
+    let text = &view.analyzed.document.text;
+    let range = from_proto::range(params.range, text, profile.encoding);
+    let mark = marks.iter().find(|it| touches(&it.range, &range))?;
+    let block = to_proto::range(&mark.range, text, profile.encoding);
+    revise::of_block(&view.analyzed, &params.text_document.uri, block, profile)
 }
 
 /// The action that applies every safe fix; the edit of a client that resolves comes later.
@@ -290,6 +317,17 @@ fn workspace_edit(
     uri: &Uri,
     profile: &Profile,
 ) -> WorkspaceEdit {
+    annotated_edit(edits, analyzed, uri, profile, None)
+}
+
+/// An edit of one text, with a note about what it is where the client shows such notes.
+pub(crate) fn annotated_edit(
+    edits: Vec<(Range<usize>, String)>,
+    analyzed: &Analyzed,
+    uri: &Uri,
+    profile: &Profile,
+    note: Option<(String, String)>,
+) -> WorkspaceEdit {
     let text = &analyzed.document.text;
     let edits = edits.into_iter().map(|(range, new_text)| TextEdit {
         range: to_proto::range(&range, text, profile.encoding),
@@ -306,13 +344,22 @@ fn workspace_edit(
         version: Some(analyzed.version),
         text_document_identifier: TextDocumentIdentifier { uri: uri.clone() },
     };
-    let edits = edits.map(Into::into).collect();
+    let noted = note.is_some();
+    let edit = |edit: TextEdit| -> types::Edit {
+        if noted {
+            types::AnnotatedTextEdit::new(revise::ANNOTATION.to_owned(), edit).into()
+        } else {
+            edit.into()
+        }
+    };
+    let edits = edits.map(edit).collect();
     let change = TextDocumentEdit {
         text_document,
         edits,
     };
     WorkspaceEdit {
         document_changes: Some(vec![change.into()]),
+        change_annotations: note.map(|(label, about)| revise::annotations(label, about)),
         ..Default::default()
     }
 }

@@ -9,7 +9,7 @@ use types::{
     WorkspaceFoldersServerCapabilities, WorkspaceOptions,
 };
 
-use crate::ext;
+use crate::{ext, revise};
 
 /// How diagnostics reach the client; one way for the whole session, so that none is shown twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,10 @@ pub(crate) struct Profile {
     pub(crate) progress: bool,
     /// Whether it applies edits that we send.
     pub(crate) applies_edits: bool,
+    /// Whether an edit may say what it is.
+    pub(crate) annotations: bool,
+    /// Whether an action may be tagged as made by a model.
+    pub(crate) action_tags: bool,
     /// Whether a diagnostic may name a page about its code.
     pub(crate) code_description: bool,
     /// Whether a diagnostic may be tagged.
@@ -121,6 +125,17 @@ impl Profile {
                 .and_then(|it| it.work_done_progress)
                 .unwrap_or_default(),
             applies_edits: workspace.and_then(|it| it.apply_edit).unwrap_or_default(),
+            annotations: workspace
+                .and_then(|it| {
+                    it.workspace_edit
+                        .as_ref()?
+                        .change_annotation_support
+                        .as_ref()
+                })
+                .is_some(),
+            action_tags: action
+                .and_then(|it| it.tag_support.as_ref())
+                .is_some_and(|it| it.value_set.contains(&types::CodeActionTag::LLMGenerated)),
             code_description: shown
                 .iter()
                 .any(|it| it.code_description_support == Some(true)),
@@ -151,7 +166,11 @@ impl Profile {
             ..Default::default()
         };
         let actions = CodeActionOptions {
-            code_action_kinds: Some(vec![CodeActionKind::QuickFix, ext::FIX_ALL.into()]),
+            code_action_kinds: Some(vec![
+                CodeActionKind::QuickFix,
+                revise::REWRITE.into(),
+                ext::FIX_ALL.into(),
+            ]),
             resolve_provider: Some(self.edits == EditDelivery::OnResolve),
             ..Default::default()
         };
@@ -161,6 +180,9 @@ impl Profile {
                 ext::SCAN_WORKSPACE.to_owned(),
                 ext::MARK_INSERTED.to_owned(),
                 ext::OPEN_RATIONALE.to_owned(),
+                ext::REVISE.to_owned(),
+                ext::SHOW_PROMPT.to_owned(),
+                ext::COPY_PROMPT.to_owned(),
             ],
             work_done_progress_options: WorkDoneProgressOptions {
                 work_done_progress: Some(true),

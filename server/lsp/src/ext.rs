@@ -9,6 +9,12 @@ pub const MARK_INSERTED: &str = "secondlook.markInserted";
 pub const OPEN_RATIONALE: &str = "secondlook.openRationale";
 /// The command that looks at every file of the workspace.
 pub const SCAN_WORKSPACE: &str = "secondlook.scanWorkspace";
+/// The command that asks a model for a revision.
+pub const REVISE: &str = "secondlook.revise";
+/// The command that shows what a model would be asked; it also gives it back.
+pub const SHOW_PROMPT: &str = "secondlook.showPrompt";
+/// The command that gives back what a model could be asked, for a clipboard.
+pub const COPY_PROMPT: &str = "secondlook.copyPrompt";
 
 /// The command that has the client apply an edit, for clients that know no actions with edits.
 pub(crate) const APPLY_EDIT: &str = "secondlook.applyEdit";

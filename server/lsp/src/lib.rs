@@ -16,6 +16,7 @@ mod ordered;
 mod parent;
 mod publish;
 mod reconfigure;
+mod revise;
 mod scan;
 mod scanned;
 mod server;
@@ -42,7 +43,8 @@ use crate::ordered::Ordered;
 use crate::server::Server;
 use crate::session::Session;
 
-pub use ext::{MARK_INSERTED, OPEN_RATIONALE, SCAN_WORKSPACE};
+pub use ext::{COPY_PROMPT, MARK_INSERTED, OPEN_RATIONALE, REVISE, SCAN_WORKSPACE, SHOW_PROMPT};
+pub use revise::Models;
 pub use scan::{Files, WorkspaceFile};
 
 /// How the server behaves where the protocol leaves it open.
@@ -53,6 +55,8 @@ pub struct ServerOptions {
     pub debounce: Duration,
     /// Finds and reads the files of a workspace; without it the workspace is not scanned.
     pub files: Option<Arc<dyn Files>>,
+    /// Whoever has models; without it none is ever asked.
+    pub models: Option<Arc<dyn Models>>,
     /// The user's own configuration file, which need not exist.
     pub user_config: Option<PathBuf>,
     /// How long a request waits for the analysis of the text as it now stands. Clients give up
@@ -65,6 +69,7 @@ impl Default for ServerOptions {
         Self {
             debounce: Duration::ZERO,
             files: None,
+            models: None,
             user_config: None,
             patience: Duration::from_millis(2_500),
         }

@@ -21,7 +21,7 @@ use crate::capabilities::Profile;
 use crate::ext::{self, ActionData};
 use crate::session::Session;
 use crate::state::{Awaited, View};
-use crate::{actions, hover, reconfigure, scan, scanned, to_proto};
+use crate::{actions, hover, reconfigure, revise, scan, scanned, to_proto};
 
 /// The protocol's code for "ask again": the answer was not ready in time.
 const SERVER_CANCELLED: i64 = -32802;
@@ -115,7 +115,12 @@ impl Server {
         let Some(view) = self.view(&params.text_document.uri).await else {
             return Ok(None);
         };
-        let actions = off_thread(move || actions::list(&view, &params, &profile)).await?;
+        let marks = self
+            .session
+            .documents
+            .marks(params.text_document.uri.as_ref());
+        let marks = marks.map(|it| it.1).unwrap_or_default();
+        let actions = off_thread(move || actions::list(&view, &params, &profile, &marks)).await?;
         Ok(Some(actions::answer(actions, &profile)))
     }
 
@@ -155,6 +160,18 @@ impl Server {
                 let summary = scan::run(&self.session, token).await;
                 serde_json::to_value(summary).map_err(|_| Error::internal_error())
             }
+            ext::REVISE => {
+                let wish = revise::wish(params.arguments).ok_or_else(wish_expected)?;
+                let token = params.work_done_progress_params.work_done_token;
+                revise::begin(&self.session, wish, token);
+                Ok(Value::Null)
+            }
+            name @ (ext::SHOW_PROMPT | ext::COPY_PROMPT) => {
+                let opens = name == ext::SHOW_PROMPT;
+                let wish = revise::wish(params.arguments).ok_or_else(wish_expected)?;
+                let prompt = revise::prompt(Arc::clone(&self.session), wish, opens).await;
+                Ok(prompt.map_or(Value::Null, Value::String))
+            }
             ext::APPLY_EDIT => {
                 let argument = params.arguments.unwrap_or_default().into_iter().next();
                 let edit = serde_json::from_value(argument.unwrap_or_default())
@@ -188,6 +205,10 @@ impl Server {
             Awaited::NotOpen | Awaited::Late => None,
         }
     }
+}
+
+fn wish_expected() -> Error {
+    Error::invalid_params("the argument must be one that a code action carries")
 }
 
 async fn open_address(client: Client, profile: Profile, address: String) {

@@ -16,6 +16,7 @@ use tower_lsp::Client;
 use crate::ServerOptions;
 use crate::capabilities::Profile;
 use crate::parent;
+use crate::revise::Models;
 use crate::scan::Files;
 use crate::scanned::Scanned;
 use crate::settings::Config;
@@ -64,6 +65,8 @@ pub(crate) struct Session {
     pub(crate) open_configs: Mutex<BTreeSet<String>>,
     /// Finds and reads the files of a workspace; without it none is scanned.
     pub(crate) files: Option<Arc<dyn Files>>,
+    /// Whoever has models; without it none is asked.
+    pub(crate) models: Option<Arc<dyn Models>>,
     /// What scans found.
     pub(crate) scanned: Scanned,
     /// How many scans have begun.
@@ -106,6 +109,7 @@ impl Session {
             looked: AtomicU64::new(0),
             open_configs: Mutex::default(),
             files: options.files.clone(),
+            models: options.models.clone(),
             scanned: Scanned::default(),
             scans: AtomicU64::new(0),
             watches_code: AtomicBool::new(false),

@@ -373,6 +373,11 @@ impl Documents {
         Some((open.version, open.document.text.clone()))
     }
 
+    /// The version of a document as it is now.
+    pub(crate) fn version(&self, uri: &str) -> Option<i32> {
+        self.open.get(uri).map(|it| it.version)
+    }
+
     /// The text and the marks as they are now.
     pub(crate) fn marks(&self, uri: &str) -> Option<(Text, Vec<Mark>)> {
         let open = self.open.get(uri)?;

@@ -120,6 +120,11 @@ impl Analyzed {
         lines::changes(&self.text, &fixed.text)
     }
 
+    /// The rules that the text was analysed with.
+    pub(crate) fn rules(&self) -> Option<&Snapshot> {
+        self.rules.as_ref()
+    }
+
     /// The settings that were asked which findings are shown.
     pub(crate) fn settings(&self) -> &Settings {
         &self.judge.settings

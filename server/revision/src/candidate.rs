@@ -149,6 +149,15 @@ pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Ve
         }
     }
     edits.sort_by_key(|it| (it.range.start, it.range.end));
+    // Imports that begin a file bring a blank line each; one is enough for all.
+    let blank = line_ending(code.text).repeat(2);
+    for at in 1..edits.len() {
+        let same = edits[at - 1].range == edits[at].range && edits[at].range.is_empty();
+        if same && edits[at - 1].text.ends_with(&blank) {
+            let short = edits[at - 1].text.len() - blank.len() / 2;
+            edits[at - 1].text.truncate(short);
+        }
+    }
     Ok(edits)
 }
 
@@ -159,6 +168,21 @@ fn is_import(language: Language, line: &str) -> bool {
         }
         Language::C => line.starts_with("#include"),
     }
+}
+
+/// Whether code uses a name that an import binds.
+fn serves(language: Language, import: &str, code: &str) -> bool {
+    if language == Language::C {
+        return true;
+    }
+    let names = import.rsplit(" import ").next().unwrap_or(import);
+    let names = names.strip_prefix("import ").unwrap_or(names);
+    let mut bound = names.trim_matches(['(', ')']).split(',').map(|it| {
+        let name = it.rsplit(" as ").next().unwrap_or(it).trim();
+        name.split('.').next().unwrap_or(name)
+    });
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    bound.any(|name| code.split(|c| !word(c)).any(|it| it == name))
 }
 
 /// The function of that name in an answer, which may hold more, and the imports around it.
@@ -193,8 +217,11 @@ fn of_function(
     let outside = answer[..found.start]
         .lines()
         .chain(answer[found.end.min(answer.len())..].lines());
-    let imports = outside.filter(|line| is_import(language, line));
-    let imports = imports.map(|line| line.trim().to_owned()).collect();
+    let body = &answer[found.clone()];
+    let imports = outside
+        .map(str::trim)
+        .filter(|line| is_import(language, line) && serves(language, line, body));
+    let imports = imports.map(str::to_owned).collect();
     Ok((imports, answer[found].to_owned()))
 }
 
@@ -277,14 +304,35 @@ fn changed_lines(language: Language, old: &str, new: &str, start: usize) -> Vec<
             .collect::<Vec<_>>()
     };
     let hunks = gate::hunks(old, new);
-    let real = hunks
-        .into_iter()
-        .filter(|it| bare(&old[it.before.clone()]) != bare(&new[it.after.clone()]));
-    real.map(|it| {
-        let range = start + it.before.start..start + it.before.end;
-        Edit::new(range, &new[it.after])
-    })
-    .collect()
+    let real = hunks.into_iter().filter(|it| {
+        let (was, is) = (&old[it.before.clone()], &new[it.after.clone()]);
+        // A comment that hides the problem is an answer, and the gate shall see it.
+        bare(was) != bare(is) || gate::silences(is) > gate::silences(was)
+    });
+    real.map(|it| tight(old, new, &it.before, &it.after, start))
+        .collect()
+}
+
+/// An edit without what both sides begin and end with.
+fn tight(old: &str, new: &str, before: &Range<usize>, after: &Range<usize>, start: usize) -> Edit {
+    let (was, is) = (&old[before.clone()], &new[after.clone()]);
+    if was.is_empty() {
+        // What comes after the last line belongs to it, not to what follows.
+        let end = line_ending(old);
+        if before.start == old.len() && old.ends_with(end) && is.ends_with(end) {
+            let at = start + before.start - end.len();
+            return Edit::insertion(at, format!("{end}{}", &is[..is.len() - end.len()]));
+        }
+        return Edit::insertion(start + before.start, is);
+    }
+    let pairs = was.chars().zip(is.chars());
+    let same = pairs.take_while(|(a, b)| a == b);
+    let head: usize = same.map(|it| it.0.len_utf8()).sum();
+    let pairs = was[head..].chars().rev().zip(is[head..].chars().rev());
+    let same = pairs.take_while(|(a, b)| a == b);
+    let tail: usize = same.map(|it| it.0.len_utf8()).sum();
+    let range = start + before.start + head..start + before.end - tail;
+    Edit::new(range, &is[head..is.len() - tail])
 }
 
 fn add_import(code: &Code<'_>, line: &str, at: usize, edits: &mut Vec<Edit>) {

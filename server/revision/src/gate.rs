@@ -19,6 +19,7 @@ use crate::imports;
 use extent::Extent;
 pub(crate) use extent::{hunks, whole_lines};
 use guise::Guises;
+pub(crate) use guise::silences;
 pub(crate) use names::provider;
 use shape::Shapes;
 use tree::Side;
@@ -96,6 +97,16 @@ pub enum Rejection {
     Unreachable {
         /// Line from 1, in the text afterwards.
         line: usize,
+    },
+    /// A variable is added that nothing uses.
+    Idle {
+        /// Its name.
+        name: String,
+    },
+    /// A call is added that the cure does not need.
+    Extra {
+        /// The call.
+        call: String,
     },
     /// A name is used that means nothing here.
     Unknown {
@@ -183,6 +194,8 @@ impl fmt::Display for Rejection {
             Self::Unreachable { line } => {
                 write!(f, "it keeps code from running, around line {line}")
             }
+            Self::Idle { name } => write!(f, "it adds `{name}`, which nothing uses"),
+            Self::Extra { call } => write!(f, "it adds a call of `{call}` that nothing asked for"),
             Self::Unknown { name } => {
                 write!(f, "it uses `{name}`, which is neither defined nor imported")
             }
@@ -468,7 +481,10 @@ fn header_end(root: Node<'_>, function: &Range<usize>) -> Option<usize> {
     let mut node = root.descendant_for_byte_range(function.start, function.end)?;
     loop {
         if let Some(body) = node.child_by_field_name("body") {
-            return Some(body.start_byte());
+            // In Python a comment may stand between the colon and the body; it is no header.
+            let mut cursor = node.walk();
+            let colon = node.children(&mut cursor).find(|it| it.kind() == ":");
+            return Some(colon.map_or(body.start_byte(), |it| it.end_byte()));
         }
         // A decorated function holds the definition as a child.
         node = node.child_by_field_name("definition")?;

@@ -84,8 +84,43 @@ const PROVES_NOTHING: &[&str] = &[
     "upper",
 ];
 
+/// Calls that a cure may add as statements of their own: they end, complain, clear or release.
+const HARMLESS: &[&str] = &[
+    "_exit",
+    "abort",
+    "append",
+    "close",
+    "debug",
+    "error",
+    "exit",
+    "explicit_bzero",
+    "extend",
+    "fclose",
+    "fflush",
+    "fprintf",
+    "free",
+    "info",
+    "memcpy",
+    "memset",
+    "perror",
+    "puts",
+    "raise_for_status",
+    "snprintf",
+    "strncat",
+    "strncpy",
+    "update",
+    "validate",
+    "warning",
+];
+
 /// How Python starts other programs.
 const RUNNERS: &[&str] = &["run", "call", "check_call", "check_output", "Popen"];
+
+/// How often a text asks a checker to look away.
+pub(crate) fn silences(text: &str) -> usize {
+    let text = text.to_lowercase();
+    SILENCERS.iter().filter(|it| text.contains(**it)).count()
+}
 
 /// What is compared.
 pub(super) struct Guises<'a> {
@@ -100,6 +135,7 @@ impl<'a> Guises<'a> {
         self.silenced()?;
         self.reflection(finding)?;
         self.swallowed(finding)?;
+        self.extra_calls(finding)?;
         if self.before.language == Language::Python {
             self.shell_string()?;
             self.compared()?;
@@ -116,8 +152,7 @@ impl<'a> Guises<'a> {
             let mut out: Vec<(usize, usize)> = Vec::new();
             walk(side.root, |node| {
                 if matches!(node.kind(), "comment" | "preproc_call") {
-                    let text = side.of(node).to_lowercase();
-                    let count = SILENCERS.iter().filter(|it| text.contains(**it)).count();
+                    let count = silences(side.of(node));
                     if count > 0 {
                         out.push((node.start_byte(), count));
                     }
@@ -199,6 +234,38 @@ impl<'a> Guises<'a> {
         };
         if tries(&self.after, &self.region.1) && !tries(&self.before, &self.region.0) {
             return Err(Rejection::Swallowed);
+        }
+        Ok(())
+    }
+
+    /// A call that nothing asked for: an answer may do what a comment in the code told it to do.
+    fn extra_calls(&self, finding: Option<&Finding>) -> Result<(), Rejection> {
+        let bare = |side: &Side<'a>, range: &Range<usize>| {
+            let calls = side.calls(range).into_iter();
+            let bare = calls.filter(|it| {
+                let node = side
+                    .root
+                    .descendant_for_byte_range(it.range.start, it.range.end);
+                let statement = node.and_then(|it| it.parent());
+                statement.is_some_and(|it| it.kind() == "expression_statement")
+            });
+            bare.map(|it| it.name).collect::<Vec<_>>()
+        };
+        let old = bare(&self.before, &self.region.0);
+        let new = bare(&self.after, &self.region.1);
+        if new.len() <= old.len() {
+            return Ok(());
+        }
+        let own = finding
+            .map(|it| super::words_of(&it.entry))
+            .unwrap_or_default();
+        let known = tally(&old);
+        for (name, count) in tally(&new) {
+            let more = known.get(name).copied().unwrap_or(0) < count;
+            let end = last(name);
+            if more && !HARMLESS.contains(&end) && !own.contains(end) {
+                return Err(Rejection::Extra { call: name.clone() });
+            }
         }
         Ok(())
     }
