@@ -60,7 +60,7 @@ def test_only_what_is_asked_for_is_offered(
 ) -> None:
     client = start(capabilities(resolve=resolve))
     offered = client.capabilities["codeActionProvider"]["codeActionKinds"]
-    assert set(offered) == {"quickfix", FIX_ALL}
+    assert set(offered) == {"quickfix", "refactor.rewrite.secondlook", FIX_ALL}
     client.open(URI, TWO, "c")
     assert {it["kind"] for it in ask(client, only)} == kinds
 

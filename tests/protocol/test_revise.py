@@ -229,7 +229,7 @@ def test_what_would_be_sent_is_shown(client: Client, tmp_path: Path) -> None:
 
 
 def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:
-    case = (ROOT / "fixtures/gate/bad/path-abspath.txt").read_text()
+    case = (ROOT / "fixtures/gate/bad/xss-str-around.txt").read_text()
     code = case.split("==== before\n")[1].split("==== answer\n")[0]
     client.initialize(stated())
     client.open(URI, code)
@@ -245,7 +245,7 @@ def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:
     assert not any(it.startswith("Revise with") for it in titles)
     command = next(it for it in actions if it["title"].startswith("Copy"))["command"]
     wish = {"command": command["command"], "arguments": command["arguments"]}
-    assert "path" in client.request("workspace/executeCommand", wish)
+    assert "make_response" in client.request("workspace/executeCommand", wish)
 
 
 def test_a_block_that_an_ai_inserted_is_revised(client: Client) -> None:

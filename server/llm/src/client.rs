@@ -161,7 +161,17 @@ impl Http {
                 Err(_) => Trouble::Final(self.slow(false)),
                 Ok(Err(error)) => self.no_connection(&error),
                 Ok(Ok(response)) if response.status().is_success() => {
-                    let mut answer = self.read(response, watch).await?;
+                    let answer = self.read(response, watch).await;
+                    let mut answer = answer.map_err(|error| match error {
+                        // Its word for the trouble is the server's, and not worth a risk.
+                        ModelError::Unreadable { server, reason }
+                            if key.as_ref().is_some_and(|it| reason.contains(&it.0)) =>
+                        {
+                            let reason = "it failed while answering".to_owned();
+                            ModelError::Unreadable { server, reason }
+                        }
+                        other => other,
+                    })?;
                     answer.cost.time = started.elapsed();
                     tracing::debug!(
                         attempt,
@@ -175,8 +185,8 @@ impl Http {
                 Ok(Ok(response)) => self.refused(response).await,
             };
             let (error, wished) = match trouble {
-                Trouble::Final(error) => return Err(error),
-                Trouble::Passing(error, wished) => (error, wished),
+                Trouble::Final(error) => return Err(without(key.as_ref(), error)),
+                Trouble::Passing(error, wished) => (without(key.as_ref(), error), wished),
             };
             let pause = wished.unwrap_or_else(|| PAUSE * 2_u32.saturating_pow(attempt - 1));
             if attempt > self.setup.retries || pause > LONGEST_PAUSE {
@@ -365,6 +375,16 @@ impl Taken {
             },
         }
     }
+}
+
+/// An error that does not repeat the key, should a server give it back as its word.
+fn without(key: Option<&Key>, mut error: ModelError) -> ModelError {
+    if let (Some(key), ModelError::Refused { code, .. }) = (key, &mut error)
+        && (key.0.contains(code.as_str()) || code.contains(&key.0))
+    {
+        code.clear();
+    }
+    error
 }
 
 /// What a server calls something, as far as it is a plain word.
