@@ -1,4 +1,4 @@
-"""`secondlook revise` and `secondlook model` against a server on loopback that helps, lies and fails.
+"""`secondlook revise` and `model` against a server on loopback that helps, lies and fails.
 
 The cases of fixtures/gate go through the real program here; the faults are those of real servers.
 """
@@ -6,17 +6,17 @@ The cases of fixtures/gate go through the real program here; the faults are thos
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-from support.binary import ROOT, Secondlook
+from support.binary import ROOT, Outcome, Secondlook
 from support.model_server import (
     ModelServer,
     Reply,
@@ -93,7 +93,9 @@ def shell(tmp_path: Path) -> Path:
     return path
 
 
-def revise(secondlook: Secondlook, path: Path, server: ModelServer, *more: str, **options: object):
+def revise(
+    secondlook: Secondlook, path: Path, server: ModelServer, *more: str, **options: object
+) -> Outcome:
     """Asks for a revision of every finding by the model alone."""
     words = server.options(**options)
     return secondlook("revise", path, "--all", "--mode", "community", *words, *more)
@@ -107,8 +109,15 @@ def test_a_lie_changes_nothing(secondlook: Secondlook, tmp_path: Path, case: Cas
     with serve(chat(case.answer)) as server:
         words = server.options(model_repairs=1)
         done = secondlook(
-            "revise", f"{path}:{line}", "--mode", "community", "--write", "--json", *words,
-            "--set", f"select={case.entry}",
+            "revise",
+            f"{path}:{line}",
+            "--mode",
+            "community",
+            "--write",
+            "--json",
+            *words,
+            "--set",
+            f"select={case.entry}",
         )
     assert done.code == 1, done
     assert path.read_bytes() == write(case, case.before, tmp_path / "again").read_bytes()
@@ -126,8 +135,14 @@ def test_a_cure_is_written(secondlook: Secondlook, tmp_path: Path, case: Case) -
     line = finding_line(secondlook, path, case.entry)
     with serve(chat(case.answer)) as server:
         done = secondlook(
-            "revise", f"{path}:{line}", "--mode", "community", "--write", *server.options(),
-            "--set", f"select={case.entry}",
+            "revise",
+            f"{path}:{line}",
+            "--mode",
+            "community",
+            "--write",
+            *server.options(),
+            "--set",
+            f"select={case.entry}",
         )
     assert done.code == 0, done
     assert case.after is not None
@@ -297,16 +312,31 @@ def test_a_server_that_is_down(secondlook: Secondlook, shell: Path) -> None:
     assert shell.read_text() == SHELL
 
 
-def test_a_certificate_must_be_trusted(
-    secondlook: Secondlook, shell: Path, tmp_path: Path
-) -> None:
+def test_a_certificate_must_be_trusted(secondlook: Secondlook, shell: Path, tmp_path: Path) -> None:
     if not shutil.which("openssl"):
         pytest.skip("openssl makes the certificate and is not there")
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-addext",
-         "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate],
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
         check=True,
         capture_output=True,
     )
@@ -358,11 +388,14 @@ def test_a_key_reaches_the_header_and_nothing_else(
             timeout=120,
         )
         shown = secondlook("config", "show")
-    assert {k.lower(): v for k, v in server.headers[0].items()}["authorization"] == f"Bearer {secret}"
+    assert {k.lower(): v for k, v in server.headers[0].items()}[
+        "authorization"
+    ] == f"Bearer {secret}"
     for text in (done.stdout, done.stderr, shown.all):
         assert secret not in text
-    missing = secondlook("revise", shell, "--mode", "community",
-                         *server.options(model_key_env="NO_SUCH_KEY"))
+    missing = secondlook(
+        "revise", shell, "--mode", "community", *server.options(model_key_env="NO_SUCH_KEY")
+    )
     assert missing.code == 2 and "NO_SUCH_KEY is not set" in missing.err
 
 
@@ -396,15 +429,10 @@ def test_own_checks_decide_too(secondlook: Secondlook, shell: Path) -> None:
     test.chmod(0o755)
     with serve(chat(ANSWER)) as server:
         words = ["--set", f"gate-commands={test} {{file}}"]
-        done = revise(secondlook, shell, server, "--write", *command_list(words))
+        done = revise(secondlook, shell, server, "--write", *words)
     assert done.code == 1, done
     assert "ended with code 1" in done.err
     assert shell.read_text() == SHELL
-
-
-def command_list(words: list[str]) -> list[str]:
-    """A hook for the form in which a list of commands is written on a command line."""
-    return words
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare makes a network of its own")
@@ -422,12 +450,14 @@ def test_without_a_provider_no_socket_is_opened(
         done = subprocess.run(words, env=secondlook.environment, capture_output=True, timeout=120)
         assert done.returncode in (0, 1), done
         if strace:
-            calls = [it for it in log.read_text().splitlines() if "socket(" in it or "connect(" in it]
+            calls = [
+                it for it in log.read_text().splitlines() if "socket(" in it or "connect(" in it
+            ]
             assert calls == [], calls
 
 
 def test_a_file_that_changes_meanwhile_is_left_alone(secondlook: Secondlook, shell: Path) -> None:
-    def slowly(handler) -> None:
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
         shell.write_text("# somebody else was here\n")
         chat(ANSWER)(handler)
 
@@ -435,4 +465,4 @@ def test_a_file_that_changes_meanwhile_is_left_alone(secondlook: Secondlook, she
         done = revise(secondlook, shell, server, "--write")
     assert done.code == 2 and "changed meanwhile" in done.err, done
     assert shell.read_text() == "# somebody else was here\n"
-    assert os.listdir(shell.parent) == [shell.name]
+    assert [it.name for it in shell.parent.iterdir()] == [shell.name]

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -199,12 +199,10 @@ def serve(
                 state.headers.append(dict(self.headers.items()))
                 reply = state.replies.pop(0) if len(state.replies) > 1 else state.replies[0]
             self.close_connection = True
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 reply(self)
-            except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
-                pass
 
-        def log_message(self, format: str, *arguments: Any) -> None:
+        def log_message(self, *arguments: Any) -> None:
             pass
 
         def setup(self) -> None:
@@ -213,10 +211,8 @@ def serve(
             super().setup()
 
         def finish(self) -> None:
-            try:
+            with suppress(OSError):
                 super().finish()
-            except OSError:
-                pass
             with lock:
                 state.open -= 1
 

@@ -370,7 +370,9 @@ async fn run(session: Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
         let soon = matches!(state, State::Answering { .. })
             && reported.is_some_and(|last| now.duration_since(last) < REPORT);
         if let Some(progress) = progress.as_ref().filter(|_| !soon) {
-            reported = Some(now);
+            if matches!(state, State::Answering { .. }) {
+                reported = Some(now);
+            }
             progress.report_with_message(state.to_string(), None).await;
         }
     }
