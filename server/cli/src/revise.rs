@@ -300,11 +300,19 @@ impl Desk<'_> {
 
     fn advice(&self, finding: &Finding, text: &str) -> Vec<Advice> {
         let mut out = vec![revision::entry_advice(&finding.entry)];
-        let hits = self.store.search(&Query {
+        let query = Query {
             text: finding.slice_text(text),
             language: Some(finding.entry.language),
             limit: ADVICE,
-        });
+        };
+        let posts = self.store.posts(&query);
+        out.extend(
+            posts
+                .iter()
+                .take(ADVICE)
+                .map(|it| revision::post_advice(&it.post)),
+        );
+        let hits = self.store.search(&query);
         for hit in hits {
             if hit.entry.id != finding.entry.id {
                 let advice = revision::entry_advice(&hit.entry);

@@ -256,20 +256,25 @@ fn advice(
         .map(|it| Arc::clone(&it.entry))
         .into_iter()
         .collect();
-    let hits = session.knowledge.search(&Query {
+    let query = Query {
         text: code,
         language: Some(language),
         limit: ADVICE,
-    });
+    };
+    let posts = session.knowledge.posts(&query);
+    let hits = session.knowledge.search(&query);
     for hit in hits {
         if !entries.iter().any(|it| it.id == hit.entry.id) {
             entries.push(hit.entry);
         }
     }
-    let advice = entries
-        .iter()
-        .map(|it| revision::entry_advice(it))
-        .collect();
+    // The entry of the finding first, then what people said, then what else is known.
+    let own = usize::from(finding.is_some());
+    let of_entry = |it: &Arc<Entry>| revision::entry_advice(it);
+    let mut advice: Vec<Advice> = entries.iter().take(own).map(of_entry).collect();
+    let quoted = posts.iter().take(ADVICE);
+    advice.extend(quoted.map(|it| revision::post_advice(&it.post)));
+    advice.extend(entries.iter().skip(own).map(of_entry));
     (advice, entries)
 }
 

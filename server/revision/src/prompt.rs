@@ -367,3 +367,26 @@ pub fn entry_advice(entry: &Entry) -> Advice {
         text,
     }
 }
+
+/// An imported discussion as advice, with everything that its licence wants said.
+#[must_use]
+pub fn post_advice(post: &kb_schema::Post) -> Advice {
+    let mut source: Vec<String> = Vec::new();
+    source.extend(post.link.clone());
+    source.push(post.attribution());
+    let mut text = post.prose.trim().to_owned();
+    for code in &post.code {
+        let _ = write!(text, "\n\n{}", code.trim_end());
+    }
+    for comment in &post.comments {
+        let who = comment.author.as_deref().unwrap_or("somebody");
+        let licence = comment.licence.as_deref().unwrap_or("no licence named");
+        let said = comment.text.trim();
+        let _ = write!(text, "\n\nComment by {who} ({licence}): {said}");
+    }
+    Advice {
+        title: post.title.clone(),
+        source: source.join(", "),
+        text,
+    }
+}
