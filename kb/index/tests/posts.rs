@@ -1,5 +1,10 @@
 //! Installed indexes: what is written is found, by whom it may be found, and in which form.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failing test should stop where it fails"
+)]
+
 use std::path::Path;
 
 use kb_index::{IndexKind, Manifest, Options, POSTS_FORMAT, PostWriter, Store, tokenize};
