@@ -74,9 +74,8 @@ async fn a_pull_that_would_take_too_long_is_told_to_ask_again() {
     let patience = std::time::Duration::from_millis(20);
     let options = ServerOptions {
         debounce: never,
-        files: None,
-        user_config: None,
         patience,
+        ..ServerOptions::default()
     };
     let mut client = Client::connect_with(empty(), options);
     let params = json!({ "capabilities": pulling() });
