@@ -1,9 +1,10 @@
 //! What holds at one point of a function: values of variables, guards, and open events.
 //! It knows how two paths join; it does not know what any of it is for.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::value::{Place, Value};
 
@@ -62,6 +63,10 @@ const MAX_VARS: usize = 2_000;
 
 /// How many conditions of a path are remembered.
 const MAX_DECIDED: usize = 48;
+
+/// How many facts hold at once before the oldest is forgotten: joining two paths compares them all,
+/// and a generated function with thousands of conditions would take minutes.
+const MAX_GUARDS: usize = 128;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Env {
@@ -125,6 +130,9 @@ impl Env {
             .iter()
             .any(|(other, known)| *other == id && *known == fact)
         {
+            if self.guards.len() >= MAX_GUARDS {
+                self.guards.remove(0);
+            }
             self.guards.push((id, fact));
         }
     }
@@ -132,31 +140,40 @@ impl Env {
     /// A guard holds where both paths have it, or where the other path replaced the data: after
     /// `if x not in ALLOWED: x = DEFAULT` every `x` is harmless.
     fn join_guards(&mut self, other: &Self) {
-        let replaced =
-            |here: &Self, there: &Self, id: u64| here.mentions(id) && !there.mentions(id);
+        let mut kept = self.shared_guards(other);
+        let surplus = kept.len().saturating_sub(MAX_GUARDS);
+        kept.drain(..surplus);
+        self.guards = kept;
+    }
+
+    fn shared_guards(&self, other: &Self) -> Vec<(u64, Fact)> {
+        // Most joins never ask which data each path holds.
+        let (ours, theirs) = (OnceCell::new(), OnceCell::new());
+        let in_ours = |id: u64| ours.get_or_init(|| self.mentioned()).contains(&id);
+        let in_theirs = |id: u64| theirs.get_or_init(|| other.mentioned()).contains(&id);
+        let about_name = |guard: &(u64, Fact)| matches!(guard.1, Fact::Bound(_));
         let mut kept: Vec<(u64, Fact)> = self
             .guards
             .iter()
             .filter(|guard| {
-                let about_name = matches!(guard.1, Fact::Bound(_));
-                other.guards.contains(guard) || (!about_name && replaced(self, other, guard.0))
+                other.guards.contains(guard)
+                    || (!about_name(guard) && in_ours(guard.0) && !in_theirs(guard.0))
             })
             .cloned()
             .collect();
         for guard in &other.guards {
-            let about_name = matches!(guard.1, Fact::Bound(_));
-            if !about_name && !kept.contains(guard) && replaced(other, self, guard.0) {
+            let replaced = !about_name(guard) && in_theirs(guard.0) && !in_ours(guard.0);
+            if replaced && !kept.contains(guard) {
                 kept.push(guard.clone());
             }
         }
-        self.guards = kept;
+        kept
     }
 
-    /// Whether a variable holds data of that root.
-    fn mentions(&self, id: u64) -> bool {
-        self.vars
-            .values()
-            .any(|value| value.roots.iter().any(|root| root.id == id))
+    /// The roots of which variables hold data.
+    fn mentioned(&self) -> FxHashSet<u64> {
+        let roots = self.vars.values().flat_map(|value| &value.roots);
+        roots.map(|root| root.id).collect()
     }
 
     /// Open events of either path stay open, under the conditions that told the paths apart.

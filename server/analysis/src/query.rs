@@ -241,6 +241,12 @@ fn path_to<'t>(node: Node<'t>, bytes: &Range<usize>, path: &mut Vec<Node<'t>>) {
 
 /// Compiles a query and refuses what tree-sitter itself would ignore.
 fn compile(language: Language, source: &str) -> Result<Query, String> {
+    if let Some(at) = stray_predicate(source) {
+        let line = source[..at].matches('\n').count() + 1;
+        return Err(format!(
+            "the query does not compile: in its line {line} a predicate stands where a node should"
+        ));
+    }
     let query = Query::new(&language.grammar(), source)
         .map_err(|error| format!("the query does not compile: {}", error.message))?;
     if query.capture_index_for_name(CAPTURE).is_none() {
@@ -251,6 +257,46 @@ fn compile(language: Language, source: &str) -> Result<Query, String> {
         return Err(format!("unknown predicate `#{}`", predicate.operator));
     }
     Ok(query)
+}
+
+/// Where a predicate stands for a node: behind a field's name, among alternatives, at a group's
+/// beginning or outside all brackets. Tree-sitter does not refuse that but ends the process.
+fn stray_predicate(source: &str) -> Option<usize> {
+    // Each open bracket with what stands before it.
+    let mut open: Vec<(u8, u8)> = Vec::new();
+    let mut last = b'(';
+    let mut bytes = source.bytes().enumerate().peekable();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b';' => {
+                while bytes.next_if(|(_, it)| *it != b'\n').is_some() {}
+                continue;
+            }
+            b'"' => {
+                while let Some((_, it)) = bytes.next() {
+                    match it {
+                        b'\\' => drop(bytes.next()),
+                        b'"' => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'(' | b'[' => open.push((byte, last)),
+            b')' | b']' => drop(open.pop()),
+            b'#' | b'.' if last == b'(' => {
+                let inside = open.iter().rev().nth(1).map(|(bracket, _)| *bracket);
+                let behind = open.last().map(|(_, before)| *before);
+                if inside != Some(b'(') || matches!(behind, Some(b':' | b'[' | b'(')) {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+        if !byte.is_ascii_whitespace() {
+            last = byte;
+        }
+    }
+    None
 }
 
 /// Whether what stands there is a word of its own, as a node's whole text is.

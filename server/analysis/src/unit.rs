@@ -45,7 +45,7 @@ pub(crate) fn run(
         Language::C => signal_handlers(text),
         Language::Python => FxHashSet::default(),
     };
-    let texts = texts(text, &outline.scopes);
+    let texts = texts(text, &outline);
     let frame = kit::frame(&outline.scopes);
     let is_same = kit.frame == frame;
     kit.arrange(frame, &outline.scopes, &texts);
@@ -187,15 +187,25 @@ fn name_key(class: Option<&str>, name: &str) -> u64 {
     hasher.finish()
 }
 
-fn texts(text: &str, scopes: &[Scope]) -> Vec<u64> {
-    let one = |(index, scope): (usize, &Scope)| {
+/// What a function is known by. Where the grammar could not read all of it, its tree depends on what
+/// stands around it, and so the tree counts as well as the text.
+fn texts(text: &str, outline: &Outline<'_>) -> Vec<u64> {
+    let one = |(index, (scope, node)): (usize, (&Scope, &Node<'_>))| {
         let mut hasher = FxHasher::default();
         text.get(scope.range.clone()).hash(&mut hasher);
         // A function's own text does not say whether it is one.
         (index == 0).hash(&mut hasher);
+        if index > 0 && node.has_error() {
+            syntax::walk(*node, |it| {
+                let start = it.start_byte() - node.start_byte();
+                (it.kind_id(), start, it.end_byte() - it.start_byte()).hash(&mut hasher);
+                syntax::Descend::Into
+            });
+        }
         hasher.finish()
     };
-    scopes.iter().enumerate().map(one).collect()
+    let scopes = outline.scopes.iter().zip(&outline.nodes);
+    scopes.enumerate().map(one).collect()
 }
 
 impl Unit<'_, '_> {

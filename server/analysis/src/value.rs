@@ -112,6 +112,9 @@ const MAX_ROOTS: usize = 12;
 const MAX_CONSTS: usize = 6;
 /// The most segments of built text.
 const MAX_SEGS: usize = 96;
+/// The most bytes of built text whose letters are kept: more than any name, query or command that a
+/// pattern asks for. A text that is doubled line by line is soon longer than any memory.
+const MAX_TEXT: usize = 16 << 10;
 /// The most steps of a trace.
 const MAX_STEPS: u16 = 10;
 /// The most elements a list keeps apart.
@@ -361,7 +364,15 @@ impl Value {
     pub(crate) fn from_segments(segs: Vec<Seg>, place: Place) -> Self {
         let mut merged: Vec<Seg> = Vec::with_capacity(segs.len());
         let mut roots = Vec::new();
+        let (mut known, mut is_whole) = (0, true);
         for seg in segs {
+            if let Seg::Lit(text) = &seg {
+                is_whole &= known + text.len() <= MAX_TEXT;
+                if !is_whole {
+                    continue;
+                }
+                known += text.len();
+            }
             match (merged.last_mut(), seg) {
                 (Some(Seg::Lit(before)), Seg::Lit(text)) => {
                     *before = format!("{before}{text}").into();
@@ -375,6 +386,9 @@ impl Value {
             }
         }
         match merged.as_slice() {
+            [] | [Seg::Lit(_)] if !is_whole => {
+                Self::constant(Const::Other).with(|data| data.kind = Kind::Str)
+            }
             [] => Self::str(""),
             [Seg::Lit(text)] => Self::constant(Const::Str(text.clone())),
             _ => Data {

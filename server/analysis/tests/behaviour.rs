@@ -286,6 +286,103 @@ fn deep_and_long_input_is_said_not_crashed_on() {
     worker.unwrap().join().unwrap();
 }
 
+/// What the fuzzer found: where something is broken, the same text of a function is read in another
+/// way after an edit around it.
+#[test]
+fn a_memo_never_changes_the_answer_in_broken_text() {
+    let snapshot = snapshot();
+    let text = r#"import os
+from pathlib import Path
+
+
+def install(script, log):
+    os.chmod(script, 0o777)  # finding
+    Path("/srv/shared").chmod(0o77 mode=mode)  # finding
+    &Path("/srv/shared").chmod(0o777)  # finding
+
+
+def daemonize():
+    os.setsid()
+    os.umask(0)  # finding
+"#;
+    let (from, to) = (
+        text.find(" &Path").unwrap(),
+        text.rfind(")  # finding\n\n").unwrap(),
+    );
+    let edited = format!("{}{text}{}", &text[..from], &text[to..]);
+    let mut memo = Memo::default();
+    for text in [text, &edited, text] {
+        assert_eq!(
+            details(&analyze(&snapshot, text, &mut memo)),
+            details(&analyze(&snapshot, text, &mut Memo::default())),
+            "{text}"
+        );
+    }
+}
+
+/// What a breaking trial found: a text that doubles with each line, a thousand lines long.
+#[test]
+fn a_text_that_doubles_line_by_line_ends() {
+    let snapshot = snapshot();
+    let text = format!(
+        "import os\na = 'x' * 10 + input()\nb = 'y' + 'z'\n{}os.system(a)\nos.system(b)\n",
+        "a = a + a\nb = b + b\n".repeat(1_000)
+    );
+    let analysis = analyze(&snapshot, &text, &mut Memo::default());
+    let found = summary(&analysis, &text);
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// What a breaking trial found: each condition of a long function is compared with all others.
+#[test]
+fn thousands_of_conditions_cost_no_more_than_thousands() {
+    let snapshot = snapshot();
+    let mut text = "import os\ndef f(x):\n".to_owned();
+    for number in 0..2_000 {
+        let _ = writeln!(text, "    if a{number}:\n        x = x + '{number}'");
+    }
+    text.push_str("    os.system(input())\n");
+    let found = summary(&analyze(&snapshot, &text, &mut Memo::default()), &text);
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+/// What the fuzzer found: tree-sitter ends the process where a predicate stands for a node.
+#[test]
+fn a_query_with_a_stray_predicate_is_refused() {
+    let of = |query: &str| {
+        let text = format!(
+            "+++\nid = \"py/odd-query\"\ntitle = \"Odd\"\nmessage = \"an odd thing\"\ncwe = [20]\nlanguage = \"python\"\nseverity = \"error\"\n\n[[pattern]]\non = \"query\"\nquery = '''\n{query}\n'''\n+++\n\n## Why\nIt is.\n\n## Guideline\nDo not.\n\n## Vulnerable\n```python\nx = 1  # finding\n```\n\n```python\nx = 2  # finding\n```\n\n## Secure\n```python\ny = 2\n```\n\n```python\ny = 3\n```\n"
+        );
+        let mut set = kb_schema::EntrySet::default();
+        let entry = kb_schema::parse_entry("kb/entries/python/odd-query.md", &text).unwrap();
+        set.entries.push(entry.into());
+        Host::new(&set).problems().to_vec()
+    };
+    for query in [
+        "(assignment left: (#eq? @finding \"x\")) @finding",
+        "(assignment left: ; a comment\n  (#eq? @finding \"x\")) @finding",
+        "((#eq? @finding \"x\")) @finding",
+        "[(identifier) @finding (#eq? @finding \"x\")]",
+        "(identifier) @finding (#eq? @finding \"x\")",
+        "(#eq? @finding \"x\")",
+    ] {
+        let problems = of(query);
+        assert_eq!(problems.len(), 1, "{query}");
+        assert!(
+            problems[0].message.contains("a predicate"),
+            "{}",
+            problems[0]
+        );
+    }
+    for query in [
+        "((identifier) @finding (#eq? @finding \"x\"))",
+        "(assignment left: (identifier) @finding . (_) (#eq? @finding \"(#\")) ; (#",
+        "(assignment left: (identifier) @finding (#eq? @finding \"x\") (#not-eq? @finding \"y\"))",
+    ] {
+        assert_eq!(of(query), [], "{query}");
+    }
+}
+
 #[test]
 fn a_cancelled_analysis_gives_nothing() {
     let tree = syntax::parse(Language::Python, SHOP);
