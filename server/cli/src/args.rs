@@ -225,6 +225,12 @@ Exit codes:
   0 nothing to revise, or everything was revised with --write; 1 findings that are not revised in
   the file; 2 something could not be done, 130 interrupted";
 
+const EVAL_REVISE_EXAMPLES: &str = "\
+Examples:
+  secondlook eval revise cases.jsonl --out run --modes templates --judge bandit
+  secondlook eval revise cases.jsonl --out run --run-tests --judge flawfinder \\
+      --judge 'semgrep=semgrep --config rules.yml' --judge 'ruff=ruff check --isolated --select S --output-format concise {folder}'";
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = REVISE_EXAMPLES)]
 pub(crate) struct Revise {
@@ -457,6 +463,57 @@ pub(crate) enum Eval {
         #[arg(long, value_name = "WHICH")]
         show: Option<Show>,
     },
+    /// How well revision works: the modes side by side, in the eyes of several judges
+    Revise(EvalRevise),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EVAL_REVISE_EXAMPLES)]
+pub(crate) struct EvalRevise {
+    /// Labelled files, see docs/eval-revise.md
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Where results and answers are kept and the report is written; a run goes on from there
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+
+    /// The modes, such as templates,community [default: all, or templates where no model is set]
+    #[arg(long, value_name = "MODE", value_delimiter = ',')]
+    pub(crate) modes: Vec<String>,
+
+    /// Judges beside our own checker: bandit, semgrep, flawfinder, or NAME=COMMAND
+    #[arg(long = "judge", value_name = "JUDGE")]
+    pub(crate) judges: Vec<String>,
+
+    /// Run the cases' tests: this executes the code of the cases and of the model
+    #[arg(long)]
+    pub(crate) run_tests: bool,
+
+    /// Do not ask a model about code in which nothing was found
+    #[arg(long)]
+    pub(crate) findings_only: bool,
+
+    /// How to print the measures
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: EvalFormat,
+
+    /// Use this configuration file, and no other of the project
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Settings",
+        conflicts_with = "isolated"
+    )]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Read no configuration files
+    #[arg(long, help_heading = "Settings")]
+    pub(crate) isolated: bool,
+
+    /// Set any option of the configuration, such as model-name=NAME
+    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -15,11 +15,14 @@ use crate::{kb, output};
 const STACK_BYTES: usize = 16 << 20;
 
 pub(crate) fn run(args: &Args, command: &Eval) -> anyhow::Result<u8> {
-    let Eval::Detect {
-        files,
-        format,
-        show,
-    } = command;
+    let (files, format, show) = match command {
+        Eval::Detect {
+            files,
+            format,
+            show,
+        } => (files, format, show),
+        Eval::Revise(wish) => return crate::eval_revise::run(args, wish),
+    };
     let store = kb::open_here(args)?;
     let entries = store.entries();
     let host = Host::new(&entries);

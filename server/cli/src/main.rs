@@ -8,6 +8,7 @@ mod check;
 mod checks;
 mod config_cmd;
 mod eval_cmd;
+mod eval_revise;
 mod explain;
 mod files;
 mod install;

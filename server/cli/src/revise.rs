@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How many discussions a prompt quotes beside the entry's own (SOSecure's k, METHODS.md §1.3).
-const ADVICE: usize = 5;
+pub(crate) const ADVICE: usize = 5;
 
 /// The most findings that one run revises.
 const MOST: usize = 200;
@@ -298,34 +298,8 @@ impl Desk<'_> {
         Ok(Some(chosen))
     }
 
-    fn advice(&self, finding: &Finding, text: &str) -> Vec<Advice> {
-        let mut out = vec![revision::entry_advice(&finding.entry)];
-        let query = Query {
-            text: finding.slice_text(text),
-            language: Some(finding.entry.language),
-            limit: ADVICE,
-        };
-        let posts = self.store.posts(&query);
-        out.extend(
-            posts
-                .iter()
-                .take(ADVICE)
-                .map(|it| revision::post_advice(&it.post)),
-        );
-        let hits = self.store.search(&query);
-        for hit in hits {
-            if hit.entry.id != finding.entry.id {
-                let advice = revision::entry_advice(&hit.entry);
-                if !out.contains(&advice) {
-                    out.push(advice);
-                }
-            }
-        }
-        out
-    }
-
     fn print_prompt(&self, task: &Task<'_>, finding: &Finding) -> anyhow::Result<()> {
-        let advice = self.advice(finding, task.text);
+        let advice = advice(&self.store, finding, task.text);
         let mode = self.mode.asks().unwrap_or(Mode::Community);
         let bytes = model::effort(&self.settings).prompt_bytes;
         let prompt = revision::prompt(task, mode, &advice, bytes)?;
@@ -381,7 +355,7 @@ impl Desk<'_> {
             }
             return (item, None);
         };
-        let advice = self.advice(finding, task.text);
+        let advice = advice(&self.store, finding, task.text);
         let checks = self.checks.as_ref().map(|it| it as &dyn revision::Checks);
         let effort = model::effort(&self.settings);
         let watch = Terminal::default();
@@ -482,6 +456,28 @@ impl Desk<'_> {
         let settled = done.items.is_empty() || self.wish.write && done.items.iter().all(revised);
         Ok(if settled { 0 } else { EXIT_FINDINGS })
     }
+}
+
+/// What is known about a finding: its entry's word, what people said, and what else is near.
+pub(crate) fn advice(store: &kb_index::Store, finding: &Finding, text: &str) -> Vec<Advice> {
+    let mut out = vec![revision::entry_advice(&finding.entry)];
+    let query = Query {
+        text: finding.slice_text(text),
+        language: Some(finding.entry.language),
+        limit: ADVICE,
+    };
+    let posts = store.posts(&query);
+    let quoted = posts.iter().take(ADVICE);
+    out.extend(quoted.map(|it| revision::post_advice(&it.post)));
+    for hit in store.search(&query) {
+        if hit.entry.id != finding.entry.id {
+            let advice = revision::entry_advice(&hit.entry);
+            if !out.contains(&advice) {
+                out.push(advice);
+            }
+        }
+    }
+    out
 }
 
 fn revised(mut item: Item, proposal: Proposal) -> (Item, Option<Vec<Edit>>) {

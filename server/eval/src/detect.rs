@@ -42,6 +42,12 @@ pub struct Case {
     /// The id of its twin.
     #[serde(default)]
     pub pair: Option<String>,
+    /// A program that fails where the code no longer does what it should: see `revise`.
+    #[serde(default)]
+    pub tests: Option<String>,
+    /// For each outside judge, the rules that stand for this case's weakness.
+    #[serde(default)]
+    pub rules: BTreeMap<String, Vec<String>>,
 }
 
 /// A line that is no case.
@@ -201,7 +207,7 @@ fn count(row: &mut Row, verdict: &Judged, twin: Option<&Judged>) {
     }
 }
 
-fn cwe_number(case: &Case) -> Option<u32> {
+pub(crate) fn cwe_number(case: &Case) -> Option<u32> {
     case.cwe.as_deref()?.rsplit('-').next()?.parse().ok()
 }
 

@@ -3,6 +3,7 @@
 
 mod cwe;
 mod detect;
+pub mod revise;
 
 pub use cwe::{family, same_family};
 pub use detect::{Case, CaseError, Detection, Judged, Label, Row, detect, read_cases};

@@ -87,6 +87,9 @@ pub struct Outcome {
     pub unchanged: bool,
     /// Why each other candidate was refused, in the order they came.
     pub rejected: Vec<Rejection>,
+    /// The text that the very first answer would have left, had somebody believed it; `None` when it
+    /// held no code for this place. For measures only: nothing has proven it.
+    pub believed: Option<String>,
     /// What the answers cost.
     pub cost: Cost,
 }
@@ -213,6 +216,7 @@ pub fn revise(
         checks,
         watch,
         memo: Memo::default(),
+        left: None,
     };
     let mut out = Outcome::default();
     let mut best: Option<Vec<Edit>> = None;
@@ -237,7 +241,11 @@ pub fn revise(
                 return Err(Failure::Model(ModelError::Cancelled));
             }
             watch.state(State::Proving);
-            let rejection = match judge.judge(&answer.text, answer.cut) {
+            let verdict = judge.judge(&answer.text, answer.cut);
+            if out.cost.calls <= 1 {
+                out.believed = judge.left.take();
+            }
+            let rejection = match verdict {
                 Ok(Some(edits)) => {
                     let smaller = best
                         .as_ref()
@@ -296,6 +304,8 @@ struct Judge<'a> {
     checks: Option<&'a dyn Checks>,
     watch: &'a dyn Watch,
     memo: Memo,
+    /// The text that the last answer would leave.
+    left: Option<String>,
 }
 
 impl Judge<'_> {
@@ -312,6 +322,7 @@ impl Judge<'_> {
         if after == self.code.text {
             return Ok(None);
         }
+        self.left = Some(after);
         let after = match self.task.target {
             Target::Finding(finding) => gate::check_with(
                 &self.code,
