@@ -56,9 +56,11 @@ CASES: list[dict[str, Any]] = [
 
 # Fires on shells that are run and on careless loaders; a note on every import stands for nothing.
 WORDS = """#!/bin/sh
-cd "$1" && grep -nE 'shell=True|os.system' /dev/null *.py | sed -E 's/^([^:]*:[0-9]+):.*/\\1: S1 CWE-78/'
-grep -nE 'yaml.Loader' /dev/null *.py | sed -E 's/^([^:]*:[0-9]+):.*/\\1:3: Y1 CWE-502/'
-grep -nE '^import' /dev/null *.py | sed -E 's/^([^:]*:[0-9]+):.*/\\1: I1 imports/'
+cd "$1" || exit 2
+say() { grep -nE "$1" /dev/null *.py | sed -E "s/^([^:]*:[0-9]+):.*/\\1:$2/"; }
+say 'shell=True|os.system' ' S1 CWE-78'
+say 'yaml.Loader' '3: Y1 CWE-502'
+say '^import' ' I1 imports'
 exit 1
 """
 
