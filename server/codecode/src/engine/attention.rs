@@ -1,0 +1,297 @@
+//! Keys and values of one block, and attention over them; going back is only a shorter length.
+//! Knows positions and heads, no tokens. On the processor each position is computed by itself in one fixed
+//! order, so that reading several at once gives bit for bit what reading them one by one gives.
+
+use anyhow::Result;
+use candle_core::{D, DType, Device, Tensor};
+use rayon::prelude::*;
+
+use super::shape::{Rotation, Shape};
+
+/// Cosines and sines of every position and wavelength, [context, head / 2].
+pub(super) struct Rotary {
+    cosines: Vec<f32>,
+    sines: Vec<f32>,
+    on_device: Option<(Tensor, Tensor)>,
+}
+
+impl Rotary {
+    pub(super) fn new(shape: &Shape, context: usize, device: &Device) -> Result<Self> {
+        let half = shape.head / 2;
+        let mut cosines = Vec::with_capacity(context * half);
+        let mut sines = Vec::with_capacity(context * half);
+        for position in 0..context {
+            for place in 0..half {
+                let wave = shape
+                    .rotation_base
+                    .powf(-2.0 * place as f64 / shape.head as f64);
+                let angle = position as f64 / shape.rotation_stretch * wave;
+                cosines.push(angle.cos() as f32);
+                sines.push(angle.sin() as f32);
+            }
+        }
+        let on_device = if device.is_cpu() {
+            None
+        } else {
+            Some((
+                Tensor::from_slice(&cosines, (context, half), device)?,
+                Tensor::from_slice(&sines, (context, half), device)?,
+            ))
+        };
+        Ok(Self {
+            cosines,
+            sines,
+            on_device,
+        })
+    }
+
+    /// Turns every head of one position's vector.
+    fn turn(&self, shape: &Shape, position: usize, vector: &mut [f32]) {
+        let half = shape.head / 2;
+        let range = position * half..(position + 1) * half;
+        let (cosines, sines) = (&self.cosines[range.clone()], &self.sines[range]);
+        for head in vector.chunks_exact_mut(shape.head) {
+            for (place, (&cosine, &sine)) in cosines.iter().zip(sines).enumerate() {
+                let (a, b) = match shape.rotation {
+                    Rotation::Halves => (place, place + half),
+                    Rotation::Pairs => (2 * place, 2 * place + 1),
+                };
+                let (x, y) = (head[a], head[b]);
+                head[a] = x * cosine - y * sine;
+                head[b] = x * sine + y * cosine;
+            }
+        }
+    }
+}
+
+/// What one block remembers, allocated once for the whole context.
+pub(super) enum Kept {
+    /// On the processor: [shared head][position][head], plain numbers.
+    Host {
+        keys: Vec<f32>,
+        values: Vec<f32>,
+        context: usize,
+    },
+    /// On a card: [1, shared heads, context, head].
+    Device { keys: Tensor, values: Tensor },
+}
+
+impl Kept {
+    pub(super) fn new(shape: &Shape, context: usize, device: &Device) -> Result<Self> {
+        if device.is_cpu() {
+            let size = context * shape.shared();
+            // Zeroed pages are only taken when they are first written.
+            return Ok(Self::Host {
+                keys: vec![0.0; size],
+                values: vec![0.0; size],
+                context,
+            });
+        }
+        let dims = (1, shape.shared_heads, context, shape.head);
+        Ok(Self::Device {
+            keys: Tensor::zeros(dims, DType::F32, device)?,
+            values: Tensor::zeros(dims, DType::F32, device)?,
+        })
+    }
+
+    /// Remembers the keys and values of the positions from `start` on, and mixes values for their queries.
+    /// All three are [positions, heads of their kind * head]; the answer is [positions, heads * head].
+    pub(super) fn attend(
+        &mut self,
+        shape: &Shape,
+        rotary: &Rotary,
+        start: usize,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Host {
+                keys,
+                values,
+                context,
+            } => {
+                let mut queries = query.flatten_all()?.to_vec1::<f32>()?;
+                let mut new = key.flatten_all()?.to_vec1::<f32>()?;
+                let added = value.flatten_all()?.to_vec1::<f32>()?;
+                let width = shape.heads * shape.head;
+                for (index, vector) in queries.chunks_exact_mut(width).enumerate() {
+                    rotary.turn(shape, start + index, vector);
+                }
+                for (index, vector) in new.chunks_exact_mut(shape.shared()).enumerate() {
+                    rotary.turn(shape, start + index, vector);
+                }
+                for (kept, vectors) in [(&mut *keys, &new), (&mut *values, &added)] {
+                    for (index, vector) in vectors.chunks_exact(shape.shared()).enumerate() {
+                        for (head, part) in vector.chunks_exact(shape.head).enumerate() {
+                            let at = (head * *context + start + index) * shape.head;
+                            kept[at..at + shape.head].copy_from_slice(part);
+                        }
+                    }
+                }
+                let mixed = host(shape, start, *context, &queries, keys, values);
+                Ok(Tensor::from_vec(mixed, query.dims(), query.device())?)
+            }
+            Self::Device { keys, values } => {
+                on_device(shape, rotary, start, [query, key, value], keys, values)
+            }
+        }
+    }
+}
+
+fn host(
+    shape: &Shape,
+    start: usize,
+    context: usize,
+    queries: &[f32],
+    keys: &[f32],
+    values: &[f32],
+) -> Vec<f32> {
+    let (head, group) = (shape.head, shape.heads / shape.shared_heads);
+    let scale = 1.0 / (head as f32).sqrt();
+    let mut mixed = vec![0.0; queries.len()];
+    let one = |(at, (query, out)): (usize, (&[f32], &mut [f32]))| {
+        let (position, shared) = (at / shape.heads, at % shape.heads / group);
+        let from = shared * context * head;
+        let seen = (start + position + 1) * head;
+        let (keys, values) = (&keys[from..from + seen], &values[from..from + seen]);
+        pulp::Arch::new().dispatch(|| mix(query, keys, values, scale, out));
+    };
+    let jobs = queries
+        .par_chunks_exact(head)
+        .zip(mixed.par_chunks_exact_mut(head))
+        .enumerate();
+    if rayon::current_num_threads() > 1 && (queries.len() / head) * (start + 1) > 20_000 {
+        jobs.for_each(one);
+    } else {
+        queries
+            .chunks_exact(head)
+            .zip(mixed.chunks_exact_mut(head))
+            .enumerate()
+            .for_each(one);
+    }
+    mixed
+}
+
+/// Softmax of one query with all keys, times the values. Inlined so that it is compiled for the processor at
+/// hand.
+#[inline(always)]
+fn mix(query: &[f32], keys: &[f32], values: &[f32], scale: f32, out: &mut [f32]) {
+    let head = query.len();
+    let mut weights: Vec<f32> = keys
+        .chunks_exact(head)
+        .map(|key| dot(query, key) * scale)
+        .collect();
+    let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut total = 0.0;
+    for weight in &mut weights {
+        *weight = (*weight - highest).exp();
+        total += *weight;
+    }
+    for (&weight, value) in weights.iter().zip(values.chunks_exact(head)) {
+        let share = weight / total;
+        for (sum, &part) in out.iter_mut().zip(value) {
+            *sum += share * part;
+        }
+    }
+}
+
+#[inline(always)]
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    const LANES: usize = 32;
+    let mut sums = [0.0_f32; LANES];
+    let (a_whole, b_whole) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = a_whole
+        .remainder()
+        .iter()
+        .zip(b_whole.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
+    for (x, y) in a_whole.zip(b_whole) {
+        for lane in 0..LANES {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+fn on_device(
+    shape: &Shape,
+    rotary: &Rotary,
+    start: usize,
+    [query, key, value]: [&Tensor; 3],
+    keys: &Tensor,
+    values: &Tensor,
+) -> Result<Tensor> {
+    let count = query.dim(0)?;
+    let split = |vectors: &Tensor, heads: usize| -> candle_core::Result<Tensor> {
+        vectors
+            .reshape((1, count, heads, shape.head))?
+            .transpose(1, 2)?
+            .contiguous()
+    };
+    let Some((cosines, sines)) = &rotary.on_device else {
+        anyhow::bail!("the rotation is not on the card")
+    };
+    let (cosines, sines) = (
+        cosines.narrow(0, start, count)?,
+        sines.narrow(0, start, count)?,
+    );
+    let half = shape.head / 2;
+    // The two places that turn together, each as [1, heads, positions, head / 2].
+    let turn = |vectors: &Tensor| -> candle_core::Result<Tensor> {
+        let pairs = shape.rotation == Rotation::Pairs;
+        let (a, b) = if pairs {
+            let split = vectors.reshape((1, (), count, half, 2))?;
+            (
+                split.narrow(4, 0, 1)?.squeeze(4)?,
+                split.narrow(4, 1, 1)?.squeeze(4)?,
+            )
+        } else {
+            (vectors.narrow(3, 0, half)?, vectors.narrow(3, half, half)?)
+        };
+        let x = (a.broadcast_mul(&cosines)? - b.broadcast_mul(&sines)?)?;
+        let y = (a.broadcast_mul(&sines)? + b.broadcast_mul(&cosines)?)?;
+        if pairs {
+            Tensor::stack(&[x, y], 4)?.reshape(vectors.shape())
+        } else {
+            Tensor::cat(&[x, y], 3)?.contiguous()
+        }
+    };
+    let query = turn(&split(query, shape.heads)?)?;
+    keys.slice_set(&turn(&split(key, shape.shared_heads)?)?, 2, start)?;
+    values.slice_set(&split(value, shape.shared_heads)?, 2, start)?;
+    let (end, group) = (start + count, shape.heads / shape.shared_heads);
+    let spread = |kept: &Tensor| -> candle_core::Result<Tensor> {
+        kept.narrow(2, 0, end)?
+            .unsqueeze(2)?
+            .expand((1, shape.shared_heads, group, end, shape.head))?
+            .reshape((1, shape.heads, end, shape.head))
+    };
+    let scores =
+        (query.matmul(&spread(keys)?.t()?.contiguous()?)? * (1.0 / (shape.head as f64).sqrt()))?;
+    let hidden: Vec<f32> = (0..count)
+        .flat_map(|row| {
+            (0..end).map(move |column| {
+                if column > start + row {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
+        })
+        .collect();
+    let hidden = Tensor::from_vec(hidden, (1, 1, count, end), query.device())?;
+    let shares = softmax(&scores.broadcast_add(&hidden)?)?;
+    let mixed = shares.matmul(&spread(values)?.contiguous()?)?;
+    Ok(mixed
+        .transpose(1, 2)?
+        .reshape((count, shape.heads * shape.head))?)
+}
+
+fn softmax(scores: &Tensor) -> candle_core::Result<Tensor> {
+    let weights = scores
+        .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
+        .exp()?;
+    weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)
+}

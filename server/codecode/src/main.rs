@@ -1,0 +1,305 @@
+//! The binary `secondlook-codecode`: arguments in, answers out.
+//! Knows arguments and printing, nothing of decoding.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::{
+    io::{Read, Write},
+    net::SocketAddr,
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use secondlook_codecode::{
+    bench,
+    draws::Draws,
+    engine::{Load, Need},
+    notice,
+    options::{Laws, Models, Plans},
+    serve::{Place, Serve, fresh_token, serve},
+    session::{Ask, Finish, Piece, Session},
+    template::{self, Message, Role},
+};
+
+/// A small security model drafts, a bigger base model verifies, both on this machine.
+#[derive(Parser)]
+#[command(name = "secondlook-codecode", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Generate text once and print it.
+    Generate(Generate),
+    /// Answer requests on a loopback address or a Unix socket, in the shape of OpenAI's completions.
+    Serve(ServeOptions),
+    /// Measure what co-decoding costs beside the base alone, and that every plan emits the same tokens.
+    Bench(Bench),
+    /// Say what models would take of memory, without loading them.
+    Inspect(Models),
+}
+
+#[derive(clap::Args)]
+struct Generate {
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    law: Laws,
+    #[command(flatten)]
+    plan: Plans,
+    /// The prompt; `-` reads it from standard input.
+    #[arg(long, default_value = "-")]
+    prompt: String,
+    /// What stands after the gap: fills it, where the model can.
+    #[arg(long, conflicts_with = "chat")]
+    suffix: Option<String>,
+    /// The prompt is what a user says to a chat model.
+    #[arg(long)]
+    chat: bool,
+    /// What holds for the whole chat.
+    #[arg(long, requires = "chat")]
+    system: Option<String>,
+    /// The most tokens to generate.
+    #[arg(long, default_value_t = 256)]
+    max_tokens: usize,
+    /// How many samples.
+    #[arg(long, default_value_t = 1)]
+    samples: u32,
+    /// The seed; the same one gives the same text.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// End before this text; may be given more than once.
+    #[arg(long)]
+    stop: Vec<String>,
+    /// Leave the security model out.
+    #[arg(long)]
+    base_only: bool,
+    /// Print one JSON object for each sample, with counts and, for every token, who decided it.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct Bench {
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    law: Laws,
+    /// Prompts: one JSON object a line with `kind` (`code` or `revision`) and `text`.
+    #[arg(long, value_name = "FILE")]
+    prompts: PathBuf,
+    /// The most tokens for each prompt and way.
+    #[arg(long, default_value_t = 96)]
+    max_tokens: usize,
+    /// The seed of all.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also draft 2 and 4 ahead, to compare tokens.
+    #[arg(long)]
+    identity: bool,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct ServeOptions {
+    #[command(flatten)]
+    models: Models,
+    #[command(flatten)]
+    law: Laws,
+    #[command(flatten)]
+    plan: Plans,
+    /// The loopback address to listen on; port 0 takes a free one.
+    #[arg(
+        long,
+        default_value = "127.0.0.1:0",
+        value_name = "ADDRESS",
+        conflicts_with = "socket"
+    )]
+    listen: SocketAddr,
+    /// A Unix socket to listen on instead, in a folder that only you can enter.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Let everyone in who reaches the address.
+    #[arg(long)]
+    no_token: bool,
+    /// Requests that may wait while one is worked on.
+    #[arg(long, default_value_t = 8, value_name = "REQUESTS")]
+    queue: usize,
+    /// Seconds without a request after which the models leave memory.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    idle: u64,
+    /// Stop when standard input closes: for programs that start this one.
+    #[arg(long)]
+    follow_stdin: bool,
+}
+
+/// The variable that may hold the bearer token; without it a fresh one is made for each run.
+const TOKEN: &str = "SECONDLOOK_CODECODE_TOKEN";
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Generate(options) => generate(&options),
+        Command::Serve(options) => start(options),
+        Command::Bench(options) => measure(&options),
+        Command::Inspect(models) => inspect(&models),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            notice(&format!("{problem:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(options: ServeOptions) -> Result<()> {
+    let (base, security) = options.models.loads()?;
+    let set = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
+    let token = match (options.no_token, &set) {
+        (true, _) => None,
+        (false, Some(token)) => Some(token.clone()),
+        (false, None) => Some(fresh_token()?),
+    };
+    // A token that was given is not shown again.
+    let shown = if set.is_some() { None } else { token.clone() };
+    let serve_options = Serve {
+        base,
+        security,
+        law: options.law.law()?,
+        plan: options.plan.plan(),
+        place: options
+            .socket
+            .map_or(Place::Address(options.listen), Place::Socket),
+        token,
+        queue: options.queue,
+        idle: Duration::from_secs(options.idle.max(1)),
+        follow_stdin: options.follow_stdin,
+    };
+    serve(serve_options, |place| {
+        println!("{}", serde_json::json!({ "ready": place, "token": shown }));
+        std::io::stdout().flush().context("standard output")
+    })
+}
+
+fn measure(options: &Bench) -> Result<()> {
+    let (base, security) = options.models.loads()?;
+    let prompts = bench::prompts(&options.prompts)?;
+    let mut session = Session::load(&base, security.as_ref())?;
+    let law = options.law.law()?;
+    let rows = bench::run(
+        &mut session,
+        &prompts,
+        law,
+        options.max_tokens,
+        options.seed,
+        options.identity,
+        notice,
+    )?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print!("{}", bench::table(&rows));
+    }
+    Ok(())
+}
+
+fn inspect(models: &Models) -> Result<()> {
+    let (base, security) = models.loads()?;
+    let show = |load: &Load, role: &str| -> Result<Need> {
+        let need = load.need()?;
+        let mb = |bytes: u64| bytes.div_ceil(1_000_000);
+        println!(
+            "{role}: {} MB weights, {} MB cache for {} tokens, {} MB work",
+            mb(need.weights),
+            mb(need.cache),
+            load.context,
+            mb(need.work)
+        );
+        Ok(need)
+    };
+    show(&base, "base")?;
+    security
+        .as_ref()
+        .map(|load| show(load, "security model"))
+        .transpose()?;
+    Ok(())
+}
+
+fn generate(options: &Generate) -> Result<()> {
+    let (base, security) = options.models.loads()?;
+    let law = options.law.law()?;
+    let text = if options.prompt == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input")?;
+        text
+    } else {
+        options.prompt.clone()
+    };
+    let mut session = Session::load(&base, security.as_ref())?;
+    let prompt = if options.chat {
+        let system = options.system.iter().map(|said| Message {
+            role: Role::System,
+            content: said.clone(),
+        });
+        let messages: Vec<Message> = system
+            .chain([Message {
+                role: Role::User,
+                content: text,
+            }])
+            .collect();
+        template::chat(session.tokens(), &messages)?
+    } else if let Some(suffix) = &options.suffix {
+        template::gap(session.tokens(), &text, suffix)?
+    } else {
+        template::plain(session.tokens(), &text)?
+    };
+    for lane in 0..options.samples.max(1) {
+        let ask = Ask {
+            prompt: &prompt,
+            law,
+            plan: options.plan.plan(),
+            draws: Draws {
+                seed: options.seed,
+                lane,
+            },
+            limit: options.max_tokens,
+            stops: &options.stop,
+            base_only: options.base_only,
+            endless: false,
+        };
+        let mut trace = Vec::new();
+        let answer = session.answer(&ask, &mut |piece: &Piece<'_>| {
+            if options.json {
+                trace.push(piece.token.clone());
+            } else {
+                print!("{}", piece.text);
+                if std::io::stdout().flush().is_err() {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if options.json {
+            let line = serde_json::json!({
+                "text": answer.text, "finish": answer.finish, "counts": answer.counts, "trace": trace,
+                "prompt_tokens": prompt.len(), "tokens": answer.tokens,
+            });
+            println!("{line}");
+        } else {
+            println!("{}", answer.rest);
+        }
+        if answer.finish == Finish::Cancelled {
+            break;
+        }
+    }
+    Ok(())
+}
