@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use super::{Load, file_hash, weights};
 
 /// Raised when the arrangement of kept weights changes.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// Where the weights of one model (and adapter) are kept.
 pub(super) struct Slot {

@@ -186,3 +186,60 @@ fn apply(layer: &Linear, seen: &Tensor) -> Result<Tensor> {
 fn multiply(matrix: &Arc<QTensor>, seen: &Tensor) -> Result<Tensor> {
     Ok(seen.apply_op1_no_bwd(matrix.as_ref())?)
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::quantized::GgmlDType;
+
+    use super::{Arc, Device, QTensor, Result, Tensor, multiply};
+    use crate::engine::weights::target;
+
+    /// Numbers that look random and are the same every time.
+    fn noise(rows: usize, columns: usize, mut state: u64) -> Result<Tensor> {
+        let values: Vec<f32> = (0..rows * columns)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+            })
+            .collect();
+        Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?)
+    }
+
+    #[test]
+    fn a_row_read_among_others_is_bit_for_bit_the_row_read_alone() -> Result<()> {
+        let kinds = [
+            GgmlDType::Q4_1,
+            GgmlDType::Q5_0,
+            GgmlDType::Q8_0,
+            GgmlDType::Q4K,
+            GgmlDType::Q5K,
+            GgmlDType::Q6K,
+        ];
+        for kind in kinds {
+            let stored = QTensor::quantize(&noise(64, 1536, 7)?, kind)?;
+            let matrix = match target(Some(kind), 1536) {
+                Some((to, _)) => QTensor::quantize(&stored.dequantize(&Device::Cpu)?, to)?,
+                None => stored,
+            };
+            let matrix = Arc::new(matrix);
+            for rows in [2, 3, 4, 5, 8, 9, 17] {
+                let seen = noise(rows, 1536, 11)?;
+                let together = multiply(&matrix, &seen)?.to_vec2::<f32>()?;
+                for (row, together) in together.iter().enumerate() {
+                    let alone = multiply(&matrix, &seen.narrow(0, row, 1)?.contiguous()?)?;
+                    let alone = alone.flatten_all()?.to_vec1::<f32>()?;
+                    assert!(
+                        alone
+                            .iter()
+                            .zip(together)
+                            .all(|(a, b)| a.to_bits() == b.to_bits()),
+                        "{kind:?} stored, row {row} of {rows}"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
