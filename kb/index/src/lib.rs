@@ -3,22 +3,36 @@
 
 mod bundled;
 mod cache;
+mod demos;
+mod dense;
 mod documents;
+#[cfg(feature = "dense")]
+mod encoder;
+mod fuse;
 mod hash;
 mod index;
+mod lexical;
 mod load;
 mod packed;
+mod pairs;
 mod posts;
 mod related;
 mod scan;
 mod shares;
 mod store;
 mod tokens;
+mod vectors;
 mod watch;
 
 pub use cache::FORMAT;
+pub use demos::{DEFAULT_RETRIEVER, Demonstrations, Retriever, demonstrations_of, encode_cached};
+pub use dense::{
+    DENSE_IS_BUILT, MODEL_FILES, Model, ModelError, OPTIONAL_MODEL_FILE, installed_model,
+};
 pub use documents::{B, FIELDS, K1};
+pub use fuse::{ALPHA, Ranking, fuse};
 pub use index::{MAX_HITS, MAX_QUERY_TERMS};
+pub use pairs::{Added, Pair, PairError, PairStore};
 pub use posts::{
     IndexError, IndexKind, Installed, Manifest, POST_FIELDS, POST_QUERY_TERMS, POSTS_FORMAT,
     PostWriter, Step,

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use kb_schema::{EntrySet, Hit, Knowledge, PostHit, Query};
 
+use crate::demos::{Base, Demonstrations};
+use crate::dense::{Model, ModelError};
 use crate::index::SearchIndex;
 use crate::load::{Contents, combine};
+use crate::pairs::PairStore;
 use crate::posts::{Installed, Shelf, interleaved};
 use crate::scan::Scan;
 use crate::{bundled, cache};
@@ -27,6 +30,10 @@ pub struct Options {
     pub bundled: bool,
     /// The folder of installed indexes; nowhere means that there are none.
     pub index_dir: Option<PathBuf>,
+    /// The folder of a user's own demonstrations; nowhere means that there are none.
+    pub pairs_dir: Option<PathBuf>,
+    /// The folder of embedding models.
+    pub models_dir: Option<PathBuf>,
 }
 
 impl Options {
@@ -38,6 +45,8 @@ impl Options {
             cache_dir: base("XDG_CACHE_HOME", ".cache").map(|base| base.join(OURS)),
             bundled: true,
             index_dir: default_index_dir(),
+            pairs_dir: data("demonstrations"),
+            models_dir: data("models"),
         }
     }
 }
@@ -45,7 +54,12 @@ impl Options {
 /// `$XDG_DATA_HOME/secondlook/entries`, which need not exist.
 #[must_use]
 pub fn default_entry_dir() -> Option<PathBuf> {
-    base("XDG_DATA_HOME", ".local/share").map(|base| base.join(OURS).join("entries"))
+    data("entries")
+}
+
+/// A folder of ours below `$XDG_DATA_HOME/secondlook`.
+fn data(name: &str) -> Option<PathBuf> {
+    base("XDG_DATA_HOME", ".local/share").map(|base| base.join(OURS).join(name))
 }
 
 /// `$XDG_DATA_HOME/secondlook/indexes`, which need not exist.
@@ -80,6 +94,7 @@ pub struct Store {
     options: Options,
     optional: Option<PathBuf>,
     state: RwLock<Arc<State>>,
+    demonstrations: Base,
     /// Held while folders are read again, so that two refreshes do not overtake each other.
     renewing: Mutex<()>,
 }
@@ -93,6 +108,7 @@ impl Store {
         let contents = Arc::new(contents(&options, &scan));
         let shelf = Shelf::of(options.index_dir.as_deref(), &Shelf::default());
         Self {
+            demonstrations: Base::new(options.pairs_dir.clone(), options.models_dir.clone()),
             options,
             optional,
             state: RwLock::new(Arc::new(State {
@@ -169,6 +185,28 @@ impl Store {
     #[must_use]
     pub fn cache_dir(&self) -> Option<&Path> {
         self.options.cache_dir.as_deref()
+    }
+
+    /// The installed embedding model; it is read once, by whoever asks first.
+    ///
+    /// # Errors
+    /// Says why retrieval goes on by BM25 alone.
+    pub fn model(&self) -> Result<Arc<Model>, ModelError> {
+        self.demonstrations.model()
+    }
+
+    /// The user's own demonstrations, where there is a folder for them.
+    #[must_use]
+    pub fn pairs(&self) -> Option<&PairStore> {
+        self.demonstrations.store()
+    }
+
+    /// The safe examples of all entries and the user's own pairs, as they are now.
+    #[must_use]
+    pub fn demonstrations(&self) -> Arc<Demonstrations> {
+        let state = self.state();
+        self.demonstrations
+            .current(&state.contents.set, state.contents.entries_hash)
     }
 
     fn state(&self) -> Arc<State> {

@@ -133,7 +133,7 @@ fn a_users_entry_takes_the_bundled_ones_place() {
             entry_dirs,
             cache_dir: None,
             bundled: true,
-            index_dir: None,
+            ..Options::default()
         })
     };
     let (before, after) = (with(Vec::new()), with(vec![home.path("entries")]));

@@ -2,6 +2,7 @@
 //! It knows no files, no network, no syntax trees and no editor: text in, types or problems out.
 
 mod body;
+mod demonstration;
 mod discussion;
 mod entry;
 mod knowledge;
@@ -16,6 +17,7 @@ mod problem;
 mod shape;
 
 pub use body::{Body, Example, ExampleKind};
+pub use demonstration::Demonstration;
 pub use discussion::{Discussion, Site};
 pub use entry::{Applicability, Entry, Fix, Language, Severity};
 pub use knowledge::{EntrySet, Hit, HitKind, Knowledge, Query, Term};

@@ -52,7 +52,7 @@ pub(crate) enum Command {
     /// The entry's own fix comes first; a model is asked for the rest, where one is configured, and
     /// nothing it says is believed before the gate has proven it. Without a model nothing is sent.
     Revise(Box<Revise>),
-    /// The model that revisions are asked of
+    /// The model that revisions are asked of, and the one that finds demonstrations by meaning
     #[command(subcommand)]
     Model(Model),
     /// Say what a finding means and what to do about it
@@ -288,6 +288,20 @@ pub(crate) enum Model {
         #[arg(long = "set", value_name = "OPTION=VALUE")]
         set: Vec<String>,
     },
+    /// Install an embedding model
+    ///
+    /// A folder with config.json, tokenizer.json and model.safetensors of a sentence encoder of
+    /// the BERT family, such as all-MiniLM-L6-v2. It is opened once before it takes its place.
+    Pull {
+        /// The folder that holds the model's files
+        #[arg(long, value_name = "DIR")]
+        from_file: PathBuf,
+        /// The name to keep it under (default: embedding)
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Say which model is installed
+    Show,
 }
 
 #[derive(Debug, Subcommand)]
@@ -330,19 +344,26 @@ pub(crate) enum Kb {
         #[arg(long, short = 'k', value_name = "N", default_value_t = 5)]
         limit: usize,
         /// Show which words made the score
-        #[arg(long)]
+        #[arg(long, conflicts_with = "safe")]
         explain: bool,
+        /// Search the demonstrations instead: safe code, the entries' and your own pairs
+        #[arg(long)]
+        safe: bool,
     },
     /// How much is known
     Stats,
     /// Bring in discussions: a Stack Exchange dump, or a folder of notes
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(Box<Import>),
-    /// Copy entries into the data folder, once each has been found valid
+    /// Copy entries into the data folder, once each has been found valid; or add fixed functions
     Add {
         /// Entries, or folders of entries
-        #[arg(required = true, value_name = "DIR|FILE")]
+        #[arg(required_unless_present = "pair", value_name = "DIR|FILE")]
         paths: Vec<PathBuf>,
+        /// Fixed functions: lines of JSON with language, cwe, before and after, or a text with
+        /// the fenced blocks `python before` and `python after`
+        #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+        pair: Option<PathBuf>,
     },
     /// Take away an installed index, an added entry, or a folder of added entries
     Remove {
@@ -462,6 +483,25 @@ pub(crate) enum Eval {
         /// List single cases
         #[arg(long, value_name = "WHICH")]
         show: Option<Show>,
+    },
+    /// How often the demonstrations found for vulnerable code fix the same weakness
+    ///
+    /// The entries' vulnerable examples ask, and the Python functions of labelled files. Nothing
+    /// from a query's own entry or commit counts. Rows by BM25, by an embedding model, by both,
+    /// and by chance; intervals of 95 % come from drawing commits again.
+    Retrieve {
+        /// Labelled files, in the form that `eval detect` reads
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The same pairs as published: line n names the commit of rows 2n-1 and 2n
+        #[arg(long, value_name = "FILE", requires = "files")]
+        pairs: Option<PathBuf>,
+        /// The folder of an embedding model (default: the installed one)
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// How to print
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        format: EvalFormat,
     },
     /// How well revision works: the modes side by side, in the eyes of several judges
     Revise(EvalRevise),

@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 use kb_schema::Knowledge;
 
 use crate::args::{Args, Eval, EvalFormat, Show};
-use crate::{kb, output};
+use crate::{kb, output, retrieve_cmd};
 
 /// What a thread that analyses may recurse on.
 const STACK_BYTES: usize = 16 << 20;
@@ -22,6 +22,20 @@ pub(crate) fn run(args: &Args, command: &Eval) -> anyhow::Result<u8> {
             show,
         } => (files, format, show),
         Eval::Revise(wish) => return crate::eval_revise::run(args, wish),
+        Eval::Retrieve {
+            files,
+            pairs,
+            model,
+            format,
+        } => {
+            let wish = retrieve_cmd::Wish {
+                files,
+                pairs: pairs.as_deref(),
+                model: model.as_deref(),
+                format: *format,
+            };
+            return retrieve_cmd::run(args, &wish);
+        }
     };
     let store = kb::open_here(args)?;
     let entries = store.entries();

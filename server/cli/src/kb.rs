@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use anyhow::Context;
 use config::{Resolver, Settings};
 use kb_index::{Options, Store};
 use kb_schema::{Entry, EntrySet, ExampleKind, HitKind, Knowledge, Problem, Query};
@@ -47,7 +48,10 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
     let entries = store.entries();
     match command {
         Kb::Import(import) => return install::import(&store, import),
-        Kb::Add { paths } => return install::add(&store, paths),
+        Kb::Add {
+            pair: Some(file), ..
+        } => return add_pairs(&store, file),
+        Kb::Add { paths, .. } => return install::add(&store, paths),
         Kb::Remove { name } => return install::remove(&store, name),
         _ => warn(&entries, analysis::Host::new(&entries).problems()),
     }
@@ -69,11 +73,15 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
             language,
             limit,
             explain,
+            safe,
         } => {
             let language = language.map(|it| match it {
                 Language::Python => kb_schema::Language::Python,
                 Language::C => kb_schema::Language::C,
             });
+            if *safe {
+                return Ok(demonstrations(&store, &text.join(" "), language, *limit));
+            }
             let query = Query {
                 text: text.join(" "),
                 language,
@@ -108,6 +116,49 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
         Kb::Stats => output::out(&stats(&entries)),
     }
     Ok(0)
+}
+
+/// Adds fixed functions to the demonstration base.
+fn add_pairs(store: &Store, file: &std::path::Path) -> anyhow::Result<u8> {
+    let added = store
+        .pairs()
+        .context("no folder for demonstrations: neither XDG_DATA_HOME nor HOME is set")?
+        .add(file)?;
+    output::note(&format!(
+        "{} added, {} known already",
+        crate::text::count(added.new, "pair"),
+        added.known
+    ));
+    Ok(0)
+}
+
+/// Prints the safe code nearest to a text, and says what it was found by.
+fn demonstrations(
+    store: &Store,
+    text: &str,
+    language: Option<kb_schema::Language>,
+    limit: usize,
+) -> u8 {
+    if let Err(reason) = store.model() {
+        output::note(&reason.to_string());
+    }
+    let base = store.demonstrations();
+    let found = base.rank(text, language, kb_index::DEFAULT_RETRIEVER, limit);
+    if found.is_empty() {
+        output::note("nothing found");
+        return EXIT_FINDINGS;
+    }
+    let mut out = String::new();
+    for (number, score) in found {
+        let it = &base.all()[number];
+        let cwe: Vec<String> = it.cwe.iter().map(|it| format!("CWE-{it}")).collect();
+        let _ = writeln!(out, "{score:7.3}  {}  {}", it.id, cwe.join(", "));
+        for line in it.code.lines() {
+            let _ = writeln!(out, "         {line}");
+        }
+    }
+    output::out(&out);
+    0
 }
 
 fn list(entries: &EntrySet) -> String {

@@ -9,7 +9,7 @@ use config::{Provider, Settings};
 use llm::{KeyFrom, Protocol, Setup};
 use revision::{Effort, Message, Model, ModelError, Question, Role, State, Watch};
 
-use crate::{EXIT_ERROR, args, options, output, progress};
+use crate::{EXIT_ERROR, args, embedding, options, output, progress};
 
 /// The model that settings name; `None` when they name none.
 pub(crate) fn of(settings: &Settings) -> Result<Option<Box<dyn Model>>, ModelError> {
@@ -94,7 +94,14 @@ impl Watch for Terminal {
 }
 
 pub(crate) fn run(command: &args::Model) -> anyhow::Result<u8> {
-    let args::Model::Test { set } = command;
+    match command {
+        args::Model::Test { set } => test(set),
+        args::Model::Pull { from_file, name } => embedding::pull(from_file, name.as_deref()),
+        args::Model::Show => embedding::show(),
+    }
+}
+
+fn test(set: &[String]) -> anyhow::Result<u8> {
     let resolver = options::chosen(set, None, false)?;
     let settings = resolver.of_folder(&options::here()?);
     for problem in resolver.take_problems() {

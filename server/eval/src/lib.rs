@@ -3,7 +3,9 @@
 
 mod cwe;
 mod detect;
+mod retrieve;
 pub mod revise;
 
 pub use cwe::{family, same_family};
 pub use detect::{Case, CaseError, Detection, Judged, Label, Row, detect, read_cases};
+pub use retrieve::{Pool, Question, Rate, RetrievalRow, Vectors, retrieve};

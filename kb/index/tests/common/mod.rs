@@ -50,6 +50,8 @@ impl Home {
             cache_dir: Some(self.path("cache")),
             bundled: false,
             index_dir: None,
+            pairs_dir: Some(self.path("demonstrations")),
+            models_dir: Some(self.path("models")),
         }
     }
 
