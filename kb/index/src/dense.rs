@@ -33,6 +33,7 @@ pub enum ModelError {
     Failed(String),
 }
 
+#[cfg(feature = "dense")]
 impl ModelError {
     pub(crate) fn bad(path: &Path, what: &str) -> Self {
         Self::Bad {

@@ -137,7 +137,7 @@ fn agreement_outranks_one_voice_and_a_threshold_silences_it() {
             .collect()
     };
     assert_eq!(order(&[ranking(&a, 0.0), ranking(&b, 0.0)]), [3, 7, 5]);
-    assert_eq!(order(&[ranking(&a, 8.5), ranking(&b, 0.5)]), [7, 3]);
+    assert_eq!(order(&[ranking(&a, 8.5), ranking(&b, 0.5)]), [3, 7]);
     assert!(order(&[ranking(&a, 10.0), ranking(&b, 1.0)]).is_empty());
 }
 
