@@ -145,7 +145,7 @@ fn stamp(folder: &Path) -> Result<u64, ModelError> {
         state = hash::add(state, &bytes);
     }
     let path = folder.join("model.safetensors");
-    let mut sampled = || -> std::io::Result<u64> {
+    let sampled = || -> std::io::Result<u64> {
         let mut file = std::fs::File::open(&path)?;
         let length = file.metadata()?.len();
         let mut sum = hash::add(state, &length.to_le_bytes());
