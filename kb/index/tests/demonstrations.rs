@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use kb_index::{Added, Demonstrations, ModelError, PairStore, Ranking, Retriever, fuse};
 use kb_schema::{Demonstration, Language};
@@ -155,6 +154,8 @@ fn a_folder_that_holds_no_model_is_refused_by_name() {
 
 #[cfg(feature = "dense")]
 mod dense {
+    use std::sync::Arc;
+
     use super::*;
     use kb_index::Model;
 
