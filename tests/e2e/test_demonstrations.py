@@ -36,6 +36,25 @@ def test_the_next_query_finds_a_pair_that_was_added(secondlook: Secondlook, tmp_
     assert "1 known already" in again.err
 
 
+def test_an_own_fix_stands_in_the_prompt_for_code_like_it(
+    secondlook: Secondlook, folder: Path
+) -> None:
+    code = "import os\n\n\ndef ping(host):\n    os.system('ping ' + host)\n"
+    (folder / "app.py").write_text(code)
+    before = secondlook("revise", "app.py:5", "--print-prompt", cwd=folder)
+    assert before.code == 0, before
+    assert "our_ping_of_checked" not in before.out
+    fixed = (
+        "import os\n\n\ndef ping(host):\n    our_ping_of_checked(host)\n    # os.system('ping ')\n"
+    )
+    pair = {"language": "python", "cwe": ["CWE-78"], "before": code, "after": fixed, "id": "ours/2"}
+    (folder / "fixed.jsonl").write_text(json.dumps(pair) + "\n")
+    assert secondlook("kb", "add", "--pair", str(folder / "fixed.jsonl")).code == 0
+    after = secondlook("revise", "app.py:5", "--print-prompt", cwd=folder)
+    assert "our_ping_of_checked(host)" in after.out
+    assert "ours/2" in after.out
+
+
 def test_a_pair_that_is_not_one_is_named_and_nothing_is_added(
     secondlook: Secondlook, tmp_path: Path
 ) -> None:
@@ -87,13 +106,9 @@ def test_retrieval_is_measured_beside_chance(secondlook: Secondlook, tmp_path: P
             commits.append({"commit_link": f"https://example.org/{cwe}/{number}"})
     cases.write_text("".join(json.dumps(it) + "\n" for it in lines))
     pairs.write_text("".join(json.dumps(it) + "\n" for it in commits))
-    outcome = secondlook(
-        "eval", "retrieve", str(cases), "--pairs", str(pairs), "--format", "json"
-    )
+    outcome = secondlook("eval", "retrieve", str(cases), "--pairs", str(pairs), "--format", "json")
     assert outcome.code == 0, outcome
-    rows = {
-        (it["suite"], it["retriever"], it["query"]): it for it in json.loads(outcome.out)
-    }
+    rows = {(it["suite"], it["retriever"], it["query"]): it for it in json.loads(outcome.out)}
     bm25 = rows["files", "bm25", "whole"]
     assert bm25["queries"] == 6
     assert bm25["weaknesses"] == 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
 import signal
 import subprocess
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +191,42 @@ def test_indexes_can_lie_elsewhere(secondlook: Secondlook, dump: Dump, folder: P
 # Hostile input.
 
 
+def traversing() -> bytes:
+    """A packed archive whose one file would lie outside of wherever it is unpacked."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("../../../outside.xml"), io.BytesIO())
+    return packed.getvalue()
+
+
+def test_an_archive_writes_nothing_anywhere(secondlook: Secondlook, dump: Dump) -> None:
+    dump.posts.write_bytes(traversing())
+    assert dump.run(secondlook).code == 2
+    left = [it for it in secondlook.home.rglob("*") if "outside" in it.name]
+    assert left == []
+
+
+def test_imports_at_the_same_time(secondlook: Secondlook, dump: Dump) -> None:
+    command = ["kb", "import", "--posts", str(dump.posts), "--comments", str(dump.comments)]
+    started = [
+        subprocess.Popen(
+            [secondlook.path, *command],
+            env=secondlook.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    ended = [(it.communicate(timeout=60)[1], it.returncode) for it in started]
+    assert any(code == 0 for _, code in ended), ended
+    for said, code in ended:
+        assert code == 0 or code == 2 and "another import" in said, ended
+    assert links(secondlook, "strangerbox") == ["2"]
+    assert secondlook("kb", "verify").code in (0, 1)
+    assert "damaged" not in secondlook("kb", "verify").all
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -197,11 +235,24 @@ def test_indexes_can_lie_elsewhere(secondlook: Secondlook, dump: Dump, folder: P
         (b'{"rows": []}\n', "no file of a Stack Exchange dump"),
         (b"\xff\xfe<\0?\0x\0m\0l\0\n", "UTF-16"),
         (b"PK\x03\x04rest", "archive"),
+        (b"7z\xbc\xaf\x27\x1crest", "archive"),
+        (traversing(), "it was cut"),
         (b"<comments>\n</comments>\n", "instead of <posts>"),
         (b"<posts>\n" + b"rubbish\n" * 2000 + b"</posts>\n", "more than 1000 rows"),
         (b"<posts>\n" + b"x" * (9 << 20), "it was cut"),
     ],
-    ids=["empty", "prose", "json", "utf-16", "archive", "comments", "rubbish", "one endless line"],
+    ids=[
+        "empty",
+        "prose",
+        "json",
+        "utf-16",
+        "archive",
+        "7z",
+        "tar.gz that leads out",
+        "comments",
+        "rubbish",
+        "one endless line",
+    ],
 )
 def test_what_is_no_dump_is_refused_and_the_old_index_serves(
     secondlook: Secondlook, dump: Dump, text: bytes, message: str

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.binary import Secondlook
-from support.dump import Dump
+from support.dump import Dump, made
 from support.profiles import PROFILES
 from support.rpc import Client, Start
 
@@ -79,3 +79,72 @@ def test_strangers_text_is_shown_as_text(
     assert own != line
     bare = re.sub(r"\\.", "", own)
     assert not re.search(r"[<>\[\]*_`#!|~&]", bare), line
+
+
+LEAD_URI = "file:///nowhere/receive.py"
+LEAD_HEAD = "import parcel\n\n\n"
+LEAD_CODE = (
+    "def receive(upload):\n    data = upload.read()\n    return parcel.unwrap(data).contents\n"
+)
+
+
+@pytest.mark.parametrize("profile", ["utf-16 push", "utf-8 pull"])
+def test_an_import_alone_raises_a_lead_on_what_an_ai_inserted(
+    start: Start, secondlook: Secondlook, tmp_path: Path, profile: str
+) -> None:
+    client = start(PROFILES[profile])
+    client.open(LEAD_URI, LEAD_HEAD, language="python")
+    place = {"line": 3, "character": 0}
+    client.change(LEAD_URI, 2, [{"range": {"start": place, "end": place}, "text": LEAD_CODE}])
+    asked = {
+        "textDocument": {"uri": LEAD_URI},
+        "position": {"line": 5, "character": 20},
+    }
+
+    def lead() -> str:
+        found = client.request("textDocument/hover", asked)
+        return found["contents"]["value"] if found else ""
+
+    assert lead() == ""
+    answer = "import parcel\n\nbox = parcel.unwrap(body)\n"
+    warnings: list[dict[str, object]] = [
+        {"Text": "`parcel.unwrap` is [remote](https://evil.example) code execution.", "UserId": 1},
+        {"Text": "And insecure without a network, too.", "UserId": 2},
+    ]
+    dump = made(tmp_path / "dump", [(answer, warnings)])
+    assert dump.run(secondlook).code == 0
+    deadline = time.monotonic() + LIVE_WITHIN
+    while not (page := lead()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert "parcel.unwrap" in page.replace("\\", "")
+    assert "2 people warn of it" in page
+    assert "https://stackoverflow.com/a/2" in page
+    assert "](https://evil" not in page
+    # A lead is no finding: nothing is published for it.
+    assert client.diagnostics(LEAD_URI, 2) == []
+    off = {"settings": {"secondlook": {"show-leads": False}}}
+    client.notify("workspace/didChangeConfiguration", off)
+    deadline = time.monotonic() + LIVE_WITHIN
+    while lead():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_code_that_nobody_inserted_has_no_leads(
+    start: Start, secondlook: Secondlook, tmp_path: Path
+) -> None:
+    answer = "import parcel\n\nbox = parcel.unwrap(body)\n"
+    warnings: list[dict[str, object]] = [
+        {"Text": "`parcel.unwrap` is remote code execution.", "UserId": 1},
+        {"Text": "And insecure without a network, too.", "UserId": 2},
+    ]
+    assert made(tmp_path / "dump", [(answer, warnings)]).run(secondlook).code == 0
+    client = start(PROFILES["utf-8 pull"])
+    client.open(LEAD_URI, LEAD_HEAD + LEAD_CODE, language="python")
+    asked = {"textDocument": {"uri": LEAD_URI}, "position": {"line": 5, "character": 20}}
+    assert client.request("textDocument/hover", asked) is None
+    where = {"start": {"line": 3, "character": 0}, "end": {"line": 6, "character": 0}}
+    told = {"uri": LEAD_URI, "version": 1, "range": where, "source": "trial"}
+    client.notify("secondlook/markInserted", told)
+    assert "parcel" in client.request("textDocument/hover", asked)["contents"]["value"]

@@ -9,6 +9,7 @@ import gzip
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 from support.binary import ROOT, Outcome, Secondlook
 
@@ -82,3 +83,29 @@ def _frame(text: bytes) -> bytes:
     """One frame: magic, single segment with its size in four bytes, one raw block."""
     head = b"\x28\xb5\x2f\xfd\xa0" + len(text).to_bytes(4, "little")
     return head + (len(text) << 3 | 1).to_bytes(3, "little") + text
+
+
+def made(
+    folder: Path, answers: list[tuple[str, list[dict[str, object]]]], tags: str = "<python>"
+) -> Dump:
+    """A dump of one question: answer n + 2 shows this code and has these comments."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def row(**attributes: object) -> str:
+        pairs = [f"{name}={quoteattr(str(value))}" for name, value in attributes.items()]
+        return f"  <row {' '.join(pairs)} />\n"
+
+    day = "2020-05-01T09:30:00.000"
+    posts = row(Id=1, PostTypeId=1, CreationDate=day, Title="How do I read it?", Tags=tags, Body="")
+    comments, number = "", 0
+    for place, (code, remarks) in enumerate(answers):
+        body = f"<p>Like this:</p>\n<pre><code>{escape(code)}</code></pre>\n"
+        answer = {"Id": place + 2, "PostTypeId": 2, "ParentId": 1, "Score": 3}
+        posts += row(**answer, CreationDate=day, OwnerUserId=900 + place, Body=body)
+        for remark in remarks:
+            number += 1
+            comments += row(Id=number, PostId=place + 2, CreationDate=day, **remark)
+    head = '<?xml version="1.0" encoding="utf-8"?>\n'
+    (folder / "Posts.xml").write_text(f"{head}<posts>\n{posts}</posts>\n")
+    (folder / "Comments.xml").write_text(f"{head}<comments>\n{comments}</comments>\n")
+    return Dump(folder)

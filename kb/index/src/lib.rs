@@ -11,6 +11,7 @@ mod encoder;
 mod fuse;
 mod hash;
 mod index;
+mod leads;
 mod lexical;
 mod load;
 mod packed;
@@ -19,6 +20,7 @@ mod posts;
 mod related;
 mod scan;
 mod shares;
+mod signs;
 mod store;
 mod tokens;
 mod vectors;
@@ -32,10 +34,11 @@ pub use dense::{
 pub use documents::{B, FIELDS, K1};
 pub use fuse::{ALPHA, Ranking, fuse};
 pub use index::{MAX_HITS, MAX_QUERY_TERMS};
+pub use leads::LEAD_WARNERS;
 pub use pairs::{Added, Pair, PairError, PairStore};
 pub use posts::{
-    IndexError, IndexKind, Installed, Manifest, POST_FIELDS, POST_QUERY_TERMS, POSTS_FORMAT,
-    PostWriter, Step,
+    Calibration, IndexError, IndexKind, Installed, Manifest, POST_FIELDS, POST_QUERY_TERMS,
+    POSTS_FORMAT, PostWriter, Step,
 };
 pub use related::discussions_for;
 pub use store::{Options, Store, default_entry_dir, default_index_dir};

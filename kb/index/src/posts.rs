@@ -8,6 +8,7 @@
 //! - `writer.lock`: held by the one process that writes;
 //! - `import/`: what an unfinished import needs to go on. Readers never look there.
 
+mod calibrate;
 mod error;
 mod read;
 mod write;
@@ -19,6 +20,7 @@ use tantivy::schema::{
     FAST, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
 };
 
+pub use calibrate::Calibration;
 pub use error::IndexError;
 pub use read::{Installed, POST_QUERY_TERMS};
 pub(crate) use read::{Shelf, interleaved};

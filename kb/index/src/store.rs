@@ -1,19 +1,25 @@
 //! The store: bundled and installed knowledge as one set, its index, and how both are renewed.
 //! It knows nothing of findings, editors or models.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use kb_schema::{EntrySet, Hit, Knowledge, PostHit, Query};
+use kb_schema::{
+    Demonstration, EntrySet, ExampleKind, Hit, Knowledge, Language, Lead, PostHit, Query,
+};
 
-use crate::demos::{Base, Demonstrations};
+use crate::demos::{Base, DEFAULT_RETRIEVER, Demonstrations};
 use crate::dense::{Model, ModelError};
 use crate::index::SearchIndex;
 use crate::load::{Contents, combine};
 use crate::pairs::PairStore;
-use crate::posts::{Installed, Shelf, interleaved};
+use crate::posts::{Calibration, IndexError, Installed, Shelf, interleaved};
 use crate::scan::Scan;
-use crate::{bundled, cache};
+use crate::{Ranking, bundled, cache, fuse, leads};
+
+/// How many hits of each index are fused, at least (RESCUE's ten).
+const FUSED_DEPTH: usize = 10;
 
 /// Our folder below the user's data and cache folders.
 const OURS: &str = "secondlook";
@@ -86,6 +92,8 @@ struct State {
     set: Arc<EntrySet>,
     index: Arc<OnceLock<Option<SearchIndex>>>,
     shelf: Arc<Shelf>,
+    /// Every term that some entry shows; made by the first who asks for leads.
+    known: Arc<OnceLock<HashSet<String>>>,
     generation: u64,
 }
 
@@ -117,6 +125,7 @@ impl Store {
                 contents,
                 shelf: Arc::new(shelf),
                 index: Arc::default(),
+                known: Arc::default(),
                 generation: 1,
             })),
             renewing: Mutex::new(()),
@@ -141,9 +150,13 @@ impl Store {
         };
         let read = (scan != old.scan).then(|| Arc::new(contents(&self.options, &scan)));
         // A file that was only touched keeps set, index and generation; its new time is noted.
-        let (contents, index) = match read {
-            Some(read) if read.hash != old.contents.hash => (read, Arc::default()),
-            _ => (Arc::clone(&old.contents), Arc::clone(&old.index)),
+        let (contents, index, known) = match read {
+            Some(read) if read.hash != old.contents.hash => (read, Arc::default(), Arc::default()),
+            _ => (
+                Arc::clone(&old.contents),
+                Arc::clone(&old.index),
+                Arc::clone(&old.known),
+            ),
         };
         let changed = contents.hash != old.contents.hash || !shelf.says_the_same(&old.shelf);
         let set = if changed {
@@ -156,6 +169,7 @@ impl Store {
             contents,
             set,
             index,
+            known,
             shelf,
             generation: old.generation + u64::from(changed),
         };
@@ -167,6 +181,28 @@ impl Store {
     #[must_use]
     pub fn installed(&self) -> Vec<Arc<Installed>> {
         self.state().shelf.installed.clone()
+    }
+
+    /// Measures for every installed index how well a discussion must fit code, and keeps it there.
+    ///
+    /// # Errors
+    /// What was measured cannot be written.
+    pub fn calibrate(&self) -> Result<Vec<(String, Calibration)>, IndexError> {
+        let state = self.state();
+        let programs: Vec<(Language, &str)> = state
+            .contents
+            .set
+            .entries
+            .iter()
+            .flat_map(|it| {
+                let code = it.examples(ExampleKind::Secure);
+                code.map(|example| (it.language, example.code.as_str()))
+            })
+            .collect();
+        let indexes = state.shelf.installed.iter();
+        indexes
+            .map(|it| Ok((it.name.clone(), it.calibrate(&programs)?)))
+            .collect()
     }
 
     /// The folder of installed indexes.
@@ -258,5 +294,62 @@ impl Knowledge for Store {
             .flatten()
             .collect();
         interleaved(found, query.limit)
+    }
+
+    fn fitting(&self, query: &Query) -> Vec<PostHit> {
+        let shelf = Arc::clone(&self.state().shelf);
+        let wider = Query {
+            limit: query.limit.max(FUSED_DEPTH),
+            ..query.clone()
+        };
+        // A discussion that two indexes hold is one, and both vote for it.
+        let mut numbers: HashMap<String, usize> = HashMap::new();
+        let mut hits: Vec<PostHit> = Vec::new();
+        let mut rankings = Vec::new();
+        for index in &shelf.installed {
+            let mut found = Vec::new();
+            for hit in index.search(&wider).unwrap_or_default() {
+                if hit.coverage < index.threshold() {
+                    continue;
+                }
+                let own = || format!("{}/{}", hit.index, hit.post.id);
+                let key = hit.post.link.clone().unwrap_or_else(own);
+                let number = *numbers.entry(key).or_insert(hits.len());
+                found.push((number, hit.score));
+                if number == hits.len() {
+                    hits.push(hit);
+                }
+            }
+            rankings.push(Ranking {
+                found,
+                weight: 1.0,
+                threshold: 0.0,
+                depth: wider.limit,
+            });
+        }
+        let best = fuse(&rankings).into_iter().take(query.limit);
+        best.filter_map(|(number, _)| hits.get(number).cloned())
+            .collect()
+    }
+
+    fn demonstrations(&self, query: &Query) -> Vec<Demonstration> {
+        let base = Store::demonstrations(self);
+        let found = base.rank(&query.text, query.language, DEFAULT_RETRIEVER, query.limit);
+        let all = base.all();
+        found
+            .into_iter()
+            .filter_map(|(number, _)| all.get(number).cloned())
+            .collect()
+    }
+
+    fn leads(&self, text: &str, language: Language) -> Vec<Lead> {
+        let state = self.state();
+        if state.shelf.installed.is_empty() {
+            return Vec::new();
+        }
+        let known = state
+            .known
+            .get_or_init(|| leads::known_terms(&state.contents.set));
+        leads::leads(&state.shelf.installed, known, text, language)
     }
 }

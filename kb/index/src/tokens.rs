@@ -30,6 +30,21 @@ pub fn tokenize(text: &str) -> Vec<String> {
     terms
 }
 
+/// The places of names in a text, in order, as [`tokenize`] takes them: joined words are one name.
+pub(crate) fn names(text: &str) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        while let Some(first) = rest.chars().next() {
+            let start = text.len() - rest.len();
+            rest = next(rest, &mut |_| ());
+            if is_word(first) {
+                return Some(start..text.len() - rest.len());
+            }
+        }
+        None
+    })
+}
+
 /// Takes the terms at the front of the text and gives back what follows them.
 fn next<'a>(text: &'a str, emit: &mut impl FnMut(String)) -> &'a str {
     let Some(first) = text.chars().next() else {

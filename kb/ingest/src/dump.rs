@@ -30,6 +30,8 @@ pub(crate) struct Run<'r> {
     /// Where an unfinished import keeps what it needs.
     pub(crate) folder: PathBuf,
     pub(crate) security: Regex,
+    /// Words of denial, and those that take it back.
+    pub(crate) denial: (Regex, Regex),
     progress: &'r mut dyn Progress,
     /// What went wrong where only a row's mistake could be told.
     pub(crate) failed: Option<ImportError>,
@@ -80,6 +82,7 @@ pub fn import(options: &DumpOptions, progress: &mut dyn Progress) -> Result<Repo
         options,
         folder,
         security,
+        denial: denial()?,
         progress,
         failed: None,
         saved: Instant::now(),
@@ -122,7 +125,12 @@ fn check(options: &DumpOptions) -> Result<Regex, ImportError> {
         return wrong(format!("--tags: `{tag}` is no tag"));
     }
     let expression = filter.security.clone().unwrap_or_else(crate::expression);
-    let built = RegexBuilder::new(&expression)
+    compiled(&expression)
+}
+
+/// An expression over the bytes of a dump, letter case apart.
+pub(crate) fn compiled(expression: &str) -> Result<Regex, ImportError> {
+    let built = RegexBuilder::new(expression)
         .case_insensitive(true)
         .unicode(false)
         .size_limit(MAX_EXPRESSION)
@@ -130,6 +138,12 @@ fn check(options: &DumpOptions) -> Result<Regex, ImportError> {
     built.map_err(|error| ImportError::Options {
         reason: format!("the expression of security words: {error}"),
     })
+}
+
+/// The words of denial, and those that take it back.
+pub(crate) fn denial() -> Result<(Regex, Regex), ImportError> {
+    let (denial, hedge) = crate::security::denial();
+    Ok((compiled(&denial)?, compiled(&hedge)?))
 }
 
 /// Everything that a saved state depends on.
@@ -348,6 +362,7 @@ fn update(
         let context = Context {
             site: options.site.trim_end_matches('/'),
             security: &run.security,
+            denial: &run.denial,
             source: &source,
         };
         let mut failed = None;

@@ -9,7 +9,7 @@ use kb_index::{IndexKind, Manifest, PostWriter, Step};
 use kb_schema::{Language, Post};
 
 use crate::clean::clean;
-use crate::dump::now;
+use crate::dump::{compiled, now};
 use crate::error::ImportError;
 use crate::html::Text;
 use crate::options::{Progress, Report};
@@ -60,6 +60,7 @@ pub fn import_notes(
         resumed: None,
         skipped: (0, Vec::new()),
     };
+    let security = compiled(&crate::expression())?;
     let known = writer.known()?;
     let mut held = BTreeSet::new();
     for (done, path) in (0_u64..).zip(&notes) {
@@ -76,7 +77,8 @@ pub fn import_notes(
                 continue;
             }
         };
-        let post = note(&relative, &text);
+        let mut post = note(&relative, &text);
+        post.warns = security.is_match(post.prose.as_bytes());
         held.insert(post.id);
         let old = known.binary_search_by_key(&post.id, |it| it.0).ok();
         match old.map(|at| known[at].1) {

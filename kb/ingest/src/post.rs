@@ -27,6 +27,7 @@ const FIRST_LICENCE: &str = "CC BY-SA 2.5";
 pub(crate) struct Context<'a> {
     pub(crate) site: &'a str,
     pub(crate) security: &'a Regex,
+    pub(crate) denial: &'a (Regex, Regex),
     pub(crate) source: &'a str,
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn build(
     let mut comments = Vec::new();
     for comment in &sources.comments {
         let comment = read_comment(context, comment, name);
-        if comment.warns {
+        if comment.warns && !comment.denies {
             for marker in quoted(&comment.text) {
                 text.mark(marker);
             }
@@ -60,7 +61,7 @@ pub(crate) fn build(
         comments.push(comment);
     }
     // Stable, so that comments of one rank stay in the order of the conversation.
-    comments.sort_by_key(|it| (!it.warns, std::cmp::Reverse(it.score)));
+    comments.sort_by_key(|it| (!it.warns || it.denies, std::cmp::Reverse(it.score)));
     let title = question.and_then(|it| it.get("Title"));
     let title = title.map_or_else(|| format!("Answer {id}"), |it| short(&clean(it), MAX_TITLE));
     let (author, author_link) = author(context, row, ("OwnerUserId", "OwnerDisplayName"), name);
@@ -80,6 +81,7 @@ pub(crate) fn build(
         prose: text.prose,
         code: text.code,
         markers: text.markers,
+        warns: false,
         comments,
         source: context.source.to_owned(),
     })
@@ -101,6 +103,8 @@ fn read_comment(
         score: row.score(),
         text: short(&clean(raw), MAX_COMMENT),
         warns: context.security.is_match(raw.as_bytes()),
+        denies: context.denial.0.is_match(raw.as_bytes())
+            && !context.denial.1.is_match(raw.as_bytes()),
     }
 }
 

@@ -78,6 +78,28 @@ pub const CATEGORIES: [(&str, &[&str]); 3] = [
     ),
 ];
 
+/// The words by which a comment says that there is nothing to fear. Ours.
+const DENIALS: &[&str] = &[
+    r"\b(?:is|are|it.s|that.s|this.s) (?:(?:actually|in fact|quite|still|perfectly|completely|entirely|totally) )*(?:safe|harmless|secure)\b",
+    r"\b(?:not|isn.t|never) (?:(?:actually|really|in fact) )?(?:(?:a|an|any) )?(?:security )?(?:vulnerab(?:le|ilit)|risk|danger|problem|issue|exploitable|hole|unsafe|insecure)",
+    r"\bno (?:(?:real|actual) )?(?:security (?:risk|problem|issue|hole)|risk|danger|vulnerabilit)",
+    r"\bnothing (?:is )?(?:wrong|unsafe|insecure|dangerous|to (?:worry|fear))",
+    r"\bfalse (?:alarm|positive)\b",
+    r"\b(?:perfectly|completely|totally|absolutely) (?:fine|ok|okay|safe)\b",
+    r"\b(?:cannot|can.t|can not) be (?:exploit|attack|abus)ed\b",
+];
+/// The words that take a denial back: it holds under conditions, or is a question.
+const HEDGES: &[&str] = &[
+    r"\b(?:but|unless|until|however|except|if|when|as long as|provided|assuming|think)\b",
+    r"\?",
+];
+
+/// The words of denial, and of taking it back, each as one expression.
+#[must_use]
+pub(crate) fn denial() -> (String, String) {
+    (DENIALS.join("|"), HEDGES.join("|"))
+}
+
 /// All categories as one expression.
 #[must_use]
 pub fn expression() -> String {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::{Discussion, Entry, Language, Library, PostHit, Problem};
+use crate::{Demonstration, Discussion, Entry, Language, Lead, Library, PostHit, Problem};
 
 /// Every entry and library that is loaded, at one moment.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +85,24 @@ pub trait Knowledge: Send + Sync {
     /// two indexes cannot be compared, and the lists interleaved by rank. A query for one language
     /// also gets discussions that name none.
     fn posts(&self, _query: &Query) -> Vec<PostHit> {
+        Vec::new()
+    }
+
+    /// The imported discussions that fit code, from all installed indexes by reciprocal rank. What
+    /// covers the code no better than it covers unrelated code is left out, so that there may be
+    /// none.
+    fn fitting(&self, query: &Query) -> Vec<PostHit> {
+        self.posts(query)
+    }
+
+    /// The best safe functions for code, best first: the entries' safe examples and a user's own.
+    fn demonstrations(&self, _query: &Query) -> Vec<Demonstration> {
+        Vec::new()
+    }
+
+    /// What imported discussions alone suggest to look at in a text, in the order of the text. The
+    /// caller decides which ranges may have leads.
+    fn leads(&self, _text: &str, _language: Language) -> Vec<Lead> {
         Vec::new()
     }
 }

@@ -42,6 +42,10 @@ pub struct Post {
     pub code: Vec<String>,
     /// Code named in passing, by the text or by comments that warn.
     pub markers: Vec<String>,
+    /// Whether its own text warns, by the words that the import looked for; only notes are asked,
+    /// because an answer mostly shows the code that others warn of.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub warns: bool,
     /// What others said about it: warnings first, then by score.
     pub comments: Vec<Comment>,
     /// The file it was imported from, as people know it.
@@ -65,12 +69,36 @@ pub struct Comment {
     pub text: String,
     /// Whether it speaks of security, by the words that the import looked for.
     pub warns: bool,
+    /// Whether it says that there is nothing to fear.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub denies: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_false(it: &bool) -> bool {
+    !it
+}
+
+impl Comment {
+    /// How it begins, with who said so.
+    #[must_use]
+    pub fn gist(&self) -> String {
+        let mut line = line(&self.text);
+        if let Some(author) = &self.author {
+            let _ = write!(line, " ({author})");
+        }
+        line
+    }
 }
 
 impl Post {
-    /// The comments that speak of security.
+    /// The comments that warn: they speak of security, and not to say that all is well.
     pub fn warnings(&self) -> impl Iterator<Item = &Comment> {
-        self.comments.iter().filter(|comment| comment.warns)
+        let warns = |comment: &&Comment| comment.warns && !comment.denies;
+        self.comments.iter().filter(warns)
     }
 
     /// Author, date, score and licence in one line, as far as they are known.
@@ -96,13 +124,7 @@ impl Post {
     #[must_use]
     pub fn gist(&self) -> String {
         match self.warnings().next() {
-            Some(warning) => {
-                let mut line = line(&warning.text);
-                if let Some(author) = &warning.author {
-                    let _ = write!(line, " ({author})");
-                }
-                line
-            }
+            Some(warning) => warning.gist(),
             None => line(&self.prose),
         }
     }
@@ -146,4 +168,7 @@ pub struct PostHit {
     pub terms: Vec<Term>,
     /// How many discussions the index holds.
     pub of: u64,
+    /// The share of what could be scored by the query's rarest terms that this one scored, from 0
+    /// to 1: comparable between indexes.
+    pub coverage: f32,
 }

@@ -288,14 +288,40 @@ pub(crate) enum Model {
         #[arg(long = "set", value_name = "OPTION=VALUE")]
         set: Vec<String>,
     },
-    /// Install an embedding model
+    /// Install an embedding model, from the official hub or from a folder
     ///
-    /// A folder with config.json, tokenizer.json and model.safetensors of a sentence encoder of
-    /// the BERT family, such as all-MiniLM-L6-v2. It is opened once before it takes its place.
+    /// Its files are config.json, tokenizer.json and model.safetensors of a sentence encoder of the
+    /// BERT family. What is fetched is checked against the hash that the hub names; a fetch that was
+    /// stopped goes on with the same command. The model is opened once before it takes its place.
     Pull {
-        /// The folder that holds the model's files
+        /// The model's name on the hub
+        #[arg(
+            value_name = "MODEL",
+            default_value = "sentence-transformers/all-MiniLM-L6-v2"
+        )]
+        model: String,
+        /// Fetch nothing: the folder that holds the model's files
         #[arg(long, value_name = "DIR")]
-        from_file: PathBuf,
+        from_file: Option<PathBuf>,
+        /// The revision to fetch: a branch, a tag or a commit
+        #[arg(
+            long,
+            value_name = "REVISION",
+            default_value = "main",
+            conflicts_with = "from_file"
+        )]
+        revision: String,
+        /// Another hub that answers as the official one does
+        #[arg(
+            long,
+            value_name = "URL",
+            default_value = "https://huggingface.co",
+            conflicts_with = "from_file"
+        )]
+        hub: String,
+        /// The SHA-256 that model.safetensors must have
+        #[arg(long, value_name = "HEX", conflicts_with = "from_file")]
+        sha256: Option<String>,
         /// The name to keep it under (default: embedding)
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
@@ -325,6 +351,11 @@ pub(crate) struct Lsp {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kb {
+    /// Measure how well imported discussions must fit code before they are shown with it
+    ///
+    /// Every installed index is asked for discussions with programs in another language than
+    /// theirs; what 95 of 100 such programs would not find is shown.
+    Calibrate,
     /// One entry a line: id, severity, CWE, title
     List,
     /// One entry as a page: why, guideline, examples, discussions

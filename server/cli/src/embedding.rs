@@ -1,5 +1,5 @@
 //! `secondlook model pull` and `show`: installs and names the embedding model of dense retrieval.
-//! It copies files and has them opened once; what a model computes is not its business.
+//! It has files fetched or copies them, and has them opened once; what a model computes is not its business.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,122 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use kb_index::{MODEL_FILES, Model, ModelError, OPTIONAL_MODEL_FILE, installed_model};
 
-use crate::output;
+use crate::progress::Fetching;
+use crate::{EXIT_INTERRUPTED, output, progress};
+
+/// The largest weights that are fetched, in bytes: some ten times a base model's.
+const MAX_WEIGHTS: u64 = 4 << 30;
+/// The largest of the other files, in bytes.
+const MAX_TEXT: u64 = 64 << 20;
+/// How much less often a hidden terminal is told of progress, in bytes.
+const STEP: u64 = 1 << 20;
+
+/// A model where a hub keeps it.
+pub(crate) struct OnHub<'a> {
+    pub(crate) hub: &'a str,
+    pub(crate) model: &'a str,
+    pub(crate) revision: &'a str,
+    /// What the weights must be, where the user says so.
+    pub(crate) sha256: Option<&'a str>,
+}
 
 /// Installs the model of that folder under a name.
-pub(crate) fn pull(from: &Path, name: Option<&str>) -> anyhow::Result<u8> {
-    let name = name.unwrap_or("embedding");
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        bail!("`{name}` is no name for a folder: letters, digits, `-`, `_` and `.`");
-    }
-    let place = models()?.join(name);
+pub(crate) fn install_from(from: &Path, name: &str) -> anyhow::Result<u8> {
+    let place = place(name)?;
     install(from, &place)?;
     output::note(&format!("installed in {}", place.display()));
     tell_build();
     Ok(0)
+}
+
+/// Fetches a model from a hub and installs it under a name.
+pub(crate) fn pull(from: &OnHub<'_>, name: &str) -> anyhow::Result<u8> {
+    let place = place(name)?;
+    for (what, text) in [("model", from.model), ("revision", from.revision)] {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        let leads_away = text
+            .split('/')
+            .any(|it| it.is_empty() || it.starts_with('.'));
+        if leads_away || !text.chars().all(plain) {
+            bail!("`{text}` is no name of a {what} on a hub");
+        }
+    }
+    progress::watch_interrupts();
+    // Where an earlier try left off; one folder for each thing to fetch.
+    let key = format!("{}@{}", from.model, from.revision).replace('/', "--");
+    let aside = models()?.join(format!(".pull-{key}"));
+    fs::create_dir_all(&aside).with_context(|| aside.display().to_string())?;
+    let _alone = lock(&aside)?;
+    for file in MODEL_FILES.into_iter().chain([OPTIONAL_MODEL_FILE]) {
+        let weights = file.ends_with(".safetensors");
+        let want = llm::Fetch {
+            url: format!(
+                "{}/{}/resolve/{}/{file}",
+                from.hub.trim_end_matches('/'),
+                from.model,
+                from.revision
+            ),
+            path: aside.join(file),
+            limit: if weights { MAX_WEIGHTS } else { MAX_TEXT },
+            sha256: from.sha256.filter(|_| weights).map(str::to_owned),
+        };
+        if weights && want.sha256.is_none() && want.path.is_file() {
+            // It was whole and checked when an earlier try ended.
+            continue;
+        }
+        match fetch(&want, file) {
+            Ok(()) => {}
+            Err(llm::FetchError::Missing(_)) if file == OPTIONAL_MODEL_FILE => {}
+            Err(llm::FetchError::Interrupted) => {
+                output::error(&llm::FetchError::Interrupted.to_string());
+                return Ok(EXIT_INTERRUPTED);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    install(&aside, &place)?;
+    let _ = fs::remove_dir_all(&aside);
+    output::note(&format!("installed in {}", place.display()));
+    tell_build();
+    Ok(0)
+}
+
+fn fetch(want: &llm::Fetch, file: &str) -> Result<(), llm::FetchError> {
+    let bar = Fetching::new(file);
+    let mut told = 0;
+    let done = llm::fetch(want, &mut |have, size| {
+        if have >= told {
+            told = have + STEP;
+            bar.at(have, size);
+        }
+        !progress::interrupted()
+    });
+    bar.finish();
+    let sha = done?;
+    output::note(&format!("{file}: fetched, SHA-256 {sha}"));
+    Ok(())
+}
+
+/// Two commands that fetch one thing would write into one file.
+fn lock(aside: &Path) -> anyhow::Result<fs::File> {
+    let path = aside.join("lock");
+    let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
+    if file.try_lock().is_err() {
+        bail!(
+            "{}: another command is fetching this model",
+            aside.display()
+        );
+    }
+    Ok(file)
+}
+
+/// Where a model of that name is kept.
+fn place(name: &str) -> anyhow::Result<PathBuf> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        bail!("`{name}` is no name for a folder: letters, digits, `-`, `_` and `.`");
+    }
+    Ok(models()?.join(name))
 }
 
 /// Prints where the installed model lies.

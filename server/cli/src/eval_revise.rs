@@ -166,7 +166,7 @@ impl Adviser for Library {
                 entries.push(hit.entry);
             }
         }
-        let posts = self.0.posts(&query);
+        let posts = self.0.fitting(&query);
         let quoted = posts.iter().take(ADVICE);
         let mut out: Vec<Advice> = quoted.map(|it| revision::post_advice(&it.post)).collect();
         out.extend(entries.iter().map(|it| revision::entry_advice(it)));

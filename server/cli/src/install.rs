@@ -62,6 +62,25 @@ pub(crate) fn import(store: &Store, import: &Import) -> anyhow::Result<u8> {
     }
 }
 
+/// Measures how well discussions must fit code, and says what came out.
+pub(crate) fn calibrate(store: &Store) -> anyhow::Result<u8> {
+    let done = store.calibrate()?;
+    if done.is_empty() {
+        output::note("there is no installed index to calibrate");
+    }
+    let mut out = String::new();
+    for (name, found) in done {
+        let _ = writeln!(
+            out,
+            "{name}: discussions are shown with code of which they cover {:.1} % or more ({} unrelated programs found anything)",
+            found.threshold * 100.0,
+            found.unrelated
+        );
+    }
+    output::out(&out);
+    Ok(0)
+}
+
 fn dump_options(import: &Import, posts: &Path, index_dir: &Path) -> anyhow::Result<DumpOptions> {
     let kept = |step: Step| !import.skip.contains(&step);
     let words = match &import.keywords {

@@ -51,12 +51,13 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
         Kb::Add {
             pair: Some(file), ..
         } => return add_pairs(&store, file),
+        Kb::Calibrate => return install::calibrate(&store),
         Kb::Add { paths, .. } => return install::add(&store, paths),
         Kb::Remove { name } => return install::remove(&store, name),
         _ => warn(&entries, analysis::Host::new(&entries).problems()),
     }
     match command {
-        Kb::Import(_) | Kb::Add { .. } | Kb::Remove { .. } => {}
+        Kb::Import(_) | Kb::Calibrate | Kb::Add { .. } | Kb::Remove { .. } => {}
         Kb::Info => output::out(&install::info(&store)),
         Kb::Verify => return install::verify(&store),
         Kb::Export { output, .. } => return install::export(&entries, output.as_deref()),

@@ -96,7 +96,28 @@ impl Watch for Terminal {
 pub(crate) fn run(command: &args::Model) -> anyhow::Result<u8> {
     match command {
         args::Model::Test { set } => test(set),
-        args::Model::Pull { from_file, name } => embedding::pull(from_file, name.as_deref()),
+        args::Model::Pull {
+            model,
+            from_file,
+            revision,
+            hub,
+            sha256,
+            name,
+        } => {
+            let name = name.as_deref().unwrap_or("embedding");
+            match from_file {
+                Some(folder) => embedding::install_from(folder, name),
+                None => embedding::pull(
+                    &embedding::OnHub {
+                        hub,
+                        model,
+                        revision,
+                        sha256: sha256.as_deref(),
+                    },
+                    name,
+                ),
+            }
+        }
         args::Model::Show => embedding::show(),
     }
 }

@@ -59,6 +59,38 @@ impl Progress {
     }
 }
 
+/// The bar of a file that is fetched.
+pub(crate) struct Fetching {
+    bar: ProgressBar,
+}
+
+impl Fetching {
+    pub(crate) fn new(file: &str) -> Self {
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let bar = ProgressBar::with_draw_target(None, target).with_message(file.to_owned());
+        let template = "{msg:26} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Self { bar }
+    }
+
+    pub(crate) fn at(&self, have: u64, size: Option<u64>) {
+        if let Some(size) = size {
+            self.bar.set_length(size);
+        }
+        self.bar.set_position(have);
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// The bar of an import: one for each phase, in bytes or in posts.
 pub(crate) struct Bars {
     bar: ProgressBar,

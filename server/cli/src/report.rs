@@ -23,6 +23,36 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     statistics: Option<Vec<lines::Count<'a>>>,
     skipped: Vec<SkippedFile>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leads: Option<Vec<Lead>>,
+}
+
+/// What imported discussions alone suggest to look at; never a finding.
+#[derive(Serialize)]
+struct Lead {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cell: Option<usize>,
+    range: Area,
+    bytes: [usize; 2],
+    sign: String,
+    origin: &'static str,
+    warners: usize,
+    sources: Vec<Source>,
+}
+
+/// A discussion behind a lead, with what its licence asks to be shown.
+#[derive(Serialize)]
+struct Source {
+    index: String,
+    url: Option<String>,
+    title: String,
+    warns: String,
+    author: Option<String>,
+    date: Option<String>,
+    votes: i64,
+    licence: Option<String>,
+    source: String,
 }
 
 #[derive(Serialize)]
@@ -133,6 +163,7 @@ struct SkippedFile {
 pub(crate) fn json(run: &Run<'_>) -> String {
     let mut findings = Vec::new();
     let mut unused = Vec::new();
+    let mut leads = Vec::new();
     let mut skipped: Vec<SkippedFile> = run
         .skipped
         .iter()
@@ -157,6 +188,7 @@ pub(crate) fn json(run: &Run<'_>) -> String {
                 reason: note_text(file, &index, note),
             });
         }
+        leads.extend(leads_in(run, file, &path, &index));
         for idle in &file.idle {
             unused.push(Unused {
                 path: path.clone(),
@@ -217,6 +249,7 @@ pub(crate) fn json(run: &Run<'_>) -> String {
         unused_suppressions: unused,
         statistics: run.check.statistics.then(|| lines::counts(run)),
         skipped,
+        leads: run.check.explain.then_some(leads),
     };
     let mut out = serde_json::to_string_pretty(&document).unwrap_or_default();
     out.push('\n');
@@ -263,6 +296,60 @@ fn shifted(file: &Checked, range: &Range<usize>) -> [usize; 2] {
     ]
 }
 
+fn leads_in(run: &Run<'_>, file: &Checked, path: &str, index: &LineIndex<'_>) -> Vec<Lead> {
+    let lead = |lead: kb_schema::Lead| Lead {
+        path: path.to_owned(),
+        cell: file.layout.cell(lead.range.start).map(|it| it.number),
+        range: area(file, index, &lead.range),
+        bytes: shifted(file, &lead.range),
+        origin: "unknown",
+        warners: lead.warners,
+        sources: lead.sources.iter().map(source).collect(),
+        sign: lead.sign,
+    };
+    leads_of(run, file).into_iter().map(lead).collect()
+}
+
+fn source(found: &kb_schema::LeadSource) -> Source {
+    let post = &found.post;
+    Source {
+        index: found.index.to_string(),
+        url: post.link.clone(),
+        title: post.title.clone(),
+        warns: found.gist(),
+        author: post.author.clone(),
+        date: post.date.clone(),
+        votes: post.score,
+        licence: post.licence.clone(),
+        source: post.source.clone(),
+    }
+}
+
+/// What imported discussions alone suggest to look at in a file, where somebody asked for reasons.
+/// What stands on a finding's line is left to the finding.
+pub(crate) fn leads_of(run: &Run<'_>, file: &Checked) -> Vec<kb_schema::Lead> {
+    if !run.check.explain || !run.settings.show_leads {
+        return Vec::new();
+    }
+    let language = match file.language {
+        syntax::Language::Python => kb_schema::Language::Python,
+        syntax::Language::C => kb_schema::Language::C,
+    };
+    let line = |byte: usize| {
+        file.text
+            .get(..byte)
+            .map_or(0, |it| it.matches('\n').count())
+    };
+    let told: Vec<usize> = file
+        .items
+        .iter()
+        .map(|it| line(it.finding.range.start))
+        .collect();
+    let mut leads = run.store.leads(&file.text, language);
+    leads.retain(|it| !told.contains(&line(it.range.start)));
+    leads
+}
+
 /// The entry's own discussions, then the best of the rest.
 pub(crate) fn discussions(
     run: &Run<'_>,
@@ -304,7 +391,7 @@ pub(crate) fn imported(
     if !run.settings.show_discussions || run.store.installed().is_empty() {
         return Vec::new();
     }
-    let found = run.store.posts(&kb_schema::Query {
+    let found = run.store.fitting(&kb_schema::Query {
         text: finding.slice_text(&file.text),
         language: Some(finding.entry.language),
         limit: IMPORTED,

@@ -466,7 +466,15 @@ pub(crate) fn advice(store: &kb_index::Store, finding: &Finding, text: &str) -> 
         language: Some(finding.entry.language),
         limit: ADVICE,
     };
-    let posts = store.posts(&query);
+    let best = Knowledge::demonstrations(
+        store,
+        &Query {
+            limit: 1,
+            ..query.clone()
+        },
+    );
+    out.extend(revision::demonstration_advice(&best));
+    let posts = store.fitting(&query);
     let quoted = posts.iter().take(ADVICE);
     out.extend(quoted.map(|it| revision::post_advice(&it.post)));
     for hit in store.search(&query) {

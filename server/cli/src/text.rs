@@ -27,6 +27,7 @@ pub(crate) fn render(run: &Run<'_>) -> String {
     };
     let mut out = String::new();
     let (mut findings, mut files, mut fixable) = (0, 0, 0);
+    let mut led = 0;
     for file in &run.files {
         if run.check.explain {
             notes(file, &mut out);
@@ -41,10 +42,18 @@ pub(crate) fn render(run: &Run<'_>) -> String {
             one(run, file, item, &renderer, &mut out);
         }
         idle(file, &mut out);
+        led += leads(run, file, &mut out);
         files += usize::from(!file.items.is_empty());
     }
     if !run.check.quiet {
         summary(run, findings, files, fixable, &mut out);
+        if led > 0 {
+            let leads = count(led, "lead");
+            let _ = writeln!(
+                out,
+                "{leads} from imported discussions, which count for nothing."
+            );
+        }
     }
     out
 }
@@ -61,6 +70,43 @@ fn notes(file: &Checked, out: &mut String) {
         let path = file.layout.name(&file.path, note.range.start);
         let _ = writeln!(out, "note: {path}:{line}: {}", note.message);
     }
+}
+
+/// What imported discussions alone suggest to look at.
+fn leads(run: &Run<'_>, file: &Checked, out: &mut String) -> usize {
+    let leads = report::leads_of(run, file);
+    let index = LineIndex::new(&file.text);
+    for lead in &leads {
+        let place = file.layout.place(&index, lead.range.start);
+        let path = file.layout.name(&file.path, lead.range.start);
+        let _ = writeln!(
+            out,
+            "lead: {path}:{}:{}: {} warn of `{}` in imported discussions; no entry knows it, so look for yourself",
+            place.line,
+            place.column,
+            people(lead.warners),
+            shown(&lead.sign),
+        );
+        for source in &lead.sources {
+            let post = &source.post;
+            let _ = writeln!(
+                out,
+                "  {}: {}: {}\n      {}\n      {}",
+                source.index,
+                shown(&post.title),
+                shown(&source.gist()),
+                shown(&post.attribution()),
+                shown(post.link.as_ref().unwrap_or(&post.source)),
+            );
+        }
+        out.push('\n');
+    }
+    leads.len()
+}
+
+/// So many people, in words.
+fn people(number: usize) -> String {
+    format!("{number} people")
 }
 
 /// Comments that silence nothing.

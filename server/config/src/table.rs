@@ -272,6 +272,9 @@ options! {
     index, "index", Run, replaces: Option<FilePath> = None;
     /// Whether the links to discussions are shown with findings.
     show_discussions, "show-discussions", Run, replaces: bool = true;
+    /// Whether leads are shown: code that no entry knows, but of which several people warn in imported discussions.
+    /// The server shows them in a hover over code that an AI inserted, `check` under `--explain`; they are never findings.
+    show_leads, "show-leads", Run, replaces: bool = true;
     /// Whether fixes are offered.
     show_fixes, "show-fixes", Run, replaces: bool = true;
     /// Whether a diagnostic says that an AI probably wrote what it is about.

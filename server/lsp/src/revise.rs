@@ -261,7 +261,7 @@ fn advice(
         language: Some(language),
         limit: ADVICE,
     };
-    let posts = session.knowledge.posts(&query);
+    let posts = session.knowledge.fitting(&query);
     let hits = session.knowledge.search(&query);
     for hit in hits {
         if !entries.iter().any(|it| it.id == hit.entry.id) {
@@ -272,6 +272,11 @@ fn advice(
     let own = usize::from(finding.is_some());
     let of_entry = |it: &Arc<Entry>| revision::entry_advice(it);
     let mut advice: Vec<Advice> = entries.iter().take(own).map(of_entry).collect();
+    let best = session.knowledge.demonstrations(&Query {
+        limit: 1,
+        ..query.clone()
+    });
+    advice.extend(revision::demonstration_advice(&best));
     let quoted = posts.iter().take(ADVICE);
     advice.extend(quoted.map(|it| revision::post_advice(&it.post)));
     advice.extend(entries.iter().skip(own).map(of_entry));

@@ -104,7 +104,9 @@ impl Server {
             return Ok(None);
         };
         let session = Arc::clone(&self.session);
-        off_thread(move || hover::at(&session, &view, place.position, &profile)).await
+        let marks = session.documents.marks(place.text_document.uri.as_ref());
+        let marks = marks.map(|it| it.1).unwrap_or_default();
+        off_thread(move || hover::at(&session, &view, place.position, &profile, &marks)).await
     }
 
     pub(crate) async fn code_action(

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use analysis::Snapshot;
 use config::Settings;
-use kb_schema::{Discussion, HitKind, Knowledge, Post, Query};
+use kb_schema::{Discussion, HitKind, Knowledge, Language, Lead, Post, Query};
 use rustc_hash::FxHasher;
 use tokio::sync::{Notify, Semaphore, watch};
 use tower_lsp::Client;
@@ -27,6 +27,9 @@ const RELATED: usize = 2;
 
 /// How many slices' related discussions are kept.
 const RELATED_CACHE: usize = 256;
+
+/// How many texts' leads are kept.
+const LEADS_CACHE: usize = 16;
 
 /// How many hits are asked for; the finding's own discussions come first among them.
 const RELATED_HITS: usize = 12;
@@ -86,6 +89,8 @@ pub(crate) struct Session {
     profile: OnceLock<Profile>,
     parent: watch::Sender<Option<i32>>,
     related: Mutex<HashMap<u64, Arc<Related>>>,
+    /// The leads of the texts that somebody hovered over last.
+    leads: Mutex<HashMap<u64, Arc<Vec<Lead>>>>,
 }
 
 impl Session {
@@ -121,6 +126,7 @@ impl Session {
             profile: OnceLock::new(),
             parent: watch::Sender::new(None),
             related: Mutex::default(),
+            leads: Mutex::default(),
         }
     }
 
@@ -169,6 +175,28 @@ impl Session {
         }
     }
 
+    /// What imported discussions alone suggest to look at in a text. The first call for a text
+    /// searches.
+    pub(crate) fn leads(&self, text: &str, language: Language) -> Arc<Vec<Lead>> {
+        let key = {
+            let mut hasher = FxHasher::default();
+            (text, language.id(), self.knowledge.generation()).hash(&mut hasher);
+            hasher.finish()
+        };
+        let lock = || self.leads.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = lock().get(&key).cloned();
+        if let Some(known) = known {
+            return known;
+        }
+        let found = Arc::new(self.knowledge.leads(text, language));
+        let mut cache = lock();
+        if cache.len() >= LEADS_CACHE {
+            cache.clear();
+        }
+        cache.insert(key, Arc::clone(&found));
+        found
+    }
+
     /// The best discussions for a slice besides those already known to the reader. The first call
     /// for a slice searches.
     pub(crate) fn related(&self, slice: String, own: &kb_schema::Entry) -> Arc<Related> {
@@ -200,7 +228,7 @@ impl Session {
                 break;
             }
         }
-        let posts = self.knowledge.posts(&Query {
+        let posts = self.knowledge.fitting(&Query {
             limit: RELATED,
             ..query
         });

@@ -29,7 +29,7 @@ use gate::Code;
 pub use gate::Rejection;
 pub use model::{Answer, Cost, Message, Model, ModelError, Patient, Question, Role, State, Watch};
 
-pub use prompt::{Mode, Prompt, entry_advice, post_advice};
+pub use prompt::{Mode, Prompt, demonstration_advice, entry_advice, post_advice};
 pub use revise::{Checks, Effort, Failure, Outcome, Target, Task, prompt, revise};
 
 /// A revision that the gate let pass.

@@ -368,6 +368,18 @@ pub fn entry_advice(entry: &Entry) -> Advice {
     }
 }
 
+/// A fix of the user's own as advice, where the best demonstration is one; entries speak for
+/// themselves.
+#[must_use]
+pub fn demonstration_advice(best: &[kb_schema::Demonstration]) -> Option<Advice> {
+    let own = best.first().filter(|it| it.before.is_some())?;
+    Some(Advice {
+        title: "code like this, as somebody here has fixed it".to_owned(),
+        source: own.id.clone(),
+        text: own.code.trim_end().to_owned(),
+    })
+}
+
 /// An imported discussion as advice, with everything that its licence wants said.
 #[must_use]
 pub fn post_advice(post: &kb_schema::Post) -> Advice {

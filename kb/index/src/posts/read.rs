@@ -1,7 +1,7 @@
 //! Reading installed indexes: opening, listing and searching them.
 //! A damaged one costs its own posts and a message; it never stops another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use kb_schema::{Post, PostHit, Problem, Query};
+use kb_schema::{Language, Post, PostHit, Problem, Query};
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Value as _};
 use tantivy::{DocAddress, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
+use super::calibrate::{self, CALIBRATION, Calibration};
 use super::{BM25, CODE, HASH, ID, IndexError, LANGUAGES, MARKERS, Manifest, POST, POSTS_FORMAT};
 use super::{POST_FIELDS, STAMP, Stamp, language, schema};
 use crate::index::{MAX_HITS, query_terms, tokenizers};
@@ -56,6 +57,7 @@ pub struct Installed {
     fields: [Field; POST_FIELDS.len()],
     post: Field,
     key: Field,
+    calibration: Option<Calibration>,
 }
 
 impl std::fmt::Debug for Installed {
@@ -204,6 +206,7 @@ impl Installed {
                 fields,
                 post: schema.get_field(POST)?,
                 key: schema.get_field("key")?,
+                calibration: calibrate::read(path),
             })
         };
         let opened = open().map_err(damaged)?;
@@ -323,6 +326,8 @@ impl Installed {
             found = self.candidates(&plan, pool, query)?;
         }
         let parts = self.parts(&plan)?;
+        let weights = self.weights(&query.text)?;
+        let whole: f32 = weights.values().sum();
         let shares = shares::shares(&self.searcher, &parts, &found)?;
         let mut scored = Vec::with_capacity(found.len());
         for (address, mut terms) in found.into_iter().zip(shares) {
@@ -342,8 +347,78 @@ impl Installed {
             score,
             terms,
             of,
+            coverage: 0.0,
         };
-        Ok(posts.take(limit).enumerate().map(hit).collect())
+        let mut hits: Vec<PostHit> = posts.take(limit).enumerate().map(hit).collect();
+        for hit in &mut hits {
+            let met: BTreeSet<&str> = hit.terms.iter().map(|it| it.term.as_str()).collect();
+            let met: f32 = met.iter().filter_map(|it| weights.get(*it)).sum();
+            hit.coverage = if whole > 0.0 { met / whole } else { 0.0 };
+        }
+        Ok(hits)
+    }
+
+    /// What each term of a query is worth: the logarithm that BM25 gives a term of the code, also for
+    /// those that no post holds, because code that is mostly unknown here is not covered.
+    fn weights(&self, text: &str) -> tantivy::Result<BTreeMap<String, f32>> {
+        let mut weights = BTreeMap::new();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "counts of posts are small enough"
+        )]
+        let of = self.searcher.num_docs() as f32;
+        for term in query_terms(text) {
+            let held = Term::from_field_text(self.fields[CODE], &term);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts of posts are small enough"
+            )]
+            let held = self.searcher.doc_freq(&held)? as f32;
+            let weight = (1.0 + (of - held + 0.5).max(0.0) / (held + 0.5)).ln();
+            weights.insert(term, weight);
+        }
+        Ok(weights)
+    }
+
+    /// How well a discussion must fit code; 0 where nobody calibrated.
+    #[must_use]
+    pub fn threshold(&self) -> f32 {
+        self.calibration.map_or(0.0, |it| it.threshold)
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.shared_name
+    }
+
+    /// How many posts hold a term in their code, or in their markers.
+    pub(crate) fn holding(&self, term: &str) -> u64 {
+        let count = |field: usize| {
+            let term = Term::from_field_text(self.fields[field], term);
+            self.searcher.doc_freq(&term).unwrap_or_default()
+        };
+        count(CODE).max(count(MARKERS))
+    }
+
+    /// The best posts that hold a term in code or markers and serve a language.
+    pub(crate) fn posts_with(&self, term: &str, only: Language, limit: usize) -> Vec<Arc<Post>> {
+        let one = |field: usize| {
+            let term = Term::from_field_text(self.fields[field], term);
+            let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
+            let query: Box<dyn tantivy::query::Query> = Box::new(query);
+            (Occur::Should, query)
+        };
+        let any = BooleanQuery::new(vec![one(CODE), one(MARKERS)]);
+        let top = TopDocs::with_limit(limit * POOL.0).order_by_score();
+        let found = self.searcher.search(&any, &top).unwrap_or_default();
+        let serves = |address: &DocAddress| {
+            let reader = self.searcher.segment_reader(address.segment_ord);
+            let named = reader.fast_fields().u64(LANGUAGES).ok();
+            let named = named.and_then(|it| it.first(address.doc_id));
+            named.is_some_and(|it| it & language(only) != 0)
+        };
+        let found = found.into_iter().map(|(_, address)| address);
+        let posts = found.filter(serves).filter_map(|it| self.load(it));
+        posts.take(limit).map(Arc::new).collect()
     }
 
     /// Which terms each field is searched for. Slices hold many words that every post holds too;
@@ -507,8 +582,8 @@ impl Shelf {
 
     /// Whether a reader of the other would see anything else.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        let said = |shelf: &Self| -> Vec<(String, Manifest)> {
-            let of = |it: &Arc<Installed>| (it.name.clone(), it.manifest.clone());
+        let said = |shelf: &Self| -> Vec<(String, Manifest, Option<Calibration>)> {
+            let of = |it: &Arc<Installed>| (it.name.clone(), it.manifest.clone(), it.calibration);
             shelf.installed.iter().map(of).collect()
         };
         self.problems == other.problems && said(self) == said(other)
@@ -528,7 +603,11 @@ fn marks(index_dir: &Path) -> Vec<Mark> {
             let meta = fs::metadata(item.path().join(file)).ok();
             meta.map_or((0, None), |meta| (meta.len(), meta.modified().ok()))
         };
-        let files = [PathBuf::from(STAMP), Path::new(BM25).join("meta.json")];
+        let files = [
+            PathBuf::from(STAMP),
+            Path::new(BM25).join("meta.json"),
+            PathBuf::from(CALIBRATION),
+        ];
         marks.push(Mark {
             name,
             files: files.into_iter().map(look).collect(),
