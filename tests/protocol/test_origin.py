@@ -196,3 +196,33 @@ def test_hover_says_who_wrote_it(start: Start) -> None:
     params = {"textDocument": {"uri": URI}, "position": place}
     hover = client.request("textDocument/hover", params)
     assert "pair programmer" in hover["contents"]["value"]
+
+
+def test_a_client_that_knows_better_takes_a_likeness_back(start: Start) -> None:
+    editor = Editor(start(PROFILES["utf-8 pull"]), "import re\n")
+    editor.edit("import re\n", SHELL)
+    (looks,) = editor.diagnostics()
+    assert (origin(looks) or {})["confidence"] == "likely"
+    params = {
+        "uri": URI,
+        "version": editor.version,
+        "range": range_of(editor.text, 0, len(editor.text), editor.encoding),
+    }
+    editor.client.notify("secondlook/notInserted", params)
+    (pasted,) = editor.diagnostics()
+    assert origin(pasted) is None
+    editor.mark(CALL, "notification")
+    editor.client.notify("secondlook/notInserted", params)
+    (told,) = editor.diagnostics()
+    assert origin(told) == {"source": "trial", "confidence": "certain"}
+
+
+@pytest.mark.parametrize("params", [None, {}, []])
+def test_a_status_line_learns_what_runs(start: Start, params: Any) -> None:
+    client = start(PROFILES["utf-8 pull"])
+    status = client.request("secondlook/status", params)
+    assert status["version"].count(".") == 2
+    assert status["entries"] > 100
+    assert status["discussions"] == 0
+    assert status["scanning"] is False
+    assert "model" not in status

@@ -352,4 +352,9 @@ impl Knowledge for Store {
             .get_or_init(|| leads::known_terms(&state.contents.set));
         leads::leads(&state.shelf.installed, known, text, language)
     }
+
+    fn imported(&self) -> u64 {
+        let shelf = Arc::clone(&self.state().shelf);
+        shelf.installed.iter().map(|it| it.manifest.posts).sum()
+    }
 }

@@ -105,4 +105,9 @@ pub trait Knowledge: Send + Sync {
     fn leads(&self, _text: &str, _language: Language) -> Vec<Lead> {
         Vec::new()
     }
+
+    /// How many imported discussions there are; cheap.
+    fn imported(&self) -> u64 {
+        0
+    }
 }

@@ -25,6 +25,10 @@ pub(crate) const UNUSED: &str = "unused-suppression";
 
 /// The notification that marks a range as inserted by an AI.
 pub(crate) const MARK_INSERTED_NOTE: &str = "secondlook/markInserted";
+/// The notification that takes back what only looked as if an AI had inserted it.
+pub(crate) const NOT_INSERTED: &str = "secondlook/notInserted";
+/// The request for what the server runs with, for status lines.
+pub(crate) const STATUS: &str = "secondlook/status";
 /// The request for a document's text as the server has it, for tests and bug reports.
 pub(crate) const TEXT: &str = "secondlook/text";
 /// The request for a document's marks.
@@ -46,6 +50,22 @@ pub(crate) struct MarkInserted {
 
 fn unnamed() -> String {
     "an unnamed tool".to_owned()
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StatusAnswer {
+    /// Our version.
+    pub(crate) version: &'static str,
+    /// The model that revisions are asked of; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// How many entries are loaded.
+    pub(crate) entries: usize,
+    /// How many imported discussions are installed.
+    pub(crate) discussions: u64,
+    /// Whether the workspace is being scanned.
+    pub(crate) scanning: bool,
 }
 
 /// A question about one document.

@@ -121,6 +121,7 @@ where
     .custom_method("textDocument/codeAction", Server::code_action)
     .custom_method("codeAction/resolve", Server::resolve)
     .custom_method("workspace/executeCommand", Server::execute)
+    .custom_method(ext::STATUS, Server::status)
     .finish();
     let session = session.expect("the service is built with its server at once");
 

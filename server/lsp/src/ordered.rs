@@ -155,10 +155,30 @@ impl Ordered {
                 });
                 done(None)
             }
+            ext::NOT_INSERTED => {
+                note(request, |it: MarkInserted| {
+                    match session.documents.unmark(&it, profile.encoding) {
+                        Ok(()) => shown_anew(session, &it.uri),
+                        Err(error) => {
+                            tracing::warn!(uri = %it.uri, version = it.version, ?error, "not unmarked");
+                        }
+                    }
+                });
+                done(None)
+            }
             "workspace/executeCommand" if is_mark(&request) => answer(request, |it| {
                 let it: MarkInserted = first_argument(it)?;
                 mark(session, profile, &it).map(|()| Value::Null)
             }),
+            // It has no parameters; those of clients that send an empty object or list are dropped.
+            ext::STATUS if request.params().is_some() => {
+                let id = request.id().cloned();
+                let bare = Request::build(ext::STATUS);
+                self.inner.call(match id {
+                    Some(id) => bare.id(id).finish(),
+                    None => bare.finish(),
+                })
+            }
             ext::TEXT => answer(request, |it| text(session, &parse(it)?)),
             ext::ORIGINS => answer(request, |it| origins(session, profile, &parse(it)?)),
             _ => self.inner.call(request),
@@ -264,11 +284,13 @@ fn mark(session: &Arc<Session>, profile: &Profile, mark: &MarkInserted) -> Resul
         .documents
         .mark(mark, profile.encoding)
         .map_err(|error| refusal(mark, &error))?;
-    tokio::spawn(publish::announce_mark(
-        Arc::clone(session),
-        mark.uri.to_string(),
-    ));
+    shown_anew(session, &mark.uri);
     Ok(())
+}
+
+/// Shows a document's diagnostics again, because its marks changed and its text did not.
+fn shown_anew(session: &Arc<Session>, uri: &types::Uri) {
+    tokio::spawn(publish::announce_mark(Arc::clone(session), uri.to_string()));
 }
 
 fn refusal(mark: &MarkInserted, error: &MarkError) -> Error {

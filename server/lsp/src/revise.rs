@@ -177,6 +177,14 @@ fn action(
     }
 }
 
+/// What the model of the workspace is called, where one is configured.
+pub(crate) fn model_name(session: &Session) -> Option<String> {
+    let settings = session.config.of_workspace();
+    settings.model_provider.as_ref()?;
+    let name = settings.model_name.as_ref().map(|it| it.0.clone());
+    Some(name.unwrap_or_else(|| "without a name".to_owned()))
+}
+
 /// Reads the one argument of the commands here.
 pub(crate) fn wish(arguments: Option<Vec<Value>>) -> Option<Wish> {
     let first = arguments?.into_iter().next()?;

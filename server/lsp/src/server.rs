@@ -18,7 +18,7 @@ use types::{
 };
 
 use crate::capabilities::Profile;
-use crate::ext::{self, ActionData};
+use crate::ext::{self, ActionData, StatusAnswer};
 use crate::session::Session;
 use crate::state::{Awaited, View};
 use crate::{actions, hover, reconfigure, revise, scan, scanned, to_proto};
@@ -186,6 +186,18 @@ impl Server {
                 "there is no command `{unknown}`"
             ))),
         }
+    }
+
+    pub(crate) async fn status(&self) -> Result<Value> {
+        let session = Arc::clone(&self.session);
+        let answer = off_thread(move || StatusAnswer {
+            version: env!("CARGO_PKG_VERSION"),
+            model: revise::model_name(&session),
+            entries: session.knowledge.entries().entries.len(),
+            discussions: session.knowledge.imported(),
+            scanning: session.scanned.turn.try_lock().is_err(),
+        });
+        serde_json::to_value(answer.await?).map_err(|_| Error::internal_error())
     }
 
     fn profile(&self) -> Result<&Profile> {

@@ -2,6 +2,7 @@
 //! it can happen on the reader's thread; it knows neither the client nor how analysis is run.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -251,32 +252,21 @@ impl Documents {
             .open
             .get_mut(mark.uri.as_ref())
             .ok_or(MarkError::NotOpen)?;
-        let have = open.version;
-        let (confidence, source) = (Confidence::Certain, mark.source.as_str());
-        if mark.version == have {
-            let range = from_proto::range(mark.range, &open.document.text, encoding);
-            open.origins.mark(range, confidence, source, have);
-            return Ok(());
-        }
-        if mark.version > have {
-            return Err(MarkError::Ahead { have });
-        }
-        let at = open
-            .history
-            .iter()
-            .rposition(|past| past.version == mark.version);
-        let oldest = open.history.front().map_or(have, |past| past.version);
-        let at = at.ok_or(MarkError::Forgotten { have, oldest })?;
-        let mut carried = Origins::new();
-        let range = from_proto::range(mark.range, &open.history[at].text, encoding);
-        carried.mark(range, confidence, source, mark.version);
-        for edit in open.history.range(at..).flat_map(|past| &past.edits) {
-            // The texts are gone by now; without them the range is carried by its place alone.
-            carried.edit(edit, "", "");
-        }
-        for part in &carried {
+        for range in open.carried(mark, encoding)? {
             open.origins
-                .mark(part.range.clone(), confidence, source, mark.version);
+                .mark(range, Confidence::Certain, &mark.source, mark.version);
+        }
+        Ok(())
+    }
+
+    /// Takes back what only looked inserted by an AI in a range; what a tool said stays.
+    pub(crate) fn unmark(&self, mark: &MarkInserted, encoding: Encoding) -> Result<(), MarkError> {
+        let mut open = self
+            .open
+            .get_mut(mark.uri.as_ref())
+            .ok_or(MarkError::NotOpen)?;
+        for range in open.carried(mark, encoding)? {
+            open.origins.doubt(range);
         }
         Ok(())
     }
@@ -393,6 +383,34 @@ impl Documents {
 }
 
 impl OpenDocument {
+    /// Where a mark's range is by now; in parts, where it was typed into.
+    fn carried(
+        &self,
+        mark: &MarkInserted,
+        encoding: Encoding,
+    ) -> Result<Vec<Range<usize>>, MarkError> {
+        let have = self.version;
+        if mark.version == have {
+            let text = &self.document.text;
+            return Ok(vec![from_proto::range(mark.range, text, encoding)]);
+        }
+        if mark.version > have {
+            return Err(MarkError::Ahead { have });
+        }
+        let mut versions = self.history.iter().map(|past| past.version);
+        let oldest = versions.clone().next().unwrap_or(have);
+        let at = versions.rposition(|version| version == mark.version);
+        let at = at.ok_or(MarkError::Forgotten { have, oldest })?;
+        let mut carried = Origins::new();
+        let range = from_proto::range(mark.range, &self.history[at].text, encoding);
+        carried.mark(range, Confidence::Certain, "", mark.version);
+        for edit in self.history.range(at..).flat_map(|past| &past.edits) {
+            // The texts are gone by now; without them the range is carried by its place alone.
+            carried.edit(edit, "", "");
+        }
+        Ok(carried.iter().map(|part| part.range.clone()).collect())
+    }
+
     fn supersede(&mut self, stamp: u64) {
         self.stamp = stamp;
         self.current.store(stamp, Ordering::Release);

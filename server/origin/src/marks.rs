@@ -120,6 +120,22 @@ impl Origins {
         self.set(marks);
     }
 
+    /// Takes back the marks in a range that rest on a likeness alone.
+    pub fn doubt(&mut self, range: Range<usize>) {
+        let mut marks = Vec::with_capacity(self.marks.len() + 1);
+        for old in self.marks.drain(..) {
+            let shared = old.range.start.max(range.start)..old.range.end.min(range.end);
+            if shared.is_empty() || old.confidence > Confidence::Likely {
+                marks.push(old);
+                continue;
+            }
+            marks.push(old.on(old.range.start..shared.start));
+            marks.push(old.on(shared.end..old.range.end));
+        }
+        marks.retain(|mark| !mark.range.is_empty());
+        self.set(marks);
+    }
+
     /// Carries the marks through an edit; `deleted` and `inserted` are its two texts.
     ///
     /// New text is not marked, so it splits a mark that it is typed into and does not extend one

@@ -330,3 +330,13 @@ fn texts_that_do_not_fit_their_edit_do_no_harm() {
     );
     assert!(origins.at(2..8).is_some());
 }
+
+#[test]
+fn doubt_takes_back_what_was_only_likely() {
+    let mut origins = Origins::new();
+    origins.mark(0..10, Confidence::Likely, "editor", 1);
+    origins.mark(10..20, Confidence::Certain, "copilot", 1);
+    origins.doubt(5..15);
+    let left: Vec<_> = origins.iter().map(|it| it.range.clone()).collect();
+    assert_eq!(left, [0..5, 10..20]);
+}
