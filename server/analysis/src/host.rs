@@ -215,11 +215,12 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
     let mut slicers: FxHashMap<u64, Slicer> = FxHashMap::default();
     let mut findings: Vec<Finding> = Vec::new();
     for found in &results.found {
-        let Some(start) = results.starts.get(&found.place.func).copied() else {
+        let ground = found.place.func;
+        if !results.knows(ground) {
             continue;
-        };
+        }
         let rule = &rules.rules[found.rule as usize];
-        let at = |span: Span| start + span.start as usize..start + span.end as usize;
+        let at = |span: Span| results.at(ground, span).unwrap_or_default();
         let range = at(found.place.span);
         let slicer = results.lowered.get(&found.place.func).map(|function| {
             &*slicers
@@ -236,10 +237,8 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
                 .trace
                 .iter()
                 .filter_map(|(place, note)| {
-                    let start = results.starts.get(&place.func)?;
-                    let range = start + place.span.start as usize..start + place.span.end as usize;
                     Some(TraceStep {
-                        range,
+                        range: results.at(place.func, place.span)?,
                         note: note.clone(),
                     })
                 })
@@ -249,9 +248,9 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
                 .cloned()
                 .unwrap_or(0..text.len()),
             slice: slicer
-                .map(|it| it.slice(text, start, found.place.span))
+                .map(|it| it.slice(text, &at, found.place.span))
                 .unwrap_or_default(),
-            parts: parts(found, start),
+            parts: parts(found, &at),
             built: found.built.as_ref().map(|(span, pieces)| {
                 let pieces = pieces
                     .iter()
@@ -285,8 +284,7 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
     }
 }
 
-fn parts(found: &Found, start: usize) -> Vec<Part> {
-    let at = |span: Span| start + span.start as usize..start + span.end as usize;
+fn parts(found: &Found, at: &dyn Fn(Span) -> Range<usize>) -> Vec<Part> {
     found
         .parts
         .iter()

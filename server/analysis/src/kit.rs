@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use crate::env::Env;
 use crate::eval::{Found, Outcome};
 use crate::ir::Function;
 use crate::lower::Scope;
@@ -41,6 +42,18 @@ pub(crate) struct Need {
     pub(crate) surely: bool,
 }
 
+/// A module as its functions see it.
+#[derive(Debug, Default)]
+pub(crate) struct Module {
+    /// Hash of everything that it depends on.
+    pub(crate) inputs: u64,
+    pub(crate) env: Env,
+    /// A digest of each of the module's names: a function depends on those that it mentions.
+    pub(crate) digests: FxHashMap<Arc<str>, u64>,
+    /// The same of names bound in the bodies of classes, by their last part.
+    pub(crate) class_digests: FxHashMap<Box<str>, u64>,
+}
+
 /// What one document's last analysis left behind, by the places of its scopes.
 #[derive(Debug, Default)]
 pub(crate) struct Kit {
@@ -56,8 +69,10 @@ pub(crate) struct Kit {
     pub(crate) needs: Vec<Vec<Need>>,
     /// Callees before callers.
     pub(crate) order: Vec<usize>,
-    /// Of the text outside of functions, where no query found anything in it.
-    pub(crate) silent: Option<u64>,
+    /// What the module said of itself.
+    pub(crate) module: Option<Arc<Module>>,
+    /// What raw queries found in the text outside of functions, and that text's digest.
+    pub(crate) queries: Option<(u64, Vec<Found>)>,
     /// How many functions the last run evaluated anew.
     pub(crate) evaluated: usize,
 }

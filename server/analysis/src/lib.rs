@@ -11,6 +11,7 @@ mod kit;
 mod layout;
 mod lower;
 mod matching;
+mod own;
 mod query;
 mod rules;
 mod slice;

@@ -9,19 +9,37 @@ use syntax::Language;
 use tree_sitter::Node;
 
 pub(crate) use c::declarations;
-pub(crate) use outline::{MAX_SCOPES, Outline, Scope, outline};
+pub(crate) use outline::{MAX_SCOPES, MODULE, Outline, Scope, outline};
 
 use crate::ir::{BinOp, Block, Expr, ExprId, ExprKind, Function, Span};
+use crate::own::Own;
 
 /// How deep statements and expressions may nest together. The evaluator recurses as deep as the
 /// lowered code, so this also bounds its stack; hand-written code stays under 40.
 const MAX_DEPTH: usize = 96;
 
-/// Builds one function's arena. Spans are relative to the function's first byte, so that a cached
-/// function stays valid when text before it changes.
+/// What spans are told by, so that what is lowered stays valid when other text changes.
+#[derive(Clone, Copy)]
+pub(crate) enum Ground<'a> {
+    /// The first byte of a function.
+    From(usize),
+    /// What is left of a text without its functions.
+    Own(&'a Own),
+}
+
+impl Ground<'_> {
+    pub(crate) fn span(self, range: std::ops::Range<usize>) -> Span {
+        Span::new(match self {
+            Self::From(base) => range.start.saturating_sub(base)..range.end.saturating_sub(base),
+            Self::Own(own) => own.inward(range),
+        })
+    }
+}
+
+/// Builds one function's arena.
 pub(crate) struct Builder<'a> {
     text: &'a str,
-    base: usize,
+    ground: Ground<'a>,
     exprs: Vec<Expr>,
     depth: usize,
     /// How many nodes were left out because they nest too deeply.
@@ -29,10 +47,10 @@ pub(crate) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str, base: usize) -> Self {
+    fn new(text: &'a str, ground: Ground<'a>) -> Self {
         Self {
             text,
-            base,
+            ground,
             exprs: Vec::new(),
             depth: 0,
             too_deep: 0,
@@ -44,7 +62,7 @@ impl<'a> Builder<'a> {
     }
 
     fn span_of(&self, range: std::ops::Range<usize>) -> Span {
-        Span::new(range.start.saturating_sub(self.base)..range.end.saturating_sub(self.base))
+        self.ground.span(range)
     }
 
     fn text(&self, node: Node<'_>) -> &'a str {
@@ -140,8 +158,9 @@ pub(crate) fn lower(
     text: &str,
     node: Node<'_>,
     scope: &Scope,
+    ground: Ground<'_>,
 ) -> (Function, usize) {
-    let mut builder = Builder::new(text, scope.range.start);
+    let mut builder = Builder::new(text, ground);
     let mut function = Function {
         name: scope.name.clone(),
         params: Vec::new(),

@@ -30,14 +30,24 @@ impl Slicer {
         Self { lines }
     }
 
-    /// Bytes of whole lines of `text`, in order, that the match at `span` of the function that
-    /// begins at `start` depends on.
-    pub(crate) fn slice(&self, text: &str, start: usize, span: Span) -> Vec<Range<usize>> {
-        slice(&self.lines, text, start, span)
+    /// Bytes of whole lines of `text`, in order, that the match at `span` of the function depends
+    /// on; `at` says where in the text the function's spans stand.
+    pub(crate) fn slice(
+        &self,
+        text: &str,
+        at: &dyn Fn(Span) -> Range<usize>,
+        span: Span,
+    ) -> Vec<Range<usize>> {
+        slice(&self.lines, text, at, span)
     }
 }
 
-fn slice(lines: &[Line], text: &str, start: usize, span: Span) -> Vec<Range<usize>> {
+fn slice(
+    lines: &[Line],
+    text: &str,
+    at: &dyn Fn(Span) -> Range<usize>,
+    span: Span,
+) -> Vec<Range<usize>> {
     let mut wanted: FxHashSet<Box<str>> = FxHashSet::default();
     let mut taken: Vec<Span> = vec![span];
     for line in lines
@@ -59,8 +69,9 @@ fn slice(lines: &[Line], text: &str, start: usize, span: Span) -> Vec<Range<usiz
     }
     let mut ranges: Vec<Range<usize>> = taken
         .into_iter()
-        .map(|span| whole_lines(text, start + span.start as usize..start + span.end as usize))
+        .map(|span| whole_lines(text, at(span)))
         .collect();
+    let start = at(Span::new(0..0)).start;
     ranges.push(whole_lines(text, start..start));
     ranges.sort_by_key(|range| (range.start, range.end));
     let mut out: Vec<Range<usize>> = Vec::new();

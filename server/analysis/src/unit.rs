@@ -12,20 +12,39 @@ use tree_sitter::Node;
 
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
-use crate::ir::{Declarations, Function};
-use crate::kit::{self, Kept, Kit, Lowered, Mention, Need};
-use crate::lower::{self, Outline, Scope};
+use crate::ir::{Declarations, Function, Span};
+use crate::kit::{self, Kept, Kit, Lowered, Mention, Module, Need};
+use crate::lower::{self, Ground, MODULE, Outline, Scope};
+use crate::own::Own;
 use crate::query::RawQuery;
 use crate::rules::LangRules;
-use crate::value::Place;
+use crate::value::{Place, Value};
 
 /// The functions of a text with everything found in them.
 pub(crate) struct Results {
     pub(crate) scopes: Vec<Scope>,
     pub(crate) found: Vec<Found>,
-    pub(crate) starts: FxHashMap<u64, usize>,
+    /// Where the functions begin that spans are told by.
+    starts: FxHashMap<u64, usize>,
+    own: Own,
     pub(crate) too_deep: Vec<Range<usize>>,
     pub(crate) lowered: FxHashMap<u64, Arc<Function>>,
+}
+
+impl Results {
+    /// Whether the text has a function of that key, or it is the module's.
+    pub(crate) fn knows(&self, key: u64) -> bool {
+        key == MODULE || self.starts.contains_key(&key)
+    }
+
+    /// Where in the text a span of that function stands.
+    pub(crate) fn at(&self, key: u64, span: Span) -> Option<Range<usize>> {
+        if key == MODULE {
+            return Some(self.own.outward(span));
+        }
+        let start = self.starts.get(&key)?;
+        Some(start + span.start as usize..start + span.end as usize)
+    }
 }
 
 pub(crate) fn run(
@@ -45,7 +64,10 @@ pub(crate) fn run(
         Language::C => signal_handlers(text),
         Language::Python => FxHashSet::default(),
     };
-    let texts = texts(text, &outline);
+    let inner = inner(&outline.scopes);
+    let directly = inner[0].iter().map(|it| &outline.scopes[*it].range);
+    let own = Own::new(text, directly);
+    let texts = texts(text, &outline, &own, root);
     let frame = kit::frame(&outline.scopes);
     let is_same = kit.frame == frame;
     kit.arrange(frame, &outline.scopes, &texts);
@@ -56,7 +78,8 @@ pub(crate) fn run(
         names: names(&outline.scopes),
         methods: methods(&outline.scopes),
         needs: std::mem::take(&mut kit.needs),
-        inner: inner(&outline.scopes),
+        inner,
+        own,
         outcomes: vec![None; outline.scopes.len()],
         lowered: std::mem::take(&mut kit.lowered),
         texts,
@@ -66,11 +89,8 @@ pub(crate) fn run(
         declared,
         handlers,
         evaluated: 0,
-        silent: None,
         kit,
-        module: Env::default(),
-        module_digests: FxHashMap::default(),
-        class_digests: FxHashMap::default(),
+        module: Arc::new(Module::default()),
     };
     unit.evaluate(cancelled)
 }
@@ -101,12 +121,9 @@ struct Unit<'a, 't> {
     lowered: Vec<Option<Lowered>>,
     outcomes: Vec<Option<Kept>>,
     evaluated: usize,
-    silent: Option<u64>,
-    module: Env,
-    /// A digest of each of the module's names: a function depends on those that it mentions.
-    module_digests: FxHashMap<Arc<str>, u64>,
-    /// The same of names bound in the bodies of classes, by their last part.
-    class_digests: FxHashMap<Box<str>, u64>,
+    module: Arc<Module>,
+    /// The text outside of functions.
+    own: Own,
 }
 
 /// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
@@ -188,14 +205,21 @@ fn name_key(class: Option<&str>, name: &str) -> u64 {
 }
 
 /// What a function is known by. Where the grammar could not read all of it, its tree depends on what
-/// stands around it, and so the tree counts as well as the text.
-fn texts(text: &str, outline: &Outline<'_>) -> Vec<u64> {
+/// stands around it, and so the tree counts as well as the text; of the module, all of the text.
+fn texts(text: &str, outline: &Outline<'_>, own: &Own, root: Node<'_>) -> Vec<u64> {
     let one = |(index, (scope, node)): (usize, (&Scope, &Node<'_>))| {
         let mut hasher = FxHasher::default();
-        text.get(scope.range.clone()).hash(&mut hasher);
         // A function's own text does not say whether it is one.
         (index == 0).hash(&mut hasher);
-        if index > 0 && node.has_error() {
+        if index == 0 {
+            own.digest().hash(&mut hasher);
+            if is_torn(root) {
+                text.hash(&mut hasher);
+            }
+            return hasher.finish();
+        }
+        text.get(scope.range.clone()).hash(&mut hasher);
+        if node.has_error() {
             syntax::walk(*node, |it| {
                 let start = it.start_byte() - node.start_byte();
                 (it.kind_id(), start, it.end_byte() - it.start_byte()).hash(&mut hasher);
@@ -208,34 +232,27 @@ fn texts(text: &str, outline: &Outline<'_>) -> Vec<u64> {
     scopes.enumerate().map(one).collect()
 }
 
+/// Whether the grammar could not read something outside of functions.
+fn is_torn(root: Node<'_>) -> bool {
+    let mut torn = false;
+    syntax::walk(root, |it| {
+        torn |= it.is_error() || it.is_missing();
+        match it.has_error() && it.kind() != "function_definition" {
+            _ if torn => syntax::Descend::Stop,
+            true => syntax::Descend::Into,
+            false => syntax::Descend::Past,
+        }
+    });
+    torn
+}
+
 impl Unit<'_, '_> {
     fn evaluate(mut self, cancelled: &dyn Fn() -> bool) -> Option<Results> {
         // The module first, for its imports and constants; it runs again at the end, when its
         // calls have summaries.
-        let lowered = self.lower(0);
-        let first = self.evaluate_one(0, &lowered.function);
-        self.module = first.end;
-        // Only values count for others, not what holds of them at the module's end.
-        self.module.guards.clear();
-        self.module.open.clear();
-        self.module.decided.clear();
-        self.module_digests = self
-            .module
-            .vars
-            .iter()
-            .map(|(name, value)| {
-                let mut hasher = FxHasher::default();
-                value.digest(&mut hasher, 3);
-                (name.clone(), hasher.finish())
-            })
-            .collect();
-        for (name, digest) in &self.module_digests {
-            if let Some((_, last)) = name.rsplit_once('.') {
-                // A sum, because the order of a hash table is its own affair.
-                let all = self.class_digests.entry(last.into()).or_default();
-                *all = all.wrapping_add(*digest);
-            }
-        }
+        let before = self.kit.module.as_ref().map(|it| it.inputs);
+        self.module = self.module();
+        let same_module = self.is_same && before == Some(self.module.inputs);
         let values = self.values();
         let same_values = self.is_same && self.kit.values == values;
         let order = self.order();
@@ -257,22 +274,64 @@ impl Unit<'_, '_> {
             }
             changed[*index] |= self.outcomes[*index].as_ref().map(|it| it.digest) != digest;
         }
-        let outcome = Arc::new(self.evaluate_one(0, &lowered.function));
-        let queries = self.queries(0, false);
+        let is_same = same_module && !order.iter().any(|it| changed[*it]);
+        let outcome = match self.kit.kept[0].take().filter(|_| is_same) {
+            Some(kept) => kept.outcome,
+            None => {
+                let lowered = self.lower(0);
+                Arc::new(self.evaluate_one(0, &lowered.function))
+            }
+        };
         self.outcomes[0] = Some(Kept {
             inputs: 0,
             digest: 0,
             outcome,
-            queries,
+            queries: self.module_queries(),
         });
         Some(self.finish(values, order))
+    }
+
+    /// The module as its functions see it: before any of them was looked at.
+    fn module(&mut self) -> Arc<Module> {
+        let mut hasher = FxHasher::default();
+        (self.texts[0], self.frame, self.declared.digest).hash(&mut hasher);
+        let inputs = hasher.finish();
+        if let Some(known) = self.kit.module.as_ref().filter(|it| it.inputs == inputs) {
+            return known.clone();
+        }
+        let lowered = self.lower(0);
+        let mut env = self.evaluate_one(0, &lowered.function).end;
+        // Only values count for others, not what holds of them at the module's end.
+        env.guards.clear();
+        env.open.clear();
+        env.decided.clear();
+        let digest = |(name, value): (&Arc<str>, &Value)| {
+            let mut hasher = FxHasher::default();
+            value.digest(&mut hasher, 3);
+            (name.clone(), hasher.finish())
+        };
+        let digests: FxHashMap<Arc<str>, u64> = env.vars.iter().map(digest).collect();
+        let mut class_digests: FxHashMap<Box<str>, u64> = FxHashMap::default();
+        for (name, digest) in &digests {
+            if let Some((_, last)) = name.rsplit_once('.') {
+                // A sum, because the order of a hash table is its own affair.
+                let all = class_digests.entry(last.into()).or_default();
+                *all = all.wrapping_add(*digest);
+            }
+        }
+        Arc::new(Module {
+            inputs,
+            env,
+            digests,
+            class_digests,
+        })
     }
 
     /// Everything that functions take from around them, as one number.
     fn values(&self) -> u64 {
         let mut sum = 0_u64;
         // A sum, because the order of a hash table is its own affair.
-        for (name, digest) in &self.module_digests {
+        for (name, digest) in &self.module.digests {
             let mut hasher = FxHasher::default();
             (name, digest).hash(&mut hasher);
             sum = sum.wrapping_add(hasher.finish());
@@ -383,7 +442,19 @@ impl Unit<'_, '_> {
         self.names.get(&name_key(class, name)).copied()
     }
 
+    /// What a scope's spans are told by.
+    fn ground(&self, index: usize) -> Ground<'_> {
+        match index {
+            0 => Ground::Own(&self.own),
+            _ => Ground::From(self.outline.scopes[index].range.start),
+        }
+    }
+
+    /// What a scope's spans are spans of.
     fn source(&self, index: usize) -> &str {
+        if index == 0 {
+            return &self.own.text;
+        }
         self.text
             .get(self.outline.scopes[index].range.clone())
             .unwrap_or("")
@@ -394,8 +465,9 @@ impl Unit<'_, '_> {
             return known.clone();
         }
         let scope = &self.outline.scopes[index];
-        let (function, too_deep) =
-            lower::lower(self.language, self.text, self.outline.nodes[index], scope);
+        let node = self.outline.nodes[index];
+        let ground = self.ground(index);
+        let (function, too_deep) = lower::lower(self.language, self.text, node, scope, ground);
         let lowered = Lowered {
             mentions: mentions(&function),
             function: Arc::new(function),
@@ -414,19 +486,19 @@ impl Unit<'_, '_> {
         (self.declared.digest, self.handlers.contains(&scope.name)).hash(&mut hasher);
         for (member, name) in lowered.mentions.iter() {
             if !member {
-                self.module_digests.get(&**name).hash(&mut hasher);
+                self.module.digests.get(&**name).hash(&mut hasher);
             }
         }
-        if !self.class_digests.is_empty() {
+        if !self.module.class_digests.is_empty() {
             // A member may be a constant of some class's body.
             for (_, name) in lowered.mentions.iter() {
-                self.class_digests.get(&**name).hash(&mut hasher);
+                self.module.class_digests.get(&**name).hash(&mut hasher);
             }
         }
         for param in &lowered.function.params {
             // An annotation names a class by its import.
             let head = param.ty.base.split('.').next().unwrap_or("");
-            self.module_digests.get(head).hash(&mut hasher);
+            self.module.digests.get(head).hash(&mut hasher);
         }
         for Need { index: need, .. } in &self.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
@@ -480,7 +552,7 @@ impl Unit<'_, '_> {
             language: self.language,
             declared: &self.declared,
             signal_handler: self.handlers.contains(&scope.name),
-            module: &self.module,
+            module: &self.module.env,
             closure: parent.map(|kept| &kept.outcome.end),
             fields: constructor.map(|kept| &kept.outcome.end),
             summary: &summary,
@@ -494,90 +566,85 @@ impl Unit<'_, '_> {
         )
     }
 
-    /// The text outside of all functions.
-    fn own_text(&self) -> String {
-        let mut out = String::new();
-        let mut from = 0;
-        for inner in &self.inner[0] {
-            let range = &self.outline.scopes[*inner].range;
-            out.push_str(self.text.get(from..range.start).unwrap_or(""));
-            out.push('\n');
-            from = from.max(range.end);
+    /// Hits of raw queries in one function, its nested functions left to themselves.
+    fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
+        let scope = &self.outline.scopes[index];
+        let mut out = Vec::new();
+        for raw in self.wanted(&scope.name, handler) {
+            if raw.whole_file || !raw.may_match(self.source(index)) {
+                continue;
+            }
+            raw.run(self.text, self.outline.nodes[index], &mut |range| {
+                self.hit(index, raw, range, &mut out);
+            });
         }
-        out.push_str(self.text.get(from..).unwrap_or(""));
         out
     }
 
-    /// Hits of raw queries in one function, its nested functions left to themselves.
-    fn queries(&mut self, index: usize, handler: bool) -> Vec<Found> {
-        let mut out = Vec::new();
-        let source = self.source(index);
-        let scope = &self.outline.scopes[index];
-        let outside = |at: usize| {
-            let at = at + scope.range.start;
-            !self.inner[index]
-                .iter()
-                .any(|it| self.outline.scopes[*it].range.contains(&at))
+    /// The same of the module, and of queries that ask about the whole text.
+    fn module_queries(&mut self) -> Vec<Found> {
+        let digest = self.texts[0];
+        let known = self.kit.queries.take().filter(|it| it.0 == digest);
+        let found = match known {
+            Some((_, found)) => found,
+            None => self.own_queries(),
         };
-        let wanted = self
-            .rules
-            .queries
-            .iter()
-            .filter(|it| self.rules.rules[it.rule as usize].in_scope(&scope.name, handler))
-            .filter(|it| index == 0 || !it.whole_file);
-        // What the module says itself, outside its functions.
-        let own = (index == 0).then(|| self.own_text());
-        let own_hash = own.as_ref().map(|own| {
-            let mut hasher = FxHasher::default();
-            own.hash(&mut hasher);
-            hasher.finish()
-        });
-        // Where no query found anything in a text, none will wherever that text lies.
-        let silent = own_hash.is_some() && own_hash == self.kit.silent;
-        let text_of = |raw: &RawQuery| match &own {
-            Some(own) if !raw.whole_file => own.as_str(),
-            _ => source,
-        };
-        let wanted = wanted.filter(|it| it.whole_file || !silent);
-        let mut spoke = false;
-        for raw in wanted.filter(|it| it.may_match(text_of(it))) {
-            let before = out.len();
-            let mut hit = |range: Range<usize>| {
-                if !outside(range.start.saturating_sub(scope.range.start)) {
-                    return;
-                }
-                let start = range.start.saturating_sub(scope.range.start);
-                let end = range.end.saturating_sub(scope.range.start);
-                let span = crate::ir::Span::new(start..end);
-                out.push(Found {
-                    rule: raw.rule,
-                    place: Place {
-                        func: scope.key,
-                        span,
-                    },
-                    matched: span,
-                    trace: Vec::new(),
-                    parts: Vec::new(),
-                    built: None,
+        let mut out = found.clone();
+        self.kit.queries = Some((digest, found));
+        for raw in self.wanted("", false) {
+            if raw.whole_file && raw.may_match(self.text) {
+                raw.run(self.text, self.outline.nodes[0], &mut |range| {
+                    self.hit(0, raw, range, &mut out);
                 });
-            };
-            let node = self.outline.nodes[index];
-            if index > 0 || raw.whole_file {
-                raw.run(self.text, node, &mut hit);
+            }
+        }
+        out
+    }
+
+    /// Hits outside of functions, statement by statement, so that functions are not walked again.
+    fn own_queries(&self) -> Vec<Found> {
+        let mut out = Vec::new();
+        for raw in self.wanted("", false) {
+            if raw.whole_file || !raw.may_match(&self.own.text) {
                 continue;
             }
-            // Statement by statement, so that functions are not walked a second time.
+            let node = self.outline.nodes[0];
             let mut cursor = node.walk();
             let statements = node.named_children(&mut cursor);
             for statement in statements.filter(|it| !is_function(*it)) {
-                raw.run(self.text, statement, &mut hit);
+                raw.run(self.text, statement, &mut |range| {
+                    self.hit(0, raw, range, &mut out);
+                });
             }
-            spoke |= out.len() > before;
-        }
-        if index == 0 {
-            self.silent = own_hash.filter(|_| !spoke);
         }
         out
+    }
+
+    fn wanted(&self, name: &str, handler: bool) -> impl Iterator<Item = &RawQuery> {
+        let rules = &self.rules.rules;
+        let queries = self.rules.queries.iter();
+        queries.filter(move |it| rules[it.rule as usize].in_scope(name, handler))
+    }
+
+    /// Notes what a query found, unless it stands in a function within.
+    fn hit(&self, index: usize, raw: &RawQuery, range: Range<usize>, out: &mut Vec<Found>) {
+        let scopes = &self.outline.scopes;
+        let mut inner = self.inner[index].iter();
+        if inner.any(|it| scopes[*it].range.contains(&range.start)) {
+            return;
+        }
+        let span = self.ground(index).span(range);
+        out.push(Found {
+            rule: raw.rule,
+            place: Place {
+                func: scopes[index].key,
+                span,
+            },
+            matched: span,
+            trace: Vec::new(),
+            parts: Vec::new(),
+            built: None,
+        });
     }
 
     fn finish(self, values: u64, order: Vec<usize>) -> Results {
@@ -616,13 +683,15 @@ impl Unit<'_, '_> {
             kept: self.outcomes,
             needs: self.needs,
             order,
-            silent: self.silent,
+            module: Some(self.module),
+            queries: self.kit.queries.take(),
             evaluated: self.evaluated,
         };
         Results {
             scopes: self.outline.scopes,
             found,
             starts,
+            own: self.own,
             too_deep,
             lowered: functions,
         }

@@ -3,7 +3,7 @@
 
 use tree_sitter::Node;
 
-use super::{Builder, bin_op, children, operator, spine};
+use super::{Builder, Ground, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, Arm, BinOp, Block, CmpOp, Declarations, ExprId, ExprKind, FormatPart, Function, Param,
     Stmt, StmtKind, Type,
@@ -127,7 +127,7 @@ fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str
 /// What a file declares outside its functions: macros that are numbers, and the members of its
 /// structures, whichever of them they belong to.
 pub(crate) fn declarations(text: &str, root: Node<'_>) -> Declarations {
-    let b = Builder::new(text, 0);
+    let b = Builder::new(text, Ground::From(0));
     let mut out = Declarations::default();
     let mut open = vec![root];
     let mut seen = 0_usize;

@@ -30,6 +30,9 @@ pub(crate) struct Outline<'t> {
     pub(crate) nodes: Vec<Node<'t>>,
 }
 
+/// The key of what lies outside of functions.
+pub(crate) const MODULE: u64 = 0;
+
 /// How many functions one text may have; more are left out and said so by the caller.
 pub(crate) const MAX_SCOPES: usize = 50_000;
 
@@ -40,7 +43,7 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
         class: None,
         parent: 0,
         range: 0..text.len(),
-        key: 0,
+        key: MODULE,
     };
     let mut out = Outline {
         scopes: vec![module],
