@@ -23,6 +23,7 @@ CACHE = Path(
     or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "secondlook-tests"
 )
 MODEL = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+SUM = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 BINARY = os.environ.get("SECONDLOOK_CODECODE_BIN", "")
 PREPARED = CACHE / "codecode-prepared"
 Running = tuple[subprocess.Popen, str, str]
@@ -92,6 +93,32 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path: Path) -> None:
     done = run("generate", "--base", "https://example.org/v1", "--prompt", "x")
     assert done.returncode == 1
     assert "cannot be co-decoded" in done.stderr
+
+
+def test_a_model_is_taken_whole_and_found_by_its_name(tmp_path: Path) -> None:
+    place = {**ENVIRONMENT, "XDG_DATA_HOME": str(tmp_path)}
+
+    def program(*words: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BINARY, *map(str, words)], capture_output=True, text=True, env=place, check=False
+        )
+
+    models = tmp_path / "secondlook" / "models"
+    wrong = program("pull", "smol", "--from-file", MODEL, "--sha256", "0" * 64)
+    assert wrong.returncode == 1 and "it was not taken" in wrong.stderr
+    letter = tmp_path / "letter.gguf"
+    letter.write_text("this is a letter, not a model")
+    foreign = program("pull", "smol", "--from-file", letter)
+    assert foreign.returncode == 1 and "not a GGUF file" in foreign.stderr
+    outside = program("pull", "../smol", "--from-file", MODEL)
+    assert outside.returncode == 1 and "no name for a model" in outside.stderr
+    assert not models.exists() or not any(models.iterdir())
+    assert program("inspect", "--base", "smol").returncode == 1
+    done = program("pull", "smol", "--from-file", MODEL, "--sha256", SUM)
+    assert done.returncode == 0 and done.stdout.startswith(SUM), done.stderr
+    assert [it.name for it in models.iterdir()] == ["smol.gguf"]
+    found = program("inspect", "--base", "smol")
+    assert found.returncode == 0 and "MB weights" in found.stdout
 
 
 def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:

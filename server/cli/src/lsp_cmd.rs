@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     });
     let options = lsp::ServerOptions {
         files: Some(Arc::new(Disk)),
-        models: Some(Arc::new(Configured)),
+        models: Some(Arc::new(Configured::default())),
         user_config: options::user_file(),
         ..lsp::ServerOptions::default()
     };
@@ -65,15 +65,18 @@ fn is_ours(target: &str) -> bool {
 }
 
 /// The models that settings name.
-#[derive(Debug)]
-struct Configured;
+#[derive(Debug, Default)]
+struct Configured {
+    /// The co-decoding program, once somebody asked for it.
+    local: Arc<llm::Local>,
+}
 
 impl lsp::Models for Configured {
     fn model(
         &self,
         settings: &config::Settings,
     ) -> Result<Option<Box<dyn revision::Model>>, String> {
-        model::of(settings).map_err(|error| error.to_string())
+        model::with(settings, &self.local).map_err(|error| error.to_string())
     }
 
     fn effort(&self, settings: &config::Settings) -> revision::Effort {

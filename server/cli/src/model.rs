@@ -2,32 +2,54 @@
 //! anybody's code.
 
 use std::fmt::Write;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use config::{Provider, Settings};
-use llm::{KeyFrom, Protocol, Setup};
+use llm::{KeyFrom, Local, LocalSetup, Protocol, Setup};
 use revision::{Effort, Message, Model, ModelError, Question, Role, State, Watch};
 
 use crate::{EXIT_ERROR, args, embedding, options, output, progress};
 
-/// The model that settings name; `None` when they name none.
+/// The model that settings name; `None` when they name none. A program that it starts ends with it.
 pub(crate) fn of(settings: &Settings) -> Result<Option<Box<dyn Model>>, ModelError> {
-    let Some(setup) = setup(settings)? else {
-        return Ok(None);
-    };
-    llm::connect(setup).map(Some)
+    with(settings, &Arc::default())
 }
 
-fn setup(settings: &Settings) -> Result<Option<Setup>, ModelError> {
-    let Some(provider) = settings.model_provider else {
-        return Ok(None);
-    };
-    let missing = |name: &str| ModelError::Setup {
+/// The same, where a program that serves it lives on with its owner.
+pub(crate) fn with(
+    settings: &Settings,
+    owner: &Arc<Local>,
+) -> Result<Option<Box<dyn Model>>, ModelError> {
+    match settings.model_provider {
+        None => Ok(None),
+        Some(Provider::Codecode) => Ok(Some(llm::local(local(settings)?, Arc::clone(owner)))),
+        Some(provider) => llm::connect(setup(settings, provider)?).map(Some),
+    }
+}
+
+fn missing(name: &str) -> ModelError {
+    ModelError::Setup {
         problem: format!("`{name}` is not set"),
-    };
+    }
+}
+
+fn local(settings: &Settings) -> Result<LocalSetup, ModelError> {
+    let path = |it: &Option<config::FilePath>| it.as_ref().map(|it| it.0.clone());
+    Ok(LocalSetup {
+        program: path(&settings.codecode_program),
+        base: path(&settings.codecode_base).ok_or_else(|| missing("codecode-base"))?,
+        security: path(&settings.codecode_security),
+        adapter: path(&settings.codecode_adapter),
+        context: settings.codecode_context.0,
+        patience: settings.model_timeout.duration(),
+    })
+}
+
+fn setup(settings: &Settings, provider: Provider) -> Result<Setup, ModelError> {
     let (protocol, url) = match provider {
-        Provider::OpenaiChat => (Protocol::OpenAiChat, "https://api.openai.com/v1"),
+        Provider::OpenaiChat | Provider::Codecode => {
+            (Protocol::OpenAiChat, "https://api.openai.com/v1")
+        }
         Provider::OpenaiCompletions => (Protocol::OpenAiCompletions, "https://api.openai.com/v1"),
         Provider::Anthropic => (Protocol::Anthropic, "https://api.anthropic.com"),
     };
@@ -42,7 +64,7 @@ fn setup(settings: &Settings) -> Result<Option<Setup>, ModelError> {
         (None, Some(command)) => KeyFrom::Command(command.0.clone()),
         (None, None) => KeyFrom::Nowhere,
     };
-    Ok(Some(Setup {
+    Ok(Setup {
         protocol,
         url: said.map_or_else(|| url.to_owned(), |it| it.0.clone()),
         model: settings
@@ -55,7 +77,7 @@ fn setup(settings: &Settings) -> Result<Option<Setup>, ModelError> {
         proxy: settings.model_proxy.as_ref().map(|it| it.0.clone()),
         patience: settings.model_timeout.duration(),
         retries: settings.model_retries.0,
-    }))
+    })
 }
 
 /// How hard settings want it tried.

@@ -19,6 +19,7 @@ use secondlook_codecode::{
     engine::{Load, Need},
     notice,
     options::{Laws, Models, Plans},
+    pull,
     serve::{Place, Serve, fresh_token, serve},
     session::{Ask, Finish, Piece, Session},
     template::{self, Message, Role},
@@ -42,6 +43,8 @@ enum Command {
     Bench(Bench),
     /// Say what models would take of memory, without loading them.
     Inspect(Models),
+    /// Put a model file where it is found by name: `secondlook/models` in your data folder.
+    Pull(Pull),
 }
 
 #[derive(clap::Args)]
@@ -82,6 +85,18 @@ struct Generate {
     /// Print one JSON object for each sample, with counts and, for every token, who decided it.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Args)]
+struct Pull {
+    /// What it will be called.
+    name: String,
+    /// The GGUF file to take.
+    #[arg(long, value_name = "PATH")]
+    from_file: PathBuf,
+    /// The SHA-256 that the file must have.
+    #[arg(long, value_name = "HEX")]
+    sha256: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -149,6 +164,7 @@ fn main() -> ExitCode {
         Command::Serve(options) => start(options),
         Command::Bench(options) => measure(&options),
         Command::Inspect(models) => inspect(&models),
+        Command::Pull(options) => take(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -181,11 +197,18 @@ fn start(options: ServeOptions) -> Result<()> {
         queue: options.queue,
         idle: Duration::from_secs(options.idle.max(1)),
         follow_stdin: options.follow_stdin,
+        states: options.follow_stdin.then_some(tell_state),
     };
     serve(serve_options, |place| {
         println!("{}", serde_json::json!({ "ready": place, "token": shown }));
         std::io::stdout().flush().context("standard output")
     })
+}
+
+/// A program that follows reads it; one that does not any more needs it no more.
+fn tell_state(state: &'static str) {
+    let line = serde_json::json!({ "state": state });
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn measure(options: &Bench) -> Result<()> {
@@ -207,6 +230,24 @@ fn measure(options: &Bench) -> Result<()> {
     } else {
         print!("{}", bench::table(&rows));
     }
+    Ok(())
+}
+
+fn take(options: &Pull) -> Result<()> {
+    let told = |done: u64, size: u64| {
+        notice(&format!(
+            "{} of {} MB",
+            done / 1_000_000,
+            size.div_ceil(1_000_000)
+        ));
+    };
+    let (place, sum) = pull::from_file(
+        &options.from_file,
+        &options.name,
+        options.sha256.as_deref(),
+        told,
+    )?;
+    println!("{sum}  {}", place.display());
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! What can be said on the command line about models, the law and the plan, once for every subcommand.
 //! Knows defaults and places of files, does nothing itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::{
@@ -54,28 +54,24 @@ impl Models {
                     path.display()
                 );
             }
-            ensure!(
-                path.exists(),
-                "{} is not there; `secondlook-codecode pull` fetches models",
-                path.display()
-            );
         }
+        let (base, security) = (
+            found(&self.base)?,
+            self.security.as_deref().map(found).transpose()?,
+        );
         let cache = if self.no_cache {
             None
         } else {
             self.cache.clone().or_else(cache_folder)
         };
-        let load = |model: &PathBuf, adapter: Option<PathBuf>| Load {
-            model: model.clone(),
+        let load = |model: PathBuf, adapter: Option<PathBuf>| Load {
+            model,
             adapter,
             context: self.context,
             cache: cache.clone(),
         };
-        let security = self
-            .security
-            .as_ref()
-            .map(|path| load(path, self.adapter.clone()));
-        Ok((load(&self.base, None), security))
+        let security = security.map(|path| load(path, self.adapter.clone()));
+        Ok((load(base, None), security))
     }
 }
 
@@ -182,6 +178,26 @@ impl Plans {
             ..Plan::AHEAD
         }
     }
+}
+
+/// The model itself, or the one of that name among those that were pulled.
+fn found(path: &Path) -> Result<PathBuf> {
+    if path.exists() {
+        return Ok(path.to_owned());
+    }
+    let pulled = models_folder().zip(path.file_name()).map(|(folder, name)| {
+        let whole = folder.join(name);
+        let mut with_ending = whole.clone().into_os_string();
+        with_ending.push(".gguf");
+        [whole, PathBuf::from(with_ending)]
+    });
+    let pulled = pulled.into_iter().flatten().find(|it| it.exists());
+    pulled.with_context(|| {
+        format!(
+            "{} is not there, and no model of that name was taken by `secondlook-codecode pull`",
+            path.display()
+        )
+    })
 }
 
 /// `secondlook/codecode` in the user's cache folder.

@@ -44,6 +44,8 @@ pub struct Serve {
     pub idle: Duration,
     /// Stop when standard input closes, as it does when the program that started this one is gone.
     pub follow_stdin: bool,
+    /// Who hears what the models are doing whenever that changes: `unloaded`, `loading`, `decoding` or `ready`.
+    pub states: Option<fn(&'static str)>,
 }
 
 /// Where to listen.
@@ -98,7 +100,13 @@ async fn run(options: Serve, ready: impl FnOnce(&str) -> Result<()>) -> Result<(
         plan: options.plan,
         name,
         pair: options.security.is_some(),
-        worker: worker::start(options.base, options.security, options.queue, options.idle)?,
+        worker: worker::start(
+            options.base,
+            options.security,
+            options.queue,
+            options.idle,
+            options.states,
+        )?,
     });
     let guarded = Router::new()
         .route("/v1/models", get(api::models))

@@ -185,6 +185,10 @@ pub const OWN: &[&str] = &[
     "model-key-command",
     "model-ca-file",
     "model-proxy",
+    "codecode-program",
+    "codecode-base",
+    "codecode-security",
+    "codecode-adapter",
     "gate-commands",
     "trusted-folders",
 ];
@@ -200,6 +204,10 @@ impl Partial {
         self.model_key_command = None;
         self.model_ca_file = None;
         self.model_proxy = None;
+        self.codecode_program = None;
+        self.codecode_base = None;
+        self.codecode_security = None;
+        self.codecode_adapter = None;
         self.gate_commands = None;
         self.trusted_folders = None;
         said
@@ -289,6 +297,7 @@ options! {
     patience, "patience", Server, replaces: Millis = Millis(2_500);
     /// The protocol of the server that revisions are asked of; without one no connection is ever opened.
     /// `openai-chat` is what llama.cpp, Ollama, vLLM, LM Studio and most gateways speak.
+    /// `codecode` asks `secondlook-codecode` on this machine, which is started when it is needed; the options `codecode-*` say with which models, and no other option of a provider is needed.
     model_provider, "model-provider", File, replaces: Option<Provider> = None;
     /// Where the model's server is, such as `http://localhost:8080/v1`.
     model_url, "model-url", File, replaces: Option<Words> = None;
@@ -302,6 +311,17 @@ options! {
     model_ca_file, "model-ca-file", File, replaces: Option<FilePath> = None;
     /// The proxy for the model's server; without it those of the environment hold.
     model_proxy, "model-proxy", File, replaces: Option<Words> = None;
+    /// The program `secondlook-codecode`; without this it is looked for beside `secondlook`, then on PATH.
+    codecode_program, "codecode-program", File, replaces: Option<FilePath> = None;
+    /// The base model of co-decoding: a GGUF file, or a folder with config.json, tokenizer.json and safetensors.
+    /// A name that is no file there means one in `secondlook/models` of the user's data folder, where `secondlook-codecode pull NAME --from-file FILE` puts them.
+    codecode_base, "codecode-base", File, replaces: Option<FilePath> = None;
+    /// The security model of co-decoding, smaller and of the same family, found like `codecode-base`; without one the base decodes alone.
+    codecode_security, "codecode-security", File, replaces: Option<FilePath> = None;
+    /// A LoRA adapter for the security model: a folder in PEFT's layout.
+    codecode_adapter, "codecode-adapter", File, replaces: Option<FilePath> = None;
+    /// Tokens of question and answer together, for which co-decoding keeps memory.
+    codecode_context, "codecode-context", File, replaces: Count = Count(4_096);
     /// How long a model may say nothing before it is given up.
     model_timeout, "model-timeout", File, replaces: Millis = Millis(120_000);
     /// How often a question is put again when the server has too much to do or failed.

@@ -87,6 +87,8 @@ pub enum Provider {
     OpenaiCompletions,
     /// Anthropic's messages.
     Anthropic,
+    /// Two models on this machine that decode together, in a program that is started when it is needed.
+    Codecode,
 }
 
 const UNITS: [(&str, u64); 4] = [
@@ -271,18 +273,19 @@ impl Value for Count {
 
 impl Value for Provider {
     fn schema() -> Json {
-        json!({ "enum": ["openai-chat", "openai-completions", "anthropic"] })
+        json!({ "enum": ["openai-chat", "openai-completions", "anthropic", "codecode"] })
     }
     fn name() -> String {
-        "\"openai-chat\", \"openai-completions\" or \"anthropic\"".to_owned()
+        "\"openai-chat\", \"openai-completions\", \"anthropic\" or \"codecode\"".to_owned()
     }
     fn from_word(word: &str) -> Result<Self, String> {
         match word {
             "openai-chat" => Ok(Self::OpenaiChat),
             "openai-completions" => Ok(Self::OpenaiCompletions),
             "anthropic" => Ok(Self::Anthropic),
+            "codecode" => Ok(Self::Codecode),
             _ => Err(format!(
-                "`{word}` is no provider; write openai-chat, openai-completions or anthropic"
+                "`{word}` is no provider; write openai-chat, openai-completions, anthropic or codecode"
             )),
         }
     }

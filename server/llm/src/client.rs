@@ -2,6 +2,8 @@
 //! sizes, times and kinds of errors, never a text or a key.
 
 use std::error::Error as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
@@ -42,9 +44,35 @@ pub(crate) struct Http {
     url: Url,
     proxy: Option<reqwest::Proxy>,
     roots: Vec<reqwest::Certificate>,
+    /// The socket of a server on this machine, and what it asks for.
+    door: Option<Door>,
+}
+
+/// The way to a server that this program started.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) socket: PathBuf,
+    pub(crate) token: Arc<Key>,
 }
 
 impl Http {
+    /// A client of a server that this program started.
+    pub(crate) fn behind(door: Door, name: &str, patience: Duration) -> Result<Self, ModelError> {
+        let setup = Setup {
+            protocol: Protocol::Codecode,
+            url: "http://localhost/v1".to_owned(),
+            model: name.to_owned(),
+            key: crate::KeyFrom::Nowhere,
+            ca_file: None,
+            proxy: None,
+            patience,
+            retries: 3,
+        };
+        let mut out = Self::new(setup)?;
+        out.door = Some(door);
+        Ok(out)
+    }
+
     /// Looks whether the settings can be used. Opens no connection.
     pub(crate) fn new(setup: Setup) -> Result<Self, ModelError> {
         let wrong = |problem: String| ModelError::Setup { problem };
@@ -94,6 +122,7 @@ impl Http {
             url,
             proxy,
             roots,
+            door: None,
         })
     }
 
@@ -107,6 +136,9 @@ impl Http {
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
             .retry(reqwest::retry::never());
+        if let Some(door) = &self.door {
+            builder = builder.unix_socket(door.socket.as_path()).no_proxy();
+        }
         if let Some(proxy) = &self.proxy {
             builder = builder.proxy(proxy.clone());
         }
@@ -144,11 +176,14 @@ impl Http {
 
     async fn answer(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
         let started = Instant::now();
-        let key = key::read(&self.setup.key).await?;
+        let key = match &self.door {
+            Some(door) => Some(Arc::clone(&door.token)),
+            None => key::read(&self.setup.key).await?.map(Arc::new),
+        };
         let client = self.client()?;
         let body = self.setup.protocol.body(&self.setup.model, question);
         let body = body.to_string();
-        let headers = self.headers(key.as_ref());
+        let headers = self.headers(key.as_deref());
         let mut attempt = 1;
         loop {
             watch.state(State::Waiting);
@@ -165,7 +200,7 @@ impl Http {
                     let mut answer = answer.map_err(|error| match error {
                         // Its word for the trouble is the server's, and not worth a risk.
                         ModelError::Unreadable { server, reason }
-                            if key.as_ref().is_some_and(|it| reason.contains(&it.0)) =>
+                            if key.as_deref().is_some_and(|it| reason.contains(&it.0)) =>
                         {
                             let reason = "it failed while answering".to_owned();
                             ModelError::Unreadable { server, reason }
@@ -185,8 +220,8 @@ impl Http {
                 Ok(Ok(response)) => self.refused(response).await,
             };
             let (error, wished) = match trouble {
-                Trouble::Final(error) => return Err(without(key.as_ref(), error)),
-                Trouble::Passing(error, wished) => (without(key.as_ref(), error), wished),
+                Trouble::Final(error) => return Err(without(key.as_deref(), error)),
+                Trouble::Passing(error, wished) => (without(key.as_deref(), error), wished),
             };
             let pause = wished.unwrap_or_else(|| PAUSE * 2_u32.saturating_pow(attempt - 1));
             if attempt > self.setup.retries || pause > LONGEST_PAUSE {
@@ -274,6 +309,10 @@ impl Http {
 
     fn take(&self, piece: Piece, taken: &mut Taken) -> Result<(), ModelError> {
         if let Some(code) = piece.error {
+            if self.door.is_some() {
+                let problem = "it failed while answering".to_owned();
+                return Err(ModelError::Local { problem });
+            }
             return Err(self.unreadable(&format!("it failed while answering ({})", word(&code))));
         }
         taken.pieces += 1;
@@ -300,6 +339,9 @@ impl Http {
         };
         let _ = tokio::time::timeout(CONNECT, reading).await;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let (true, Some(said)) = (self.door.is_some() && status.as_u16() != 429, said(&value)) {
+            return Trouble::Final(ModelError::Local { problem: said });
+        }
         let error = ModelError::Refused {
             server: self.server.clone(),
             status: status.as_u16(),
@@ -385,6 +427,12 @@ fn without(key: Option<&Key>, mut error: ModelError) -> ModelError {
         code.clear();
     }
     error
+}
+
+/// What our own server says went wrong: one line that quotes no question.
+fn said(body: &Value) -> Option<String> {
+    let text = body.pointer("/error/message")?.as_str()?;
+    Some(text.lines().next()?.chars().take(400).collect())
 }
 
 /// What a server calls something, as far as it is a plain word.

@@ -4,15 +4,20 @@
 
 mod client;
 mod key;
+mod local;
+mod process;
 mod pull;
 mod setup;
 mod sse;
 mod wire;
 
+use std::sync::Arc;
+
 use revision::{Model, ModelError};
 
+pub use local::Local;
 pub use pull::{Fetch, FetchError, fetch};
-pub use setup::{KeyFrom, Protocol, Setup};
+pub use setup::{KeyFrom, LocalSetup, Protocol, Setup};
 
 /// A model that is ready to be asked. Nothing is sent and no key is read before the first question.
 ///
@@ -20,4 +25,10 @@ pub use setup::{KeyFrom, Protocol, Setup};
 /// Says which setting cannot be used.
 pub fn connect(setup: Setup) -> Result<Box<dyn Model>, ModelError> {
     Ok(Box::new(client::Http::new(setup)?))
+}
+
+/// A model that a program on this machine serves. The program starts with the first question.
+#[must_use]
+pub fn local(setup: LocalSetup, owner: Arc<Local>) -> Box<dyn Model> {
+    Box::new(local::LocalModel::new(setup, owner))
 }

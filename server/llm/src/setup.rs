@@ -12,6 +12,8 @@ pub enum Protocol {
     OpenAiCompletions,
     /// Anthropic's messages: `POST {base}/v1/messages`.
     Anthropic,
+    /// OpenAI's chat completions with what only `secondlook-codecode` understands.
+    Codecode,
 }
 
 /// Where a key comes from. The key itself stands in no settings.
@@ -44,4 +46,21 @@ pub struct Setup {
     pub patience: Duration,
     /// How often a question is put again when the server is busy or failed.
     pub retries: u32,
+}
+
+/// Two models on this machine that decode together, and the program that runs them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSetup {
+    /// The program `secondlook-codecode`; without one it is looked for beside this program, then on PATH.
+    pub program: Option<PathBuf>,
+    /// The base model's file or folder.
+    pub base: PathBuf,
+    /// The security model's; without one the base runs alone.
+    pub security: Option<PathBuf>,
+    /// A LoRA adapter's folder, for the security model.
+    pub adapter: Option<PathBuf>,
+    /// Tokens of question and answer together.
+    pub context: u32,
+    /// How long nothing may come before it is given up.
+    pub patience: Duration,
 }

@@ -22,7 +22,7 @@ impl Protocol {
     pub(crate) fn address(self, url: &str) -> String {
         let base = url.trim_end_matches('/');
         match self {
-            Self::OpenAiChat => format!("{base}/chat/completions"),
+            Self::OpenAiChat | Self::Codecode => format!("{base}/chat/completions"),
             Self::OpenAiCompletions => format!("{base}/completions"),
             Self::Anthropic => {
                 let base = base.strip_suffix("/v1").unwrap_or(base);
@@ -33,9 +33,18 @@ impl Protocol {
 
     /// The body of a request.
     pub(crate) fn body(self, model: &str, question: &Question) -> Value {
+        let mut body = self.plain_body(model, question);
+        if self == Self::Codecode {
+            // Much of a revision stands in the question already.
+            body["codecode"] = json!({ "lookup": true });
+        }
+        body
+    }
+
+    fn plain_body(self, model: &str, question: &Question) -> Value {
         let turn = |it: &revision::Message| json!({ "role": it.role.id(), "content": it.text });
         match self {
-            Self::OpenAiChat => json!({
+            Self::OpenAiChat | Self::Codecode => json!({
                 "model": model,
                 "messages": question.messages.iter().map(turn).collect::<Vec<_>>(),
                 "max_tokens": question.max_tokens,
@@ -86,7 +95,7 @@ impl Protocol {
         let number = |path: &str| value.pointer(path).and_then(Value::as_u64);
         let error = value.get("error").map(code_of);
         match self {
-            Self::OpenAiChat | Self::OpenAiCompletions => Piece {
+            Self::OpenAiChat | Self::OpenAiCompletions | Self::Codecode => Piece {
                 text: text("/choices/0/delta/content")
                     .or_else(|| text("/choices/0/message/content"))
                     .or_else(|| text("/choices/0/text"))
@@ -117,7 +126,7 @@ impl Protocol {
     /// Whether an answer that ended with this word is whole.
     pub(crate) fn is_whole(self, ended: &str) -> bool {
         match self {
-            Self::OpenAiChat | Self::OpenAiCompletions => ended == "stop",
+            Self::OpenAiChat | Self::OpenAiCompletions | Self::Codecode => ended == "stop",
             Self::Anthropic => matches!(ended, "end_turn" | "stop_sequence"),
         }
     }

@@ -103,6 +103,10 @@ impl Cost {
 /// What a model is doing, for those who wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
+    /// A program on this machine that serves the model is being started.
+    Starting,
+    /// That program reads the model into memory.
+    Loading,
     /// Nothing has come back yet.
     Waiting,
     /// So many bytes have come back.
@@ -124,6 +128,8 @@ pub enum State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Starting => f.write_str("starting the local model"),
+            Self::Loading => f.write_str("loading the local model into memory"),
             Self::Waiting => f.write_str("waiting for the model"),
             Self::Answering { bytes } => write!(f, "the model is answering ({bytes} bytes)"),
             Self::Retrying { attempt, pause } => write!(
@@ -167,6 +173,11 @@ pub enum ModelError {
     /// The settings name something that cannot be used.
     Setup {
         /// What, and what to do about it.
+        problem: String,
+    },
+    /// The program on this machine that serves the model failed.
+    Local {
+        /// What it said last, or how it ended.
         problem: String,
     },
     /// No connection came about.
@@ -223,6 +234,7 @@ impl fmt::Display for ModelError {
             Self::Cancelled => f.write_str("cancelled"),
             Self::Key { problem } => write!(f, "no key for the model: {problem}"),
             Self::Setup { problem } => write!(f, "the model's settings: {problem}"),
+            Self::Local { problem } => write!(f, "the local model: {problem}"),
             Self::Unreachable { server, reason } => {
                 write!(f, "no connection to the model at {server}: {reason}")
             }

@@ -83,6 +83,7 @@ pub(super) struct Numbers {
     pub(super) waiting: AtomicUsize,
     pub(super) counts: Mutex<Counts>,
     state: Mutex<&'static str>,
+    tell: Option<fn(&'static str)>,
 }
 
 impl Numbers {
@@ -92,7 +93,10 @@ impl Numbers {
 
     fn say(&self, now: &'static str) {
         if let Ok(mut state) = self.state.lock() {
-            *state = now;
+            let before = std::mem::replace(&mut *state, now);
+            if let Some(tell) = self.tell.filter(|_| before != now) {
+                tell(now);
+            }
         }
     }
 }
@@ -123,10 +127,14 @@ pub(super) fn start(
     security: Option<Load>,
     queue: usize,
     idle: Duration,
+    tell: Option<fn(&'static str)>,
 ) -> Result<Handle> {
     let (jobs, incoming) = std::sync::mpsc::sync_channel(queue.max(1));
-    let numbers = Arc::new(Numbers::default());
-    numbers.say("unloaded");
+    let numbers = Arc::new(Numbers {
+        state: Mutex::new("unloaded"),
+        tell,
+        ..Numbers::default()
+    });
     let own = Arc::clone(&numbers);
     thread::Builder::new()
         .name("decode".to_owned())

@@ -1,0 +1,143 @@
+"""`secondlook` with the real co-decoding program and a small real model behind it.
+
+SmolLM2 is no reviser: what counts is that its answer comes, is judged, and that nothing stays.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.binary import Secondlook
+
+CACHE = Path(
+    os.environ.get("SECONDLOOK_TEST_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "secondlook-tests"
+)
+MODEL = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+PROGRAM = os.environ.get("SECONDLOOK_CODECODE_BIN", "")
+CODE = (
+    "import subprocess\n\n\n"
+    "def list_folder(folder):\n"
+    '    return subprocess.run("ls -l " + folder, shell=True, capture_output=True).stdout\n'
+)
+
+pytestmark = [
+    pytest.mark.skipif(not PROGRAM, reason="SECONDLOOK_CODECODE_BIN names no binary"),
+    pytest.mark.skipif(not MODEL.is_file(), reason="tests/models/fetch small was not run"),
+]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The program with one thread: two spin against each other where cores are few."""
+    path = tmp_path / "codecode"
+    path.write_text(f'#!/bin/sh\nRAYON_NUM_THREADS=1 exec "{PROGRAM}" "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def words(program: Path, base: Path = MODEL) -> list[str]:
+    """Options for a short question and a short answer."""
+    options = {
+        "model-provider": "codecode",
+        "codecode-program": program,
+        "codecode-base": base,
+        "codecode-security": MODEL,
+        "codecode-context": 2048,
+        "model-prompt-size": "3 KiB",
+        "model-max-tokens": 32,
+        "model-repairs": 0,
+    }
+    return [it for name, value in options.items() for it in ("--set", f"{name}={value}")]
+
+
+def programs() -> list[int]:
+    """The co-decoding programs that run, whoever started them."""
+    out = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            first = (folder / "cmdline").read_bytes().split(b"\0")[0]
+        except OSError:
+            continue
+        if first == PROGRAM.encode():
+            out.append(int(folder.name))
+    return out
+
+
+def none_is_left() -> bool:
+    """Whether all have ended, waiting a little."""
+    end = time.monotonic() + 20
+    while programs() and time.monotonic() < end:
+        time.sleep(0.05)
+    return not programs()
+
+
+def test_two_models_answer_and_the_gate_judges(
+    secondlook: Secondlook, tmp_path: Path, program: Path
+) -> None:
+    code = tmp_path / "app.py"
+    code.write_text(CODE)
+    # The shortest question.
+    more = ("--all", "--mode", "prompt-only", "--write", "--json")
+    done = secondlook("revise", code, *more, *words(program))
+    assert done.code == 1, done
+    (item,) = json.loads(done.out)["items"]
+    assert item["how"] in ("refused", "unchanged") and item["cost"]["calls"] == 1, item
+    assert item["cost"]["asked_tokens"] > 50 and 0 < item["cost"]["answered_tokens"] <= 32, item
+    assert code.read_text() == CODE
+    assert none_is_left()
+
+
+def test_the_model_is_tested_by_name(secondlook: Secondlook, tmp_path: Path, program: Path) -> None:
+    models = secondlook.home / "data" / "secondlook" / "models"
+    models.mkdir(parents=True)
+    (models / "smol.gguf").symlink_to(MODEL)
+    done = secondlook("model", "test", *words(program, base=Path("smol")))
+    assert done.code == 0, done
+    assert "smol with SmolLM2-135M-Instruct.Q4_1 on this machine" in done.out
+
+
+def test_a_foreign_file_is_said(secondlook: Secondlook, tmp_path: Path, program: Path) -> None:
+    letter = tmp_path / "letter.gguf"
+    letter.write_text("this is a letter, not a model")
+    done = secondlook("model", "test", *words(program, base=letter))
+    assert done.code == 2 and "not a GGUF file" in done.err, done
+    assert none_is_left()
+
+
+def test_a_kill_in_the_middle_of_an_answer_leaves_nothing(
+    secondlook: Secondlook, tmp_path: Path, program: Path
+) -> None:
+    code = tmp_path / "app.py"
+    code.write_text(CODE)
+    process = subprocess.Popen(
+        [
+            secondlook.path,
+            "revise",
+            code,
+            "--all",
+            "--mode",
+            "community",
+            "--write",
+            *words(program),
+        ],
+        env=secondlook.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not programs():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert none_is_left()
+    assert code.read_text() == CODE

@@ -1,0 +1,156 @@
+"""A stand-in for `secondlook-codecode serve` that does what a test tells it, well or badly.
+
+Run as a program it speaks the real one's language: a line when it is ready, a private socket, a
+bearer token, the end of standard input as its own. It notes what happens to it in a folder, and
+knows nothing of the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socketserver
+import sys
+import textwrap
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+
+class Local:
+    """A program to name in settings, and what it noted."""
+
+    def __init__(self, folder: Path, *plan: str, answer: str = "") -> None:
+        """Each start follows the next word of the plan, the last one for ever.
+
+        `answer` answers, `die` ends while asked, `refuse` ends before it is ready, `hang` begins an
+        answer and says no more, `stuck` hangs and does not end with its standard input.
+        """
+        self.folder = folder
+        folder.mkdir()
+        (folder / "plan").write_text(" ".join(plan))
+        (folder / "answer").write_text(answer)
+        (folder / "base.gguf").write_text("a stand-in for a model")
+        self.program = folder / "secondlook-codecode"
+        source = Path(__file__).resolve()
+        self.program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{source}" "{folder}" "$@"\n')
+        self.program.chmod(0o755)
+
+    def settings(self, **more: Any) -> dict[str, Any]:
+        """The options that make it the model."""
+        return {
+            "model-provider": "codecode",
+            "codecode-program": str(self.program),
+            "codecode-base": str(self.folder / "base.gguf"),
+            "model-timeout": 20000,
+        } | {name.replace("_", "-"): value for name, value in more.items()}
+
+    def options(self, **more: Any) -> list[str]:
+        """The same as arguments of the binary."""
+        pairs = self.settings(**more).items()
+        return [word for name, value in pairs for word in ("--set", f"{name}={value}")]
+
+    def notes(self, kind: str) -> list[Any]:
+        """What it noted of this kind, in order."""
+        path = self.folder / "notes"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [it["value"] for it in map(json.loads, lines) if it["kind"] == kind]
+
+    def noted(self, kind: str, patience: float = 60) -> None:
+        """Waits until it noted something of this kind."""
+        end = time.monotonic() + patience
+        while not self.notes(kind):
+            assert time.monotonic() < end, f"nothing was noted of {kind}"
+            time.sleep(0.05)
+
+    def alive(self) -> list[int]:
+        """The processes that it started and that still run."""
+        return [it for it in self.notes("start") if runs(it)]
+
+    def gone(self, patience: float = 20) -> bool:
+        """Whether all of them have ended, waiting a little."""
+        end = time.monotonic() + patience
+        while self.alive() and time.monotonic() < end:
+            time.sleep(0.05)
+        return not self.alive()
+
+
+def runs(process: int) -> bool:
+    """Whether a process is there and is no zombie."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def note(folder: Path, kind: str, value: Any) -> None:
+    """Keeps something for the test."""
+    with (folder / "notes").open("a") as notes:
+        notes.write(json.dumps({"kind": kind, "value": value}) + "\n")
+
+
+def main() -> None:
+    """Follows the plan."""
+    folder, words = Path(sys.argv[1]), sys.argv[2:]
+    plan = (folder / "plan").read_text().split()
+    earlier = folder / "notes"
+    starts = earlier.read_text().count('"start"') if earlier.exists() else 0
+    act = plan[min(starts, len(plan) - 1)]
+    note(folder, "start", os.getpid())
+    note(folder, "arguments", words)
+    if act == "refuse":
+        sys.exit("secondlook-codecode: base.gguf is not a GGUF file")
+    place = words[words.index("--socket") + 1]
+    note(folder, "folder", oct(Path(place).parent.stat().st_mode & 0o777))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            note(folder, "question", body | {"path": self.path})
+            note(folder, "authorization", self.headers["Authorization"])
+            print('{"state": "loading"}', flush=True)
+            if act == "die":
+                os.kill(os.getpid(), 9)
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            print('{"state": "decoding"}', flush=True)
+            for piece in textwrap.wrap("I am thinking" if act != "answer" else "", 4):
+                self.piece({"delta": {"content": piece}})
+            while act in ("hang", "stuck"):
+                time.sleep(0.05)
+                try:
+                    self.wfile.write(b": still there\n\n")
+                except OSError:
+                    note(folder, "left", True)
+                    return
+            self.piece({"delta": {"content": (folder / "answer").read_text()}})
+            self.piece({"delta": {}, "finish_reason": "stop"})
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def piece(self, choice: dict[str, Any]) -> None:
+            self.wfile.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+        def address_string(self) -> str:
+            return "socket"
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+
+    server = Server(place, Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(json.dumps({"ready": f"unix:{place}", "token": "a-token-of-a-stand-in"}), flush=True)
+    sys.stdin.read()
+    while act == "stuck":
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()
