@@ -86,7 +86,7 @@ impl Judge {
         kept: &mut Keep<Vec<Firing>>,
         out: &mut Verdicts,
     ) -> anyhow::Result<()> {
-        let line = self.command.join(" ");
+        let line = self.asked();
         let key = |language: Language, text: &str| {
             eval::revise::digest(&[&line, &format!("{language:?}"), text])
         };
@@ -128,6 +128,19 @@ impl Judge {
             out.say(&self.name, language, text, firings);
         }
         Ok(())
+    }
+
+    /// The command with the content of the files it names: other rules are another judge.
+    fn asked(&self) -> String {
+        const MOST: u64 = 16 << 20;
+        let mut out = self.command.join(" ");
+        for word in self.command.iter().skip(1) {
+            let file = std::fs::metadata(word).is_ok_and(|it| it.is_file() && it.len() <= MOST);
+            if file && let Ok(bytes) = std::fs::read(word) {
+                out.push_str(&eval::revise::digest(&[&String::from_utf8_lossy(&bytes)]));
+            }
+        }
+        out
     }
 
     fn ask(&self, folder: &Path) -> anyhow::Result<Vec<(String, Firing)>> {
@@ -227,6 +240,10 @@ fn sarif(run: &Value) -> Vec<(String, Firing)> {
         }
     }
     let found = list("/results").iter().filter_map(|it| {
+        // What is only worth a note is no verdict: flawfinder has one for every array.
+        if matches!(it.get("level").and_then(Value::as_str), Some("none" | "note")) {
+            return None;
+        }
         let rule = it.get("ruleId")?.as_str()?;
         let place = it.pointer("/locations/0/physicalLocation")?;
         let path = place.pointer("/artifactLocation/uri")?.as_str()?;
