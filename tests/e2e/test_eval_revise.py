@@ -22,13 +22,13 @@ from support.model_server import ModelServer, Reply, chat, closed_port, serve, s
 SHELL = (
     "import subprocess\n\n\n"
     "def list_folder(folder):\n"
-    '    out = subprocess.run("ls -l " + folder, shell=True, capture_output=True)\n'
+    '    out = subprocess.run("exec ls -l " + folder, shell=True, capture_output=True)\n'
     "    return out.stdout\n"
 )
-CURED = SHELL.replace('"ls -l " + folder, shell=True', '["ls", "-l", "--", folder]')
+CURED = SHELL.replace('"exec ls -l " + folder, shell=True', '["ls", "-l", "--", folder]')
 # Silences the finding and breaks the function.
 GUTTED = SHELL.replace(
-    '    out = subprocess.run("ls -l " + folder, shell=True, capture_output=True)\n'
+    '    out = subprocess.run("exec ls -l " + folder, shell=True, capture_output=True)\n'
     "    return out.stdout\n",
     '    return b""\n',
 )
@@ -155,10 +155,11 @@ def test_modes_side_by_side(secondlook: Secondlook, bench: Path) -> None:
         assert rows(bench, "prompt-only", "words")["fixed"] == 0
         measures = json.loads((bench / "run" / "measures.json").read_text())
         effort = {it["mode"]: it for it in measures["efforts"]}
-        # Each mode: the shell once or twice, the clean case twice, the loader once.
+        # The shell once; the loader twice, because what is proven is said once more; the clean case
+        # twice, because its first answer is refused.
         assert effort["templates+community"]["by_template"] == 1
-        assert effort["community"]["calls"] == 1 + 1 + 2
-        assert effort["community"]["asked_tokens"] == 4 * 123
+        assert effort["community"]["calls"] == 1 + 2 + 2
+        assert effort["community"]["asked_tokens"] == 5 * 123
         assert effort["prompt-only"]["refused"] == 2
 
         asked = len(server.requests)

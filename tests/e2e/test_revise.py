@@ -172,7 +172,12 @@ def test_the_question_states_the_finding_and_quotes_advice(
 ) -> None:
     shown = secondlook("revise", shell, "--print-prompt")
     assert shown.code == 0, shown
-    for part in ("line 3 of the snippet", "<<<DISCUSSION 1", "NO CHANGE NEEDED", "CWE-78"):
+    for part in (
+        "line 3 of the snippet",
+        "<<<DISCUSSION 1",
+        "answer with the snippet as it is",
+        "CWE-78",
+    ):
         assert part in shown.out, part
     assert "ghp_" not in shown.out
     with serve(chat("NO CHANGE NEEDED")) as server:
@@ -240,7 +245,10 @@ def test_a_template_needs_no_model(secondlook: Secondlook, tmp_path: Path) -> No
 
 def test_without_a_model_the_prompt_is_offered(secondlook: Secondlook, tmp_path: Path) -> None:
     path = tmp_path / "a.py"
-    path.write_text(next(it for it in cases("bad") if it.name == "xss-str-around").before)
+    path.write_text(
+        "import requests\nfrom flask import request\n\n\n"
+        'def preview():\n    return requests.get(request.args["url"], timeout=5).text\n'
+    )
     done = secondlook("revise", path, "--all")
     assert done.code == 1, done
     assert "--print-prompt" in done.err

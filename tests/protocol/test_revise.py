@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.binary import ROOT, Secondlook
+from support.binary import Secondlook
 from support.model_server import ModelServer, Reply, chat, closed_port, hang, serve, silent
 from support.profiles import capabilities
 from support.rpc import Client, Json
@@ -229,8 +229,10 @@ def test_what_would_be_sent_is_shown(client: Client, tmp_path: Path) -> None:
 
 
 def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:
-    case = (ROOT / "fixtures/gate/bad/xss-str-around.txt").read_text()
-    code = case.split("==== before\n")[1].split("==== answer\n")[0]
+    code = (
+        "import requests\nfrom flask import request\n\n\n"
+        'def preview():\n    return requests.get(request.args["url"], timeout=5).text\n'
+    )
     client.initialize(stated())
     client.open(URI, code)
     (diagnostic,) = client.diagnostics(URI, 1)
@@ -245,7 +247,7 @@ def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:
     assert not any(it.startswith("Revise with") for it in titles)
     command = next(it for it in actions if it["title"].startswith("Copy"))["command"]
     wish = {"command": command["command"], "arguments": command["arguments"]}
-    assert "make_response" in client.request("workspace/executeCommand", wish)
+    assert "requests.get(" in client.request("workspace/executeCommand", wish)
 
 
 def test_a_block_that_an_ai_inserted_is_revised(client: Client) -> None:

@@ -76,7 +76,8 @@ pub enum Applicability {
 /// A mechanical cure, written over the parts of the matched code.
 ///
 /// Placeholders in `replace`, `set` and `insert`: `{callee}`, `{receiver}`, `{0}`, `{name}` (the
-/// text of an argument), `{args}` (everything between the brackets), `{value}`, `{target}`.
+/// text of an argument), `{args}` (everything between the brackets), `{value}`, `{target}`, and in
+/// `replace` and `set` `{argv}` (a command for a shell as the list of its words).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fix {
@@ -99,6 +100,20 @@ pub struct Fix {
     /// Turns a built string into one with placeholders of this form and passes its parts as a
     /// tuple after it: `?` or `%s`.
     pub parameterize: Option<String>,
+    /// Puts a part of a built text through a function, `html.escape({})`: the first part that
+    /// satisfies the gate.
+    pub escape: Option<String>,
+    /// New text for every expression of the finding whose whole text fits a regular expression;
+    /// `{}` stands for the old text.
+    pub swap: std::collections::BTreeMap<String, String>,
+    /// Asks this function in place of `==` and `!=`: `hmac.compare_digest` (Python).
+    pub compare: Option<String>,
+    /// Raises this error where an assertion stood (Python).
+    pub raise: Option<String>,
+    /// Leaves the function when the pointer that the finding begins with is null (C).
+    pub null_check: bool,
+    /// Serves only calls whose callee has one of these last names; empty means all.
+    pub callees: Vec<String>,
     /// Modules (Python) or headers (C) that the new text needs.
     pub imports: Vec<String>,
     /// Which patterns of the entry the fix serves, from 1; empty means all.

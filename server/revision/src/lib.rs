@@ -4,10 +4,13 @@
 mod advice;
 mod answer;
 mod arguments;
+mod argv;
 mod candidate;
 mod edit;
+mod escape;
 mod fix_all;
 pub mod gate;
+mod guard;
 mod imports;
 mod mask;
 mod model;
@@ -15,6 +18,7 @@ mod parameterize;
 mod prompt;
 mod render;
 mod revise;
+mod rewrite;
 mod sql;
 mod template;
 
@@ -124,20 +128,29 @@ fn prove(
             out.rejected.push((fix.title.clone(), Rejection::Untried));
             continue;
         }
-        let edits = template::edits(code.language, code.text, code.root, finding, fix);
-        let Some(edits) = edits else {
-            continue;
-        };
-        *left = left.saturating_sub(code.text.len());
-        match gate::check_with(code, memo, before, finding, &edits) {
-            Ok(_) => out.proposals.push(Proposal {
-                title: fix.title.clone(),
-                applicability: fix.applicability.unwrap_or(Applicability::Review),
-                kind: "template",
-                edits,
-            }),
-            Err(rejection) => out.rejected.push((fix.title.clone(), rejection)),
+        let mut refused = None;
+        for attempt in 0..template::attempts(fix) {
+            let edits = template::edits(code.language, code.text, code.root, finding, fix, attempt);
+            let Some(edits) = edits else {
+                break;
+            };
+            *left = left.saturating_sub(code.text.len());
+            match gate::check_with(code, memo, before, finding, &edits) {
+                Ok(_) => {
+                    refused = None;
+                    out.proposals.push(Proposal {
+                        title: fix.title.clone(),
+                        applicability: fix.applicability.unwrap_or(Applicability::Review),
+                        kind: "template",
+                        edits,
+                    });
+                    break;
+                }
+                Err(rejection) => refused = Some(rejection),
+            }
         }
+        out.rejected
+            .extend(refused.map(|rejection| (fix.title.clone(), rejection)));
     }
     out
 }

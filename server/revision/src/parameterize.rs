@@ -49,7 +49,7 @@ pub(crate) fn edits(
 }
 
 /// The node of an argument without the brackets around it.
-fn unwrapped<'t>(text: &str, root: Node<'t>, range: Range<usize>) -> Option<Node<'t>> {
+pub(crate) fn unwrapped<'t>(text: &str, root: Node<'t>, range: Range<usize>) -> Option<Node<'t>> {
     let mut node = root.named_descendant_for_byte_range(range.start, range.end)?;
     while node.kind() == "parenthesized_expression" {
         node = node
@@ -62,7 +62,7 @@ fn unwrapped<'t>(text: &str, root: Node<'t>, range: Range<usize>) -> Option<Node
 
 /// Holds where the argument is a variable that the built text is assigned to once, that is used
 /// nowhere else, and where nothing in between could change what the holes give.
-fn assigned_once(
+pub(crate) fn assigned_once(
     text: &str,
     root: Node<'_>,
     finding: &Finding,
@@ -140,7 +140,7 @@ fn reached_once(block: Node<'_>, node: Node<'_>) -> bool {
     false
 }
 
-fn is_bytes(text: &str, root: Node<'_>, built: &Range<usize>) -> bool {
+pub(crate) fn is_bytes(text: &str, root: Node<'_>, built: &Range<usize>) -> bool {
     let mut found = false;
     walk(root, |node| {
         if node.end_byte() <= built.start || node.start_byte() >= built.end {
@@ -204,7 +204,7 @@ fn query(text: &str, pieces: &[Merged], mark: &str) -> Option<(String, Vec<Strin
 }
 
 /// A value with fixed text around it, such as the `%` of LIKE, as one expression.
-fn surrounded(prefix: &str, hole: &str, suffix: &str) -> Option<String> {
+pub(crate) fn surrounded(prefix: &str, hole: &str, suffix: &str) -> Option<String> {
     if prefix.is_empty() && suffix.is_empty() {
         return Some(hole.to_owned());
     }
@@ -220,7 +220,7 @@ fn surrounded(prefix: &str, hole: &str, suffix: &str) -> Option<String> {
 
 /// The pieces, with texts that touch as one and each hole narrowed to the one value that it takes.
 /// `None` when a hole takes its value in a way that is not understood, such as from a dictionary.
-fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<Vec<Merged>> {
+pub(crate) fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<Vec<Merged>> {
     let mut merged = merged(pieces);
     let holes: Vec<Range<usize>> = merged.iter().filter_map(Merged::hole).collect();
     let mut seen: Vec<Range<usize>> = Vec::new();
@@ -284,7 +284,7 @@ fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<Vec<Merged>
     Some(merged)
 }
 
-fn outside_brackets(mut node: Node<'_>) -> Node<'_> {
+pub(crate) fn outside_brackets(mut node: Node<'_>) -> Node<'_> {
     while let Some(parent) = node.parent()
         && parent.kind() == "parenthesized_expression"
     {
@@ -294,13 +294,13 @@ fn outside_brackets(mut node: Node<'_>) -> Node<'_> {
 }
 
 #[derive(Clone)]
-enum Merged {
+pub(crate) enum Merged {
     Text(String),
     Hole(Range<usize>),
 }
 
 impl Merged {
-    fn hole(&self) -> Option<Range<usize>> {
+    pub(crate) fn hole(&self) -> Option<Range<usize>> {
         match self {
             Self::Text(_) => None,
             Self::Hole(range) => Some(range.clone()),
@@ -322,7 +322,7 @@ fn merged(pieces: &[Piece]) -> Vec<Merged> {
 }
 
 /// A Python literal of this text.
-fn literal(text: &str, long: bool, end: &str) -> String {
+pub(crate) fn literal(text: &str, long: bool, end: &str) -> String {
     let text = text.replace("\r\n", "\n");
     let long = long && text.contains('\n');
     let quote = if !long && text.contains('"') && !text.contains('\'') {

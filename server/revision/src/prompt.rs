@@ -188,11 +188,23 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
         }
     }
     let _ = writeln!(ask, "\n{RULES}");
-    let _ = writeln!(
-        ask,
-        "- If nothing {}should change, answer with this line alone: {SENTINEL}",
-        if security { "about its security " } else { "" }
-    );
+    // What is read last is what small models do: a way out that stands there is always taken.
+    let proven = subject
+        .finding
+        .filter(|_| matches!(mode.asks(), Some(Mode::Community)));
+    if let Some(finding) = proven {
+        let _ = writeln!(
+            ask,
+            "- If the code is safe as it stands, answer with the snippet as it is.\n\nNow write the snippet again so that line {} is safe.",
+            line_in(subject, finding.range.start)
+        );
+    } else {
+        let _ = writeln!(
+            ask,
+            "- If nothing {}should change, answer with this line alone: {SENTINEL}",
+            if security { "about its security " } else { "" }
+        );
+    }
     let masked = mask.len();
     let message = |role, text: String| Message { role, text };
     Prompt {
@@ -209,6 +221,17 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
 pub(crate) fn repair(reason: &str) -> Message {
     let text = format!(
         "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds. Answer with the whole snippet in one fenced code block and nothing else, or with {SENTINEL}."
+    );
+    Message {
+        role: Role::User,
+        text,
+    }
+}
+
+/// What a model is told that would leave code with a proven weakness as it is.
+pub(crate) fn insist(message: &str) -> Message {
+    let text = format!(
+        "The analysis was made again, and the weakness is there: {message}.\n\nWrite the snippet again without it. Answer with the whole snippet in one fenced code block and nothing else. If you are certain that the code is safe as it stands, answer with {SENTINEL} once more."
     );
     Message {
         role: Role::User,
@@ -239,11 +262,7 @@ fn fenced(out: &mut String, tag: &str, text: &str) {
 }
 
 fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask) {
-    let start = subject.region.start;
-    let line = |byte: usize| {
-        let before = subject.text.get(start..byte.max(start)).unwrap_or("");
-        before.matches('\n').count() + 1
-    };
+    let line = |byte: usize| line_in(subject, byte);
     let entry = &finding.entry;
     let cwe: Vec<String> = entry.cwe_names().collect();
     let _ = writeln!(
@@ -287,6 +306,79 @@ fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask)
         "What to do: {}\n",
         advice::shorten(&advice::plain(&entry.body().guideline), 700)
     );
+    let code = subject.text.get(subject.region.clone()).unwrap_or("");
+    if let Some(example) = example(entry, code) {
+        out.push_str("Code of the same kind that is safe:\n\n");
+        let tag = match subject.language {
+            Language::Python => "python",
+            Language::C => "c",
+        };
+        fenced(out, tag, &example);
+        out.push('\n');
+    }
+}
+
+/// The function of the entry's safe examples that has most words in common with some code, with
+/// the imports of its block.
+fn example(entry: &Entry, code: &str) -> Option<String> {
+    // Enough for a function of a dozen lines; longer ones teach a small model nothing more.
+    const MOST: usize = 700;
+    let words = |text: &str| -> std::collections::BTreeSet<String> {
+        let parts = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        parts.filter(|it| it.len() > 2).map(str::to_owned).collect()
+    };
+    let wanted = words(code);
+    let mut best: Option<(usize, String)> = None;
+    for block in entry.examples(ExampleKind::Secure) {
+        let is_import = |line: &&str| {
+            line.starts_with("import ") || line.starts_with("from ") || line.starts_with("#include")
+        };
+        let imports: Vec<&str> = block.code.lines().filter(is_import).collect();
+        for part in top_level(&block.code) {
+            let used = words(&part);
+            let number = used.intersection(&wanted).count();
+            let uses = |line: &&&str| words(line).iter().any(|it| used.contains(it));
+            let mut text: String = imports
+                .iter()
+                .filter(uses)
+                .map(|it| format!("{it}\n"))
+                .collect();
+            text.push_str(part.trim_end());
+            if text.len() <= MOST && number > 0 && best.as_ref().is_none_or(|it| it.0 < number) {
+                best = Some((number, text));
+            }
+        }
+    }
+    best.map(|it| it.1)
+}
+
+/// The definitions of a block of code, each with the lines that belong to it.
+fn top_level(code: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut fresh = true;
+    for line in code.lines() {
+        let starts = line.starts_with(|c: char| c.is_alphabetic() || c == '@' || c == '_');
+        let decorated = out
+            .last()
+            .is_some_and(|it| it.lines().last().is_some_and(|it| it.starts_with('@')));
+        if starts && !decorated || fresh {
+            out.push(String::new());
+            fresh = false;
+        }
+        if let Some(last) = out.last_mut() {
+            last.push_str(line);
+            last.push('\n');
+        }
+    }
+    out.retain(|it| it.lines().count() > 1 && it.contains('('));
+    out
+}
+
+/// The line of a place within the snippet, from 1.
+fn line_in(subject: &Subject<'_>, byte: usize) -> usize {
+    let start = subject.region.start;
+    let before = subject.text.get(start..byte.max(start)).unwrap_or("");
+    before.matches('\n').count() + 1
 }
 
 fn weakness(subject: &Subject<'_>, described: bool) -> String {

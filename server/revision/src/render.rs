@@ -1,5 +1,6 @@
 //! Templates with placeholders for the parts of the matched code. Knows no trees.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use analysis::{Finding, PartKey};
@@ -12,6 +13,8 @@ pub(crate) struct Renderer<'a> {
     pub(crate) text: &'a str,
     pub(crate) finding: &'a Finding,
     pub(crate) arguments: &'a Arguments,
+    /// What `{argv}` means: a command as the list of its words.
+    pub(crate) argv: Option<&'a str>,
     /// Modules and what they are called in this file.
     pub(crate) modules: &'a [(String, String)],
     /// What `{callee_name}` means where an import renamed it.
@@ -50,8 +53,16 @@ impl Renderer<'_> {
                 .find('}')
                 .filter(|close| is_placeholder(&rest[1..*close]));
             if let Some(close) = close {
-                out.push_str(self.placeholder(&rest[1..close])?);
+                let value = self.placeholder(&rest[1..close])?;
                 rest = &rest[close + 1..];
+                // What is asked for a member binds before every operator.
+                if rest.starts_with('.') && value.contains(char::is_whitespace) {
+                    out.push('(');
+                    out.push_str(&value);
+                    out.push(')');
+                } else {
+                    out.push_str(&value);
+                }
             } else {
                 out.push('{');
                 rest = &rest[1..];
@@ -61,11 +72,13 @@ impl Renderer<'_> {
         Some(out)
     }
 
-    fn placeholder(&self, name: &str) -> Option<&str> {
+    fn placeholder(&self, name: &str) -> Option<Cow<'_, str>> {
         let key = match name {
+            "argv" => return self.argv.map(Cow::Borrowed),
+            "TARGET" => return self.shouted(),
             "callee" => PartKey::Callee,
             "callee_name" => match self.callee_name {
-                Some(name) => return Some(name),
+                Some(name) => return Some(Cow::Borrowed(name)),
                 None => PartKey::CalleeName,
             },
             "receiver" => PartKey::Receiver,
@@ -74,10 +87,21 @@ impl Renderer<'_> {
             "value" => PartKey::Value,
             key => {
                 let index = self.arguments.find(&ArgKey::parse(key).ok()?)?;
-                return self.text.get(self.arguments.list[index].value.clone());
+                let range = self.arguments.list[index].value.clone();
+                return self.text.get(range).map(Cow::Borrowed);
             }
         };
-        self.text.get(part(self.finding, &key)?)
+        let range = part(self.finding, &key)?;
+        self.text.get(range).map(Cow::Borrowed)
+    }
+
+    /// The last name of what is bound, as environment variables are written.
+    fn shouted(&self) -> Option<Cow<'_, str>> {
+        let target = self.text.get(part(self.finding, &PartKey::Target)?)?;
+        let name = target.rsplit('.').next().unwrap_or(target).trim();
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let plain = !name.is_empty() && name.chars().all(word);
+        plain.then(|| Cow::Owned(name.to_ascii_uppercase()))
     }
 
     /// Writes modules the way the file calls them.

@@ -222,6 +222,7 @@ pub fn revise(
     let mut best: Option<Vec<Edit>> = None;
     for sample in 0..effort.samples.max(1) {
         let mut messages = prompt.messages.clone();
+        let mut insisted = false;
         for attempt in 0..=effort.repairs {
             let question = Question {
                 messages: messages.clone(),
@@ -256,6 +257,20 @@ pub fn revise(
                     break;
                 }
                 Ok(None) => {
+                    // What is proven is said once more before the model is taken at its word.
+                    if let Target::Finding(finding) = task.target
+                        && mode.asks() == Some(Mode::Community)
+                        && !insisted
+                        && attempt < effort.repairs
+                    {
+                        insisted = true;
+                        messages.push(Message {
+                            role: Role::Assistant,
+                            text: candidate_text(&answer.text),
+                        });
+                        messages.push(prompt::insist(&finding.message));
+                        continue;
+                    }
                     out.unchanged = true;
                     break;
                 }

@@ -7,16 +7,32 @@ use syntax::{Language, Node};
 use crate::arguments::Arguments;
 use crate::edit::{Edit, indentation, line_ending};
 use crate::render::{Renderer, part};
-use crate::{imports, parameterize};
+use crate::{argv, escape, guard, imports, parameterize, rewrite};
 
-/// What the fix changes here. `None` when the code lacks a part that it speaks of.
+/// How many ways of carrying a fix out there may be; the gate chooses.
+pub(crate) fn attempts(fix: &Fix) -> usize {
+    if fix.escape.is_some() {
+        escape::MOST
+    } else {
+        1
+    }
+}
+
+/// What the fix changes here, in one of its ways. `None` when the code lacks a part that it speaks of.
 pub(crate) fn edits(
     language: Language,
     text: &str,
     root: Node<'_>,
     finding: &Finding,
     fix: &Fix,
+    attempt: usize,
 ) -> Option<Vec<Edit>> {
+    if !fix.callees.is_empty() {
+        let name = text.get(part(finding, &PartKey::CalleeName)?)?;
+        if !fix.callees.iter().any(|it| it == name) {
+            return None;
+        }
+    }
     let at = finding.matched.start;
     let mut edits = Vec::new();
     let mut modules = Vec::new();
@@ -30,8 +46,16 @@ pub(crate) fn edits(
     let original = bare_name(language, text, finding)
         .and_then(|name| imports::original_name(text, root, name, at));
     let listed = Arguments::of(finding);
+    let argv = if speaks_of_argv(fix) {
+        let argv = argv::of(language, text, root, finding, &listed)?;
+        edits.extend(argv.edit);
+        Some(argv.text)
+    } else {
+        None
+    };
     let renderer = Renderer {
         text,
+        argv: argv.as_deref(),
         finding,
         arguments: &listed,
         modules: &modules,
@@ -78,12 +102,37 @@ pub(crate) fn edits(
             language, text, root, finding, &listed, mark,
         )?);
     }
+    if let Some(wrapper) = &fix.escape {
+        let wrapper = renderer.render(wrapper)?;
+        edits.push(escape::edit(
+            language, text, root, finding, &wrapper, attempt,
+        )?);
+    }
+    for (old, new) in &fix.swap {
+        let new = renderer.render(new)?;
+        edits.extend(rewrite::swap(text, root, finding, old, &new)?);
+    }
+    if let Some(same) = &fix.compare {
+        let same = renderer.render(same)?;
+        edits.push(rewrite::compare(language, text, root, finding, &same)?);
+    }
+    if let Some(error) = &fix.raise {
+        edits.push(rewrite::raise(language, text, root, finding, error)?);
+    }
+    if fix.null_check {
+        edits.push(guard::edit(language, text, root, finding)?);
+    }
     edits.extend(arguments.finish(text)?);
     if edits.is_empty() {
         return None;
     }
     edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     Some(edits)
+}
+
+fn speaks_of_argv(fix: &Fix) -> bool {
+    let texts = fix.replace.iter().chain(fix.set.values());
+    texts.into_iter().any(|it| it.contains("{argv}"))
 }
 
 /// The callee where it is one plain name, which Python has to import.

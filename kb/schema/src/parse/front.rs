@@ -340,11 +340,21 @@ fn check_fixes(fixes: &[Fix], patterns: usize, report: &mut Reporter<'_>) {
             && fix.rename.is_none()
             && fix.callee.is_none()
             && fix.parameterize.is_none()
+            && fix.escape.is_none()
+            && fix.swap.is_empty()
+            && fix.compare.is_none()
+            && fix.raise.is_none()
+            && !fix.null_check
             && fix.set.is_empty()
             && fix.remove.is_empty()
             && fix.insert.is_empty();
         if does_nothing {
-            report.at_word("[[fix]]", "a fix needs at least one of replace, rename, callee, set, remove, insert, parameterize");
+            report.at_word("[[fix]]", "a fix needs at least one of replace, rename, callee, set, remove, insert, parameterize, escape, swap, compare, raise, null_check");
+        }
+        for old in fix.swap.keys() {
+            if let Err(error) = regex_syntax::parse(old) {
+                report.at_word(old, format!("`swap`: {error}"));
+            }
         }
         let keys = fix.set.keys().chain(&fix.remove).chain(fix.insert.keys());
         for key in keys {

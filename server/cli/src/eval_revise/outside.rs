@@ -241,7 +241,10 @@ fn sarif(run: &Value) -> Vec<(String, Firing)> {
     }
     let found = list("/results").iter().filter_map(|it| {
         // What is only worth a note is no verdict: flawfinder has one for every array.
-        if matches!(it.get("level").and_then(Value::as_str), Some("none" | "note")) {
+        if matches!(
+            it.get("level").and_then(Value::as_str),
+            Some("none" | "note")
+        ) {
             return None;
         }
         let rule = it.get("ruleId")?.as_str()?;
