@@ -379,6 +379,49 @@ def test_an_interrupt_leaves_nothing_behind(
     assert shell.read_text() == SHELL
 
 
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    """Answers well, a few letters at a time."""
+    pieces = [ANSWER[at : at + 6] for at in range(0, len(ANSWER), 6)]
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    for piece in pieces:
+        event = json.dumps({"choices": [{"delta": {"content": piece}}]})
+        handler.wfile.write(f"data: {event}\n\n".encode())
+        handler.wfile.flush()
+        time.sleep(0.01)
+    end = json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}]})
+    handler.wfile.write(f"data: {end}\n\ndata: [DONE]\n\n".encode())
+
+
+def test_a_slow_answer_is_waited_for(secondlook: Secondlook, shell: Path) -> None:
+    with serve(drip) as server:
+        done = revise(secondlook, shell, server, "--write", model_timeout=2000)
+    assert done.code == 0, done
+    assert shell.read_text() == CURED
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_cancelled_at_any_moment(secondlook: Secondlook, shell: Path, moment: int) -> None:
+    """From before the first byte is sent to after the file is written."""
+    with serve(drip) as server:
+        process = subprocess.Popen(
+            [secondlook.path, "revise", shell, "--mode", "community", "--write", *server.options()],
+            env=secondlook.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        # A program that has no handler yet ends at once, which harms nothing either.
+        time.sleep(0.08 * moment)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode in (0, 130, -signal.SIGINT), process.returncode
+        assert server.settled(), "a connection is left"
+    assert shell.read_text() in (SHELL, CURED)
+    assert [it.name for it in shell.parent.iterdir()] == [shell.name], "something is left behind"
+
+
 def test_a_key_reaches_the_header_and_nothing_else(
     secondlook: Secondlook, shell: Path, tmp_path: Path
 ) -> None:
@@ -449,7 +492,16 @@ def test_without_a_provider_no_socket_is_opened(
 ) -> None:
     strace = shutil.which("strace")
     log = tmp_path / "calls"
-    for command in (["check", shell], ["revise", shell], ["revise", shell, "--print-prompt"]):
+    case = {"id": "a", "suite": "s", "lang": "python", "cwe": "CWE-78", "code": SHELL}
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text(json.dumps(case) + "\n")
+    commands: list[list[object]] = [
+        ["check", shell],
+        ["revise", shell],
+        ["revise", shell, "--print-prompt"],
+        ["eval", "revise", cases, "--out", tmp_path / "run"],
+    ]
+    for command in commands:
         words = [str(secondlook.path), *map(str, command)]
         if strace:
             words = [strace, "-f", "-e", "trace=socket,connect", "-o", str(log), *words]

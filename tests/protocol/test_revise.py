@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -248,6 +249,29 @@ def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:
     command = next(it for it in actions if it["title"].startswith("Copy"))["command"]
     wish = {"command": command["command"], "arguments": command["arguments"]}
     assert "requests.get(" in client.request("workspace/executeCommand", wish)
+
+
+def test_without_a_provider_no_socket_is_opened(secondlook: Secondlook, tmp_path: Path) -> None:
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("strace shows which sockets are opened")
+    log = tmp_path / "calls"
+    words = [strace, "-f", "-e", "trace=socket,connect", "-o", str(log), secondlook.path, "lsp"]
+    with Client(words, secondlook.environment, secondlook.home) as client:
+        client.initialize(stated())
+        client.open(URI, CODE)
+        (diagnostic,) = client.diagnostics(URI, 1)
+        params = {
+            "textDocument": {"uri": URI},
+            "range": diagnostic["range"],
+            "context": {"diagnostics": [diagnostic]},
+        }
+        assert client.request("textDocument/codeAction", params)
+        place = {"textDocument": {"uri": URI}, "position": diagnostic["range"]["start"]}
+        assert client.request("textDocument/hover", place)
+    seen = log.read_text().splitlines()
+    assert any("exited" in it for it in seen), "strace saw nothing"
+    assert [it for it in seen if "socket(" in it or "connect(" in it] == []
 
 
 def test_a_block_that_an_ai_inserted_is_revised(client: Client) -> None:
