@@ -1,0 +1,38 @@
+"""The extension's own tests, in the extension host of a real VS Code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.model_server import chat, hang, serve
+from support.vscode import Start
+
+HOST = Path(__file__).with_name("host.mjs")
+CURED = (
+    "import subprocess\n\n\n"
+    "def list_folder(folder):\n"
+    '    emoji = "🙂"; out = subprocess.run(["ls", "-l", "--", folder])\n'
+    "    return out, emoji\n"
+)
+
+
+def test_the_extension_in_its_host(start: Start, folder: Path) -> None:
+    with serve(hang, chat(f"```python\n{CURED}```\n")) as model:
+        code = start(folder, MODEL_URL=model.url)
+        tools = code.tools
+        result, said = code.node(
+            HOST,
+            tools.playwright,
+            tools.browser,
+            str(code.port),
+            folder,
+            tools.extension,
+            tools.extension / "dist" / "tests" / "index",
+        )
+        assert model.settled()
+    print(said)
+    assert result == 0, said + (code.state / "log").read_text()[-3000:]
+    assert said.count("TEST passed") >= 9
+    assert "TEST failed" not in said
+    # Cancelled, discarded, applied: each was one question.
+    assert len(model.requests) == 3

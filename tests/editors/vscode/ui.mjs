@@ -1,0 +1,247 @@
+// Goes through the extension as a person does, by keyboard and mouse, and takes pictures on the way.
+// Every step waits for what a person would see; a step that fails ends the run with a picture.
+//
+//   node ui.mjs PLAYWRIGHT BROWSER PORT WORKSPACE PICTURES HOME
+//
+// HOME is part of the server's path, so that the right process is killed.
+import fs from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const [playwright, browser, port, workspace, pictures, home] = process.argv.slice(2);
+const { chromium } = createRequire(`${playwright}/`)("playwright-core");
+fs.mkdirSync(pictures, { recursive: true });
+
+const launched = await chromium.launch({
+    executablePath: browser,
+    headless: true,
+    args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    ],
+});
+const page = await launched.newPage({ viewport: { width: 1180, height: 700 } });
+page.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 60_000));
+const outside = new Set();
+page.on("request", (request) => {
+    const address = new URL(request.url());
+    if (/^(http|ws)s?:$/.test(address.protocol) && address.hostname !== "127.0.0.1") {
+        outside.add(address.hostname);
+    }
+});
+
+const step = (what) => console.log(`UI ${what}`);
+const picture = (name) => page.screenshot({ path: path.join(pictures, `${name}.png`) });
+const press = (keys) => page.keyboard.press(keys);
+const plain = (text) => text.replace(/\u00a0/g, " ");
+const sees = (text) =>
+    page.waitForFunction(
+        (wanted) => document.body.innerText.replace(/\u00a0/g, " ").includes(wanted),
+        text,
+    );
+const inCode = (text) =>
+    page.waitForFunction(
+        (wanted) =>
+            [...document.querySelectorAll(".view-line")].some((it) =>
+                it.textContent.replace(/\u00a0/g, " ").includes(wanted),
+            ),
+        text,
+    );
+
+async function open(file) {
+    await press("Control+P");
+    await page.waitForSelector(".quick-input-widget input");
+    await page.keyboard.type(file);
+    await page.waitForSelector(`.quick-input-list .monaco-list-row[aria-label*="${file}"]`);
+    await press("Enter");
+    await page.waitForSelector(`[data-uri$="/${file}"]`);
+}
+
+async function goTo(line, column) {
+    await press("Control+G");
+    await page.waitForSelector(".quick-input-widget input");
+    await page.keyboard.type(`${line}:${column}`);
+    await press("Enter");
+    await page.waitForFunction(
+        (text) => document.querySelector("#status\\.editor\\.selection")?.textContent.includes(text),
+        `Ln ${line}, Col ${column}`,
+    );
+}
+
+async function command(name) {
+    await press("F1");
+    await page.waitForSelector(".quick-input-widget input");
+    await page.keyboard.type(name);
+    await page.waitForSelector(`.quick-input-list .monaco-list-row[aria-label*="${name}"]`);
+    await press("Enter");
+}
+
+// A menu that opened while the editor was still busy may be closed again; a person presses again.
+async function menu() {
+    for (let turn = 0; turn < 10; turn += 1) {
+        await press("Control+.");
+        try {
+            await page.waitForSelector(".action-widget .monaco-list-row.action", { timeout: 4000 });
+            await page.waitForTimeout(400);
+            if ((await page.locator(".action-widget .monaco-list-row.action").count()) > 0) {
+                return;
+            }
+        } catch {
+            await press("Escape");
+        }
+    }
+    throw new Error("no menu");
+}
+
+const choose = (text) => page.locator(".action-widget .monaco-list-row.action", { hasText: text }).first().click();
+
+async function saved(file, holds) {
+    await press("Control+S");
+    for (let turn = 0; turn < 200; turn += 1) {
+        if (holds(fs.readFileSync(path.join(workspace, file), "utf8"))) {
+            return;
+        }
+        await page.waitForTimeout(50);
+    }
+    throw new Error(`${file} was not saved as it should be`);
+}
+
+const quiet = () => page.waitForFunction(() => document.querySelector(".squiggly-error, .squiggly-warning, .squiggly-info") === null);
+const flagged = () => page.waitForSelector(".squiggly-error, .squiggly-warning, .squiggly-info");
+
+async function clearNotifications() {
+    await command("Notifications: Clear All Notifications");
+    await page.waitForTimeout(300);
+}
+
+async function kill() {
+    for (const pid of fs.readdirSync("/proc").filter((it) => /^\d+$/.test(it))) {
+        try {
+            const words = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+            if (words[0].startsWith(home) && words[1] === "lsp") {
+                process.kill(Number(pid), "SIGKILL");
+                return;
+            }
+        } catch {
+            // It has ended meanwhile.
+        }
+    }
+    throw new Error("no server to kill");
+}
+
+try {
+    await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(workspace)}`);
+    await page.waitForSelector(".explorer-folders-view .monaco-list-row");
+    step("workbench");
+
+    // An assistant suggests, Tab accepts: the finding says who inserted it.
+    await open("status.py");
+    await sees("Second Look");
+    await press("Control+End");
+    await press("Enter");
+    // The assistant may start later than the file opens; a person asks for a suggestion then.
+    for (let turn = 0; (await page.locator(".suggest-preview-text").count()) === 0; turn += 1) {
+        if (turn === 20) {
+            throw new Error("no suggestion");
+        }
+        await press("Alt+\\");
+        await page.waitForTimeout(1000);
+    }
+    await page.waitForTimeout(500);
+    await picture("suggestion");
+    await press("Tab");
+    await inCode("shell=True");
+    await flagged();
+    step("finding");
+    await press("F8");
+    await page.waitForSelector(".marker-widget .message");
+    const message = plain(await page.locator(".marker-widget .message").first().innerText());
+    if (!message.includes("[AI-inserted]")) {
+        throw new Error(`the finding does not say who inserted it: ${message}`);
+    }
+    await picture("finding");
+    await press("Escape");
+
+    // Why?
+    await command("Second Look: Why Is This Flagged?");
+    const frame = page.frameLocator("iframe.webview").frameLocator("iframe#active-frame");
+    await frame.locator("a[href^='https://']").first().waitFor();
+    await page.waitForTimeout(500);
+    await picture("why");
+    const links = await frame.locator("a[href^='https://']").count();
+    step(`reason with ${links} links`);
+    await page.locator(".tab", { hasText: "Why is this flagged?" }).first().click({ button: "middle" });
+    await page.waitForFunction(() => document.querySelectorAll(".editor-group-container").length === 1);
+
+    // A model is asked: cancelled once, seen as a diff, applied.
+    const revise = async () => {
+        await page.locator(".editor-instance .view-line").first().click();
+        await press("F8");
+        await page.waitForSelector(".marker-widget .message");
+        await press("Escape");
+        await command("Second Look: Revise This Finding or Block");
+    };
+    await revise();
+    const progress = page.locator(".notification-list-item", { hasText: "Revising" }).first();
+    await progress.waitFor();
+    await sees("answering");
+    await picture("progress");
+    await progress.locator(".monaco-button", { hasText: "Cancel" }).first().click();
+    await progress.waitFor({ state: "detached" });
+    await inCode("shell=True");
+    step("cancelled");
+    await revise();
+    await page.waitForSelector(".diff-editor, .monaco-diff-editor");
+    await sees("Apply it?");
+    await page.waitForTimeout(1000);
+    await picture("revision");
+    await page.locator(".notification-list-item .monaco-button", { hasText: "Apply" }).first().click();
+    await page.waitForFunction(() => document.querySelector(".monaco-diff-editor") === null);
+    await inCode('["ping", "-c", "1", "--", host]');
+    await quiet();
+    await saved("status.py", (text) => !text.includes("shell=True"));
+    step("revised");
+
+    // A fix of an entry, from the light bulb.
+    await open("report.c");
+    await flagged();
+    await page.locator(".editor-instance .view-line").first().click();
+    await press("F8");
+    await page.waitForSelector(".marker-widget .message");
+    await press("Escape");
+    await menu();
+    await picture("fix");
+    await choose("%s");
+    await inCode('printf("%s", message)');
+    await saved("report.c", (text) => text.includes('printf("%s", message)'));
+    await quiet();
+    step("fixed");
+
+    // The server ends by itself: the editor says so, and goes on.
+    await press("Control+Z");
+    await flagged();
+    await clearNotifications();
+    await kill();
+    await sees("the server ended and is started again");
+    await picture("ended");
+    await goTo(1, 1);
+    await page.keyboard.type("/* again */");
+    await press("Enter");
+    await flagged();
+    await press("F8");
+    await page.waitForSelector(".marker-widget .message");
+    step("recovered");
+    if (outside.size > 0) {
+        throw new Error(`something else was asked: ${[...outside].join(", ")}`);
+    }
+    step("end");
+} catch (error) {
+    await picture("failed");
+    console.log(String(error).slice(0, 1500));
+    process.exitCode = 1;
+}
+await launched.close();
