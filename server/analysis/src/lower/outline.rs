@@ -3,8 +3,9 @@
 
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use memchr::memmem::Finder;
 use rustc_hash::{FxHashMap, FxHasher};
 use syntax::Language;
 use tree_sitter::{Node, TreeCursor};
@@ -114,15 +115,20 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
     out
 }
 
+// Making a finder costs as much as asking it about a short function.
+static DEF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("def "));
+static DEF_TAB: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("def\t"));
+static CLASS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("class "));
+
 /// Whether a function may hold another one; looking at the words is far cheaper than walking.
 fn may_nest(language: Language, text: &str, node: Node<'_>) -> bool {
     if language == Language::C {
         return false;
     }
     let source = text.get(node.byte_range()).unwrap_or("").as_bytes();
-    memchr::memmem::find_iter(source, b"def ").nth(1).is_some()
-        || memchr::memmem::find(source, b"class ").is_some()
-        || memchr::memmem::find(source, b"def\t").is_some()
+    DEF.find_iter(source).nth(1).is_some()
+        || CLASS.find(source).is_some()
+        || DEF_TAB.find(source).is_some()
 }
 
 fn leave(cursor: &mut TreeCursor<'_>, levels: &mut Vec<Level<'_>>) -> bool {
