@@ -93,7 +93,6 @@ class Helix:
         """Opens the menu of actions and takes the first with these words."""
         self.press("Space", "a")
         menu = self.wait(f"an action `{title}`", lambda screen: title in screen)
-        print(menu)
         # The menu stands in the one column of the screen where its lines begin.
         lines = menu.splitlines()
         at = next(number for number, line in enumerate(lines) if title in line)
@@ -102,6 +101,8 @@ class Helix:
         while first > 0 and is_entry(lines[first - 1], column):
             first -= 1
         # The first is chosen when the menu opens.
+        # A person does not press in the moment in which the menu appears.
+        time.sleep(0.5)
         self.press(*["C-n"] * (at - first), "Enter")
 
     def saved(self, file: Path, text: str) -> None:
@@ -113,13 +114,9 @@ class Helix:
         assert file.read_text() == text
 
 
-# What Helix turns in its status line while a server is busy.
-WHEEL = re.compile("[⣾⣽⣻⢿⡿⣟⣯⣷]")
-
-
 def is_entry(line: str, column: int) -> bool:
     """Whether a line of a menu has an entry that begins at a column."""
-    return line[column : column + 1].isupper() and line[max(column - 2, 0) : column].isspace()
+    return line[column : column + 1].isalpha() and line[max(column - 1, 0) : column].isspace()
 
 
 @pytest.fixture(scope="session")
@@ -201,12 +198,12 @@ def test_from_a_paste_to_a_saved_fix_and_over_a_crash(
     editor.command(f"insert-output cat {completion}")
     editor.wait("the text", lambda screen: "putchar" in screen)
     editor.wait("the finding", lambda screen: "likely AI-inserted" in screen)
-    editor.press("Escape", "]", "d", "Space", "k")
-    # Where another server has something to say as well, ours is the next page.
-    editor.wait("a page", lambda screen: "function printf" in screen or "https://" in screen)
-    editor.press("M-n")
-    editor.wait("the reason", lambda screen: "What people say" in screen)
-    editor.press("Escape", "Escape", "g", "g", "]", "d")
+    # Helix 25.01 asks only the first server for its hover, which is clangd here; the discussions
+    # are reached through the menu as well.
+    editor.press("Escape", "]", "d")
+    editor.choose("Open the discussion")
+    editor.wait("an address", lambda screen: "https://" in screen)
+    editor.press("Escape", "g", "g", "]", "d")
     editor.choose("Print the data")
     editor.wait("the fix", lambda screen: 'printf("%s", message)' in screen)
     text = file.read_text()
@@ -241,7 +238,8 @@ def test_a_revision_ends_with_an_edit_and_is_applied_once(
         editor.wait("the finding", lambda screen: "shell command" in screen)
         editor.press("]", "d")
         editor.choose("Revise with community knowledge")
-        editor.wait("progress", lambda screen: bool(model.requests and WHEEL.search(screen)))
+        # Helix turns its wheel for the first server of the list only, so the model is looked at.
+        editor.wait("the question", lambda _: len(model.requests) == 1)
         # An edit ends it; then it is asked again, of the new text.
         editor.press("Escape", "i")
         editor.type(" ")
