@@ -6,7 +6,6 @@ Without the binary (SECONDLOOK_CODECODE_BIN) or the model everything is skipped,
 """
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,42 +17,11 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(
-    os.environ.get("SECONDLOOK_TEST_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "secondlook-tests"
-)
-MODEL = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-SUM = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-BINARY = os.environ.get("SECONDLOOK_CODECODE_BIN", "")
-PREPARED = CACHE / "codecode-prepared"
+from support.real_model import BINARY, ENVIRONMENT, MODEL, NEEDED, PREPARED, generate, run
+
 Running = tuple[subprocess.Popen, str, str]
-ENVIRONMENT = {**os.environ, "RAYON_NUM_THREADS": "1"}
-
-pytestmark = [
-    pytest.mark.skipif(not BINARY, reason="SECONDLOOK_CODECODE_BIN names no binary"),
-    pytest.mark.skipif(not MODEL.is_file(), reason="tests/models/fetch small was not run"),
-]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BINARY, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        timeout=600,
-        check=False,
-    )
-
-
-def generate(*arguments: object, prepared: Path = PREPARED) -> list[dict]:
-    done = run(
-        *("generate", "--base", MODEL, "--security", MODEL, "--cache", prepared, "--json"),
-        *("--context", 512, "--chat", "--prompt", "Name three colours, then count to five."),
-        *arguments,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+SUM = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+pytestmark = NEEDED
 
 
 def test_drafting_ahead_gives_the_tokens_of_going_step_by_step() -> None:

@@ -6,7 +6,6 @@ SmolLM2 is no reviser: what counts is that its answer comes, is judged, and that
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -15,23 +14,16 @@ from pathlib import Path
 import pytest
 
 from support.binary import Secondlook
+from support.real_model import BINARY as PROGRAM
+from support.real_model import MODEL, NEEDED
 
-CACHE = Path(
-    os.environ.get("SECONDLOOK_TEST_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "secondlook-tests"
-)
-MODEL = CACHE / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-PROGRAM = os.environ.get("SECONDLOOK_CODECODE_BIN", "")
 CODE = (
     "import subprocess\n\n\n"
     "def list_folder(folder):\n"
     '    return subprocess.run("ls -l " + folder, shell=True, capture_output=True).stdout\n'
 )
 
-pytestmark = [
-    pytest.mark.skipif(not PROGRAM, reason="SECONDLOOK_CODECODE_BIN names no binary"),
-    pytest.mark.skipif(not MODEL.is_file(), reason="tests/models/fetch small was not run"),
-]
+pytestmark = NEEDED
 
 
 @pytest.fixture
