@@ -220,7 +220,7 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
 /// What a model is told when its candidate was refused.
 pub(crate) fn repair(reason: &str) -> Message {
     let text = format!(
-        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds. Answer with the whole snippet in one fenced code block and nothing else, or with {SENTINEL}."
+        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds. Answer with the whole snippet in one fenced code block and nothing else; if that cannot be done, with the original snippet as it is."
     );
     Message {
         role: Role::User,
@@ -231,7 +231,7 @@ pub(crate) fn repair(reason: &str) -> Message {
 /// What a model is told that would leave code with a proven weakness as it is.
 pub(crate) fn insist(message: &str) -> Message {
     let text = format!(
-        "The analysis was made again, and the weakness is there: {message}.\n\nWrite the snippet again without it. Answer with the whole snippet in one fenced code block and nothing else. If you are certain that the code is safe as it stands, answer with {SENTINEL} once more."
+        "The analysis was made again, and the weakness is there: {message}.\n\nWrite the snippet again without it. Answer with the whole snippet in one fenced code block and nothing else. If you are certain that the code is safe as it stands, answer with the snippet as it is once more."
     );
     Message {
         role: Role::User,
