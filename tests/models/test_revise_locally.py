@@ -15,7 +15,7 @@ import pytest
 
 from support.binary import Secondlook
 from support.real_model import BINARY as PROGRAM
-from support.real_model import MODEL, NEEDED
+from support.real_model import MODEL, NEEDED, none_is_left, programs
 
 CODE = (
     "import subprocess\n\n\n"
@@ -48,27 +48,6 @@ def words(program: Path, base: Path = MODEL) -> list[str]:
         "model-repairs": 0,
     }
     return [it for name, value in options.items() for it in ("--set", f"{name}={value}")]
-
-
-def programs() -> list[int]:
-    """The co-decoding programs that run, whoever started them."""
-    out = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            first = (folder / "cmdline").read_bytes().split(b"\0")[0]
-        except OSError:
-            continue
-        if first == PROGRAM.encode():
-            out.append(int(folder.name))
-    return out
-
-
-def none_is_left() -> bool:
-    """Whether all have ended, waiting a little."""
-    end = time.monotonic() + 20
-    while programs() and time.monotonic() < end:
-        time.sleep(0.05)
-    return not programs()
 
 
 def test_two_models_answer_and_the_gate_judges(

@@ -26,7 +26,8 @@ class Local:
         """Each start follows the next word of the plan, the last one for ever.
 
         `answer` answers, `die` ends while asked, `refuse` ends before it is ready, `hang` begins an
-        answer and says no more, `stuck` hangs and does not end with its standard input.
+        answer and says no more, `stuck` hangs and does not end with its standard input. Words
+        joined by `+` are for the questions of one start, in order.
         """
         self.folder = folder
         folder.mkdir()
@@ -98,16 +99,17 @@ def main() -> None:
     plan = (folder / "plan").read_text().split()
     earlier = folder / "notes"
     starts = earlier.read_text().count('"start"') if earlier.exists() else 0
-    act = plan[min(starts, len(plan) - 1)]
+    acts = plan[min(starts, len(plan) - 1)].split("+")
     note(folder, "start", os.getpid())
     note(folder, "arguments", words)
-    if act == "refuse":
+    if acts == ["refuse"]:
         sys.exit("secondlook-codecode: base.gguf is not a GGUF file")
     place = words[words.index("--socket") + 1]
     note(folder, "folder", oct(Path(place).parent.stat().st_mode & 0o777))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            act = acts.pop(0) if len(acts) > 1 else acts[0]
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             note(folder, "question", body | {"path": self.path})
             note(folder, "authorization", self.headers["Authorization"])
@@ -148,7 +150,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"ready": f"unix:{place}", "token": "a-token-of-a-stand-in"}), flush=True)
     sys.stdin.read()
-    while act == "stuck":
+    while acts == ["stuck"]:
         time.sleep(1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,24 @@ def generate(*arguments: object, prepared: Path | None = PREPARED) -> list[dict]
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def programs() -> list[int]:
+    """The co-decoding programs that run, whoever started them."""
+    out = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            first = (folder / "cmdline").read_bytes().split(b"\0")[0]
+        except OSError:
+            continue
+        if first == BINARY.encode():
+            out.append(int(folder.name))
+    return out
+
+
+def none_is_left() -> bool:
+    """Whether all have ended, waiting a little."""
+    end = time.monotonic() + 20
+    while programs() and time.monotonic() < end:
+        time.sleep(0.05)
+    return not programs()

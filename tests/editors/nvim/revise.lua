@@ -3,7 +3,8 @@
 --
 --   nvim --headless --clean -n -l revise.lua SERVER FILE MODEL_URL
 --
--- Environment: PATIENCE_MS, how long to wait for anything.
+-- Environment: PATIENCE_MS, how long to wait for anything; SETTINGS, other settings as JSON; REFUSED,
+-- set where the second answer must be refused instead of applied.
 -- Exit code 1 when something that should come does not, with what it was in `missing`.
 
 local server, file, url = arg[1], arg[2], arg[3]
@@ -32,6 +33,13 @@ local settings = {
   ["model-name"] = "test-model",
   ["model-timeout"] = 60000,
 }
+if vim.env.SETTINGS then
+  settings = vim.json.decode(vim.env.SETTINGS)
+end
+seen.messages = {}
+vim.lsp.handlers["window/showMessage"] = function(_, params)
+  table.insert(seen.messages, params.message)
+end
 local token
 vim.api.nvim_create_autocmd("LspProgress", {
   callback = function(event)
@@ -89,6 +97,13 @@ wait_for("the end of the first", function() return ended() == 1 end)
 seen.untouched = before == table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n")
 
 revise()
+if vim.env.REFUSED then
+  wait_for("the end of the second", function() return ended() == 2 end)
+  wait_for("the reason", function() return #seen.messages > 0 end)
+  seen.untouched = seen.untouched
+    and before == table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n")
+  finish(0)
+end
 wait_for("the cure", function() return #vim.diagnostic.get(buffer) == 0 end)
 wait_for("the end of the second", function() return ended() == 2 end)
 vim.cmd.write()
