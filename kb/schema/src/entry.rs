@@ -110,6 +110,8 @@ pub struct Fix {
     pub compare: Option<String>,
     /// Raises this error where an assertion stood (Python).
     pub raise: Option<String>,
+    /// Gives `%s` and `%[` of a scan the width that their buffers have room for (C).
+    pub scan_width: bool,
     /// Leaves the function when the pointer that the finding begins with is null (C).
     pub null_check: bool,
     /// Serves only calls whose callee has one of these last names; empty means all.

@@ -21,6 +21,7 @@ mod revise;
 mod rewrite;
 mod sql;
 mod template;
+mod width;
 
 use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::Applicability;

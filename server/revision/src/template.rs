@@ -7,7 +7,7 @@ use syntax::{Language, Node};
 use crate::arguments::Arguments;
 use crate::edit::{Edit, indentation, line_ending};
 use crate::render::{Renderer, part};
-use crate::{argv, escape, guard, imports, parameterize, rewrite};
+use crate::{argv, escape, guard, imports, parameterize, rewrite, width};
 
 /// How many ways of carrying a fix out there may be; the gate chooses.
 pub(crate) fn attempts(fix: &Fix) -> usize {
@@ -102,6 +102,32 @@ pub(crate) fn edits(
             language, text, root, finding, &listed, mark,
         )?);
     }
+    edits.extend(beyond_arguments(
+        language,
+        text,
+        root,
+        finding,
+        (fix, attempt),
+        &renderer,
+    )?);
+    edits.extend(arguments.finish(text)?);
+    if edits.is_empty() {
+        return None;
+    }
+    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    Some(edits)
+}
+
+/// What the fix changes that is no argument.
+fn beyond_arguments(
+    language: Language,
+    text: &str,
+    root: Node<'_>,
+    finding: &Finding,
+    (fix, attempt): (&Fix, usize),
+    renderer: &Renderer<'_>,
+) -> Option<Vec<Edit>> {
+    let mut edits = Vec::new();
     if let Some(wrapper) = &fix.escape {
         let wrapper = renderer.render(wrapper)?;
         edits.push(escape::edit(
@@ -119,14 +145,18 @@ pub(crate) fn edits(
     if let Some(error) = &fix.raise {
         edits.push(rewrite::raise(language, text, root, finding, error)?);
     }
+    if fix.scan_width {
+        edits.extend(width::edits(
+            language,
+            text,
+            root,
+            finding,
+            renderer.arguments,
+        )?);
+    }
     if fix.null_check {
         edits.push(guard::edit(language, text, root, finding)?);
     }
-    edits.extend(arguments.finish(text)?);
-    if edits.is_empty() {
-        return None;
-    }
-    edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
     Some(edits)
 }
 

@@ -344,12 +344,13 @@ fn check_fixes(fixes: &[Fix], patterns: usize, report: &mut Reporter<'_>) {
             && fix.swap.is_empty()
             && fix.compare.is_none()
             && fix.raise.is_none()
+            && !fix.scan_width
             && !fix.null_check
             && fix.set.is_empty()
             && fix.remove.is_empty()
             && fix.insert.is_empty();
         if does_nothing {
-            report.at_word("[[fix]]", "a fix needs at least one of replace, rename, callee, set, remove, insert, parameterize, escape, swap, compare, raise, null_check");
+            report.at_word("[[fix]]", "a fix needs at least one of replace, rename, callee, set, remove, insert, parameterize, escape, swap, compare, raise, scan_width, null_check");
         }
         for old in fix.swap.keys() {
             if let Err(error) = regex_syntax::parse(old) {
