@@ -26,9 +26,11 @@ NAMES_NOTHING = "This is insecure as soon as somebody else can write the file."
 FINE = "There is no security risk here, it is perfectly safe."
 
 
-def imported(secondlook: Secondlook, folder: Path, *answers: list[dict[str, Any]]) -> None:
+def imported(
+    secondlook: Secondlook, folder: Path, *answers: list[dict[str, Any]], code: str = ANSWER
+) -> None:
     """Imports a dump whose answers show the call, each with these comments."""
-    dump = made(folder, [(ANSWER, comments) for comments in answers])
+    dump = made(folder, [(code, comments) for comments in answers])
     outcome = dump.run(secondlook)
     assert outcome.code == 0, outcome
 
@@ -97,7 +99,6 @@ def test_leads_are_shown_to_those_who_ask_for_them(
         [[comment(NAMES_IT, 11)]],
         [[comment(NAMES_IT, 11), comment(NAMES_NOTHING, 11)]],
         [[comment(NAMES_IT, 11), comment(NAMES_IT, 12)]],
-        [[comment(NAMES_NOTHING, 11), comment(NAMES_NOTHING + " Really.", 12)]],
         [[*AGREED, comment(FINE, 13, 9)]],
         [[*AGREED, comment(FINE, 13, 0), comment("It is " + FINE, 14, 0)]],
         [[comment("`pickle.loads` is insecure.", 11), comment("`pickle` is a danger.", 12)]],
@@ -106,7 +107,6 @@ def test_leads_are_shown_to_those_who_ask_for_them(
         "one warning",
         "one person twice",
         "one text twice",
-        "nobody names it",
         "a credible voice says it is fine",
         "as many say it is fine",
         "they warn of something else",
@@ -124,10 +124,17 @@ def test_weak_evidence_is_no_lead(
     [
         [[comment(NAMES_IT, 11)], [comment(NAMES_NOTHING, 12)]],
         [[comment(NAMES_NOTHING, 11)], [comment(NAMES_NOTHING + " Really.", 12)]],
+        [[comment(NAMES_NOTHING, 11), comment(NAMES_NOTHING + " Really.", 12)]],
         [[*AGREED, comment(FINE, 13, 0)]],
         [[*AGREED, comment("It is safe if the sender is you.", 13, 9)]],
     ],
-    ids=["two answers", "two answers that only show it", "a lone denial", "a conditional denial"],
+    ids=[
+        "two answers",
+        "two answers that only show it",
+        "nothing else can be meant",
+        "a lone denial",
+        "a conditional denial",
+    ],
 )
 def test_strong_evidence_is_a_lead(
     secondlook: Secondlook, code: Path, tmp_path: Path, answers: list[list[dict[str, Any]]]
@@ -136,15 +143,26 @@ def test_strong_evidence_is_a_lead(
     assert [it["sign"] for it in leads(secondlook, code)] == ["parcel.unwrap"]
 
 
+def test_warnings_that_could_be_about_several_calls_are_no_lead(
+    secondlook: Secondlook, code: Path, tmp_path: Path
+) -> None:
+    answer = ANSWER + "parcel.post_again(box)\nparcel.weigh_it(box)\n"
+    silent = [comment(NAMES_NOTHING, 11), comment(NAMES_NOTHING + " Really.", 12)]
+    imported(secondlook, tmp_path / "dump", silent, code=answer)
+    assert leads(secondlook, code) == []
+
+
 @pytest.mark.parametrize(
     ("text", "signs"),
     [
         ("from parcel import unwrap\nunwrap(data)\n", ["unwrap"]),
+        ("import parcel as p\np.unwrap(data)\n", ["p.unwrap"]),
+        ("from parcel import unwrap as u\nu(data)\n", ["u"]),
         ("import other\nother.unwrap(data)\n", []),
         ("# never use parcel.unwrap(data)\nx = 'parcel.unwrap(data)'\n", []),
         ("import parcel\nprint(parcel.weight(data))\n", []),
     ],
-    ids=["imported by name", "of another library", "quoted", "another function"],
+    ids=["imported by name", "renamed", "by another name", "of another library", "quoted", "another function"],
 )
 def test_a_lead_is_about_the_code_that_is_warned_of(
     secondlook: Secondlook, folder: Path, tmp_path: Path, text: str, signs: list[str]
@@ -217,10 +235,12 @@ def test_calibration_keeps_poor_fits_away_from_findings(
         return [it["url"] for its in found for it in its]
 
     assert "https://stackoverflow.com/a/8" in urls()
+    assert "kb calibrate" not in secondlook("kb", "info").out
     outcome = secondlook("kb", "calibrate")
     assert outcome.code == 0, outcome
     assert "stackoverflow.com: discussions are shown with code" in outcome.out
     assert "https://stackoverflow.com/a/8" in urls(), "what fits is still shown"
+    assert "kb calibrate" in secondlook("kb", "info").out
     place = secondlook.home / "data" / "secondlook" / "indexes" / "stackoverflow.com"
     (place / "calibration.json").write_text('{"threshold": 1.0, "unrelated": 99, "posts": 5}')
     assert urls() == [], "nothing passes, so nothing is shown"

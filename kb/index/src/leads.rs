@@ -218,6 +218,13 @@ fn gather(
             }
             let own: HashSet<&str> = code.iter().map(|it| it.term.as_str()).collect();
             let telling = own.iter().filter(|it| !known.contains(**it)).count();
+            let acting: HashSet<&Range<usize>> = code
+                .iter()
+                .filter(|it| it.acts && !known.contains(&it.term))
+                .map(|it| &it.range)
+                .collect();
+            // Its markers name it, or there is nothing else that could be meant.
+            evidence.named |= marked.contains(&sign.term) || sign.acts && acting.len() == 1;
             let about = marked.contains(&sign.term)
                 || sign.acts && own.contains(sign.term.as_str()) && telling <= FEW_SIGNS;
             evidence.add(index.shared_name(), &post, sign, about);

@@ -1,7 +1,7 @@
 //! Signs of code: the names in it that could tell one library or habit from another, with places.
 //! It knows how comments and strings of our languages begin and end, and no other grammar.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use kb_schema::Language;
@@ -12,6 +12,8 @@ use crate::tokens::{names, tokenize};
 const MAX_TEXT: usize = 512 << 10;
 /// The most different signs of one text.
 const MAX_SIGNS: usize = 4096;
+/// The most imports that are looked at.
+const MAX_ALIASES: usize = 1024;
 /// The shortest called name that says anything by itself, in characters.
 const MIN_NAME: usize = 4;
 
@@ -38,6 +40,10 @@ pub(crate) fn signs(text: &str, language: Option<Language>) -> Vec<Sign> {
     let text = &text[..end];
     let quiet = language.map_or_else(Vec::new, |it| quiet(text, it));
     let mut quiet = quiet.into_iter().peekable();
+    let aliases = match language {
+        Some(Language::Python) => aliases(text),
+        _ => HashMap::new(),
+    };
     let mut found = Vec::new();
     let mut seen = HashSet::new();
     for range in names(text) {
@@ -51,10 +57,21 @@ pub(crate) fn signs(text: &str, language: Option<Language>) -> Vec<Sign> {
             .rsplit(['.', '>', ':', '=', '-'])
             .next()
             .unwrap_or(name);
-        for term in tokenize(name) {
+        let first = name.split('.').next().unwrap_or(name);
+        let whole = aliases.get(first).filter(|_| !imports(text, range.start));
+        let whole = whole.map(|it| {
+            let whole = format!("{it}{}", &name[first.len()..]);
+            tokenize(&whole).into_iter().filter(|it| it.contains('.'))
+        });
+        for term in tokenize(name)
+            .into_iter()
+            .chain(whole.into_iter().flatten())
+        {
             let joined = is_joined(&term);
             let plain = called && !joined && term == last.to_lowercase();
-            let acts = term.contains('=') || called && last_word(&term) == last.to_lowercase();
+            let acts = term.contains('=')
+                || called
+                    && (last_word(&term) == last.to_lowercase() || aliases.contains_key(name));
             if !(joined || plain && term.chars().count() >= MIN_NAME) {
                 continue;
             }
@@ -73,11 +90,61 @@ pub(crate) fn signs(text: &str, language: Option<Language>) -> Vec<Sign> {
     found
 }
 
-/// Whether a term is a qualified name or a keyword argument with a word as its value.
+/// Whether a place is in an import, which uses nothing yet.
+fn imports(text: &str, at: usize) -> bool {
+    let start = text[..at].rfind('\n').map_or(0, |it| it + 1);
+    let line = text[start..].trim_start();
+    line.starts_with("import ") || line.starts_with("from ")
+}
+
+/// What the names that imports bind stand for, where that is another name: `import a.b as c`,
+/// `from a import b` and `from a import b as c`, each on one line.
+fn aliases(text: &str) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    let plain = |it: &str| it.chars().all(|c| c.is_alphanumeric() || "_.".contains(c));
+    let renamed = |part: &str| -> Option<(String, String)> {
+        let mut words = part.split_whitespace();
+        let name = words.next()?;
+        let bound = match (words.next(), words.next()) {
+            (Some("as"), Some(bound)) => bound,
+            _ => name,
+        };
+        (plain(name) && plain(bound)).then(|| (name.to_owned(), bound.to_owned()))
+    };
+    let mut bind = |bound: String, whole: String| {
+        if found.len() < MAX_ALIASES {
+            found.insert(bound, whole);
+        }
+    };
+    for line in text.lines().map(str::trim_start) {
+        let line = line.split('#').next().unwrap_or_default();
+        if let Some(rest) = line.strip_prefix("import ") {
+            for (name, bound) in rest.split(',').filter_map(renamed) {
+                if name != bound {
+                    bind(bound, name);
+                }
+            }
+        } else if let Some((module, names)) = line
+            .strip_prefix("from ")
+            .and_then(|it| it.split_once(" import "))
+        {
+            let names = names.trim().trim_matches(['(', ')', ',']);
+            for (name, bound) in names.split(',').filter_map(renamed) {
+                bind(
+                    bound,
+                    format!("{}.{name}", module.trim().trim_start_matches('.')),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// Whether a term is a qualified name or a keyword argument with its value.
 fn is_joined(term: &str) -> bool {
     let word = |it: &str| it.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if let Some((key, value)) = term.split_once('=') {
-        return key.len() >= 3 && word(key) && word(value) && value.len() >= 3;
+        return key.len() > 3 && word(key) && !value.is_empty();
     }
     ["->", "::", "."].into_iter().any(|joint| {
         let parts = term.split(joint);
@@ -170,6 +237,9 @@ mod tests {
         let text = "import parcel\nx = parcel.unwrap(data, strict=False, n=3)\ny = a-b\n";
         let found = terms(text, Language::Python);
         assert_eq!(found, ["parcel.unwrap", "unwrap", "strict=false"]);
+        let text = "import parcel as p\nfrom box import lid as top\np.unwrap(x)\ntop()\n";
+        let found = terms(text, Language::Python);
+        assert_eq!(found, ["p.unwrap", "unwrap", "parcel.unwrap", "box.lid"]);
         let found = terms("box->lid = getwd(buf);\n", Language::C);
         assert_eq!(found, ["box->lid", "getwd"]);
     }

@@ -276,6 +276,13 @@ fn page(index: &Installed) -> String {
     if !manifest.options.is_empty() {
         let _ = writeln!(out, "  options   {}", manifest.options.join(", "));
     }
+    if let Some(calibration) = index.calibration() {
+        let _ = writeln!(
+            out,
+            "  shown     with code of which {:.1} % or more is covered (kb calibrate)",
+            calibration.threshold * 100.0
+        );
+    }
     for step in &manifest.steps {
         let _ = writeln!(
             out,

@@ -380,6 +380,12 @@ impl Installed {
         Ok(weights)
     }
 
+    /// What `kb calibrate` found, where somebody ran it.
+    #[must_use]
+    pub fn calibration(&self) -> Option<Calibration> {
+        self.calibration
+    }
+
     /// How well a discussion must fit code; 0 where nobody calibrated.
     #[must_use]
     pub fn threshold(&self) -> f32 {
