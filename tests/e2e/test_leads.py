@@ -162,7 +162,14 @@ def test_warnings_that_could_be_about_several_calls_are_no_lead(
         ("# never use parcel.unwrap(data)\nx = 'parcel.unwrap(data)'\n", []),
         ("import parcel\nprint(parcel.weight(data))\n", []),
     ],
-    ids=["imported by name", "renamed", "by another name", "of another library", "quoted", "another function"],
+    ids=[
+        "imported by name",
+        "renamed",
+        "by another name",
+        "of another library",
+        "quoted",
+        "another function",
+    ],
 )
 def test_a_lead_is_about_the_code_that_is_warned_of(
     secondlook: Secondlook, folder: Path, tmp_path: Path, text: str, signs: list[str]
