@@ -76,8 +76,13 @@ def test_a_model_is_refused_by_what_it_lacks(secondlook: Secondlook, tmp_path: P
 
 
 def test_a_search_without_a_model_says_what_it_does_instead(secondlook: Secondlook) -> None:
-    outcome = secondlook("kb", "search", "--safe", "--", BEFORE)
-    assert "BM25 is used alone" in outcome.err
+    for more in ([], ["--by", "dense"], ["--by", "fused"]):
+        outcome = secondlook("kb", "search", "--safe", *more, "--", BEFORE)
+        assert outcome.code == 0, outcome
+        assert "BM25 is used alone" in outcome.err
+    quiet = secondlook("kb", "search", "--safe", "--by", "bm25", "--", BEFORE)
+    assert (quiet.code, quiet.err) == (0, "")
+    assert quiet.out == outcome.out
 
 
 def test_retrieval_is_measured_beside_chance(secondlook: Secondlook, tmp_path: Path) -> None:

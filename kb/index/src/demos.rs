@@ -25,8 +25,9 @@ pub enum Retriever {
     Fused,
 }
 
-/// Who ranks where nobody says: see docs/measurements.md.
-pub const DEFAULT_RETRIEVER: Retriever = Retriever::Fused;
+/// Who ranks where nobody says. Fused loses to BM25 where functions ask for the entries' examples,
+/// and so does dense: see docs/measurements.md.
+pub const DEFAULT_RETRIEVER: Retriever = Retriever::Bm25;
 
 /// Safe functions that can be searched.
 pub struct Demonstrations {
@@ -210,12 +211,20 @@ pub fn demonstrations_of(set: &EntrySet) -> Vec<Demonstration> {
         .collect()
 }
 
+/// A base with what it was made of.
+struct Made {
+    entries: u64,
+    pairs: u64,
+    vectors: bool,
+    base: Arc<Demonstrations>,
+}
+
 /// The bundled and the user's demonstrations as one base, made anew when either changes.
 pub(crate) struct Base {
     store: Option<PairStore>,
     models: Option<PathBuf>,
     model: OnceLock<Result<Arc<Model>, ModelError>>,
-    made: Mutex<Option<(u64, u64, Arc<Demonstrations>)>>,
+    made: Mutex<Option<Made>>,
 }
 
 impl Base {
@@ -230,40 +239,50 @@ impl Base {
 
     /// The installed model; it is read once.
     pub(crate) fn model(&self) -> Result<Arc<Model>, ModelError> {
-        let open = || {
-            if !crate::dense::DENSE_IS_BUILT {
-                return Err(ModelError::NotBuilt);
-            }
-            let models = self.models.clone().unwrap_or_default();
-            let folder =
-                crate::dense::installed_model(&models).ok_or(ModelError::NoModel(models))?;
-            Model::open(&folder).map(Arc::new)
-        };
+        let open = || Model::open(&self.folder()?).map(Arc::new);
         self.model.get_or_init(open).clone()
+    }
+
+    /// Where the installed model lies; it is not read.
+    pub(crate) fn folder(&self) -> Result<PathBuf, ModelError> {
+        if !crate::dense::DENSE_IS_BUILT {
+            return Err(ModelError::NotBuilt);
+        }
+        let models = self.models.clone().unwrap_or_default();
+        crate::dense::installed_model(&models).ok_or(ModelError::NoModel(models))
     }
 
     pub(crate) fn store(&self) -> Option<&PairStore> {
         self.store.as_ref()
     }
 
-    /// The base as it is now; `entries_hash` names the entries.
-    pub(crate) fn current(&self, set: &EntrySet, entries_hash: u64) -> Arc<Demonstrations> {
+    /// The base as it is now; `entries_hash` names the entries. Vectors are made for those who rank
+    /// by them.
+    pub(crate) fn current(
+        &self,
+        set: &EntrySet,
+        entries_hash: u64,
+        retriever: Retriever,
+    ) -> Arc<Demonstrations> {
+        let wants = retriever != Retriever::Bm25;
         let (pairs, generation) = self
             .store
             .as_ref()
             .map_or_else(|| (Arc::default(), 0), PairStore::pairs);
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((hash, seen, base)) = &*made
-            && (*hash, *seen) == (entries_hash, generation)
+        if let Some(made) = &*made
+            && (made.entries, made.pairs) == (entries_hash, generation)
+            && (made.vectors || !wants)
         {
-            return Arc::clone(base);
+            return Arc::clone(&made.base);
         }
         // The user's own come first, which settles ties in their favour.
         let mut all: Vec<Demonstration> = pairs.iter().cloned().collect();
         all.extend(demonstrations_of(set));
         let vectors = self.store.as_ref().map(PairStore::vectors);
         let with = |model| Demonstrations::new(all.clone(), model, vectors.as_deref(), &|_| ());
-        let base = with(self.model().ok())
+        let model = wants.then(|| self.model().ok()).flatten();
+        let base = with(model)
             .or_else(|_| with(None))
             .unwrap_or_else(|_| Demonstrations {
                 all: Vec::new(),
@@ -272,7 +291,12 @@ impl Base {
                 model: None,
             });
         let base = Arc::new(base);
-        *made = Some((entries_hash, generation, Arc::clone(&base)));
+        *made = Some(Made {
+            entries: entries_hash,
+            pairs: generation,
+            vectors: wants,
+            base: Arc::clone(&base),
+        });
         base
     }
 }

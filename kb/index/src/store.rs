@@ -9,7 +9,7 @@ use kb_schema::{
     Demonstration, EntrySet, ExampleKind, Hit, Knowledge, Language, Lead, PostHit, Query,
 };
 
-use crate::demos::{Base, DEFAULT_RETRIEVER, Demonstrations};
+use crate::demos::{Base, DEFAULT_RETRIEVER, Demonstrations, Retriever};
 use crate::dense::{Model, ModelError};
 use crate::index::SearchIndex;
 use crate::load::{Contents, combine};
@@ -231,18 +231,24 @@ impl Store {
         self.demonstrations.model()
     }
 
+    /// Why nothing can be ranked by meaning here, where that is so; the model is not read.
+    #[must_use]
+    pub fn lacks_model(&self) -> Option<ModelError> {
+        self.demonstrations.folder().err()
+    }
+
     /// The user's own demonstrations, where there is a folder for them.
     #[must_use]
     pub fn pairs(&self) -> Option<&PairStore> {
         self.demonstrations.store()
     }
 
-    /// The safe examples of all entries and the user's own pairs, as they are now.
+    /// The safe examples of all entries and the user's own pairs, as they are now, for ranking so.
     #[must_use]
-    pub fn demonstrations(&self) -> Arc<Demonstrations> {
+    pub fn demonstrations(&self, retriever: Retriever) -> Arc<Demonstrations> {
         let state = self.state();
         self.demonstrations
-            .current(&state.contents.set, state.contents.entries_hash)
+            .current(&state.contents.set, state.contents.entries_hash, retriever)
     }
 
     fn state(&self) -> Arc<State> {
@@ -333,7 +339,7 @@ impl Knowledge for Store {
     }
 
     fn demonstrations(&self, query: &Query) -> Vec<Demonstration> {
-        let base = Store::demonstrations(self);
+        let base = Store::demonstrations(self, DEFAULT_RETRIEVER);
         let found = base.rank(&query.text, query.language, DEFAULT_RETRIEVER, query.limit);
         let all = base.all();
         found

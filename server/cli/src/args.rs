@@ -380,6 +380,9 @@ pub(crate) enum Kb {
         /// Search the demonstrations instead: safe code, the entries' and your own pairs
         #[arg(long)]
         safe: bool,
+        /// Rank demonstrations by shared terms, by an embedding model, or by both (default: bm25)
+        #[arg(long, value_name = "RETRIEVER", requires = "safe")]
+        by: Option<By>,
     },
     /// How much is known
     Stats,
@@ -599,6 +602,16 @@ pub(crate) enum Format {
     Sarif,
     /// Annotations of GitHub Actions
     Github,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Shared terms
+    Bm25,
+    /// Like meaning; needs a model
+    Dense,
+    /// Both, by reciprocal rank
+    Fused,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use config::{Resolver, Settings};
-use kb_index::{Options, Store};
+use kb_index::{Options, Retriever, Store};
 use kb_schema::{Entry, EntrySet, ExampleKind, HitKind, Knowledge, Problem, Query};
 
-use crate::args::{Args, Kb, Language};
+use crate::args::{Args, By, Kb, Language};
 use crate::{EXIT_ERROR, EXIT_FINDINGS, install, options, output};
 
 /// Opens the bundled entries and the user's, with those of the folders that settings name.
@@ -75,13 +75,20 @@ pub(crate) fn run(args: &Args, command: &Kb) -> anyhow::Result<u8> {
             limit,
             explain,
             safe,
+            by,
         } => {
             let language = language.map(|it| match it {
                 Language::Python => kb_schema::Language::Python,
                 Language::C => kb_schema::Language::C,
             });
             if *safe {
-                return Ok(demonstrations(&store, &text.join(" "), language, *limit));
+                return Ok(demonstrations(
+                    &store,
+                    &text.join(" "),
+                    language,
+                    *limit,
+                    *by,
+                ));
             }
             let query = Query {
                 text: text.join(" "),
@@ -139,12 +146,25 @@ fn demonstrations(
     text: &str,
     language: Option<kb_schema::Language>,
     limit: usize,
+    by: Option<By>,
 ) -> u8 {
-    if let Err(reason) = store.model() {
+    let mut retriever = by.map_or(kb_index::DEFAULT_RETRIEVER, |by| match by {
+        By::Bm25 => Retriever::Bm25,
+        By::Dense => Retriever::Dense,
+        By::Fused => Retriever::Fused,
+    });
+    // Who wants terms alone misses nothing.
+    let lacking = match by {
+        Some(By::Bm25) => None,
+        None => store.lacks_model(),
+        Some(_) => store.model().err(),
+    };
+    if let Some(reason) = lacking {
         output::note(&reason.to_string());
+        retriever = Retriever::Bm25;
     }
-    let base = store.demonstrations();
-    let found = base.rank(text, language, kb_index::DEFAULT_RETRIEVER, limit);
+    let base = store.demonstrations(retriever);
+    let found = base.rank(text, language, retriever, limit);
     if found.is_empty() {
         output::note("nothing found");
         return EXIT_FINDINGS;
