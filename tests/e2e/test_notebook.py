@@ -34,6 +34,9 @@ def test_a_finding_names_its_cell(secondlook: Secondlook, folder: Path) -> None:
     assert source[start:end].startswith(b"os.system(")
     assert found["trace"][0]["cell"] == 2
     assert found["trace"][0]["range"]["start"]["line"] == 4
+    # A fix may touch other cells: the shell's words need an import.
+    cells = {edit["cell"] for fix in found["fixes"] for edit in fix["edits"]}
+    assert 4 in cells
     shown = secondlook("check", cwd=folder).out
     assert "work.ipynb:cell 4:3:1" in shown
     assert "3 | os.system('ls ' + name)" in shown
