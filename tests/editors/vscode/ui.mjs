@@ -145,7 +145,7 @@ try {
     await press("Enter");
     // The assistant may start later than the file opens; a person asks for a suggestion then.
     for (let turn = 0; (await page.locator(".suggest-preview-text").count()) === 0; turn += 1) {
-        if (turn === 20) {
+        if (turn === 120) {
             throw new Error("no suggestion");
         }
         await press("Alt+\\");
