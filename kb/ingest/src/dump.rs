@@ -15,6 +15,7 @@ use crate::options::{DumpOptions, Filter, Progress, Report};
 use crate::post::{self, Context, MAX_COMMENTS, Sources};
 use crate::row::{Bad, Fields, Place, Rows};
 use crate::state::{Phase, State};
+use crate::update::Update;
 use crate::{comments, posts};
 
 /// How long a run works before it saves what it knows.
@@ -321,19 +322,10 @@ fn update(
     bad: &mut Bad,
 ) -> Result<Report, ImportError> {
     let options = run.options;
-    let known = writer.known()?;
-    let mut held = RoaringBitmap::new();
+    let mut known = Update::of(writer)?;
     let name = options.posts.file_name().unwrap_or_default();
     let source = name.to_string_lossy().into_owned();
-    let mut report = Report {
-        manifest: manifest(options),
-        added: 0,
-        changed: 0,
-        removed: 0,
-        unchanged: 0,
-        resumed: None,
-        skipped: (0, Vec::new()),
-    };
+    let mut report = Report::of(manifest(options));
     run.progress.phase("indexing", fetched.kept.len());
     let kept = fetched.kept.clone();
     for (done, id) in (0_u64..).zip(&kept) {
@@ -343,19 +335,12 @@ fn update(
                 return Err(ImportError::Interrupted);
             }
         }
-        let old = known
-            .binary_search_by_key(&u64::from(id), |it| it.0)
-            .ok()
-            .map(|at| known[at].1);
         let sources = match sources(fetched, id)? {
             Ok(sources) => sources,
             Err(reason) => {
                 bad.add(&options.posts, 0, &format!("post {id}: {reason}"));
                 // A post whose row is broken today is better than none.
-                if old.is_some() {
-                    held.insert(id);
-                    report.unchanged += 1;
-                }
+                known.leave(u64::from(id), &mut report);
                 continue;
             }
         };
@@ -379,27 +364,10 @@ fn update(
         if let Some(error) = failed {
             return Err(error);
         }
-        held.insert(id);
-        match old {
-            Some(old) if old == PostWriter::fingerprint(&post) => {
-                report.unchanged += 1;
-                continue;
-            }
-            Some(_) => {
-                writer.remove(post.id)?;
-                report.changed += 1;
-            }
-            None => report.added += 1,
-        }
-        writer.put(&post)?;
+        known.put(writer, &post, &mut report)?;
     }
     run.progress.at(kept.len());
-    for (id, _) in known {
-        if !u32::try_from(id).is_ok_and(|it| held.contains(it)) {
-            writer.remove(id)?;
-            report.removed += 1;
-        }
-    }
+    known.finish(writer, &mut report)?;
     Ok(report)
 }
 

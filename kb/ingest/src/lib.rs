@@ -20,6 +20,7 @@ mod security;
 mod source;
 mod spill;
 mod state;
+mod update;
 mod verify;
 
 pub use dump::{import, time_of};

@@ -1,7 +1,6 @@
 //! A folder of Markdown notes as an index: a company's own guidelines and what its people wrote.
 //! It knows just enough Markdown to tell code from prose; it follows no link out of the folder.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::error::ImportError;
 use crate::html::Text;
 use crate::options::{Progress, Report};
 use crate::post::{languages, quoted};
+use crate::update::Update;
 
 /// The longest note that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -51,18 +51,9 @@ pub fn import_notes(
     let mut skipped = Skipped::default();
     let notes = find(&options.folder, &mut skipped);
     progress.phase("notes", notes.len() as u64);
-    let mut report = Report {
-        manifest: manifest(options, &notes),
-        added: 0,
-        changed: 0,
-        removed: 0,
-        unchanged: 0,
-        resumed: None,
-        skipped: (0, Vec::new()),
-    };
+    let mut report = Report::of(manifest(options, &notes));
     let security = compiled(&crate::expression())?;
-    let known = writer.known()?;
-    let mut held = BTreeSet::new();
+    let mut known = Update::of(&writer)?;
     for (done, path) in (0_u64..).zip(&notes) {
         progress.at(done);
         if progress.interrupted() {
@@ -79,28 +70,9 @@ pub fn import_notes(
         };
         let mut post = note(&relative, &text);
         post.warns = security.is_match(post.prose.as_bytes());
-        held.insert(post.id);
-        let old = known.binary_search_by_key(&post.id, |it| it.0).ok();
-        match old.map(|at| known[at].1) {
-            Some(old) if old == PostWriter::fingerprint(&post) => {
-                report.unchanged += 1;
-                continue;
-            }
-            Some(_) => {
-                writer.remove(post.id)?;
-                report.changed += 1;
-            }
-            None => report.added += 1,
-        }
-        writer.put(&post)?;
+        known.put(&mut writer, &post, &mut report)?;
     }
-    for (id, _) in known {
-        if !held.contains(&id) {
-            writer.remove(id)?;
-            report.removed += 1;
-        }
-    }
-    let count = held.len() as u64;
+    let count = known.finish(&mut writer, &mut report)?;
     report.manifest.steps.push(Step {
         name: "notes".to_owned(),
         kept: count,

@@ -83,6 +83,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of an import that has done nothing yet.
+    pub(crate) fn of(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            added: 0,
+            changed: 0,
+            removed: 0,
+            unchanged: 0,
+            resumed: None,
+            skipped: (0, Vec::new()),
+        }
+    }
+
     /// The steps of the filter with what each kept.
     #[must_use]
     pub fn steps(&self) -> &[Step] {

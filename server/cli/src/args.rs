@@ -196,21 +196,24 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PATTERNS", help_heading = "Files")]
     pub(crate) extend_exclude: Vec<String>,
 
+    #[command(flatten)]
+    pub(crate) settings: Chosen,
+}
+
+/// Where settings come from besides the files that are found.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct Chosen {
     /// Use this configuration file, and no other of the project
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Settings",
-        conflicts_with = "isolated"
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with = "isolated")]
     pub(crate) config: Option<PathBuf>,
 
     /// Read no configuration files
-    #[arg(long, help_heading = "Settings")]
+    #[arg(long)]
     pub(crate) isolated: bool,
 
     /// Set any option of the configuration, such as max-file-size='1 MiB'
-    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
     pub(crate) set: Vec<String>,
 }
 
@@ -262,31 +265,16 @@ pub(crate) struct Revise {
     #[arg(long, value_name = "MODE", default_value = "templates+community")]
     pub(crate) mode: String,
 
-    /// Use this configuration file, and no other of the project
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Settings",
-        conflicts_with = "isolated"
-    )]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Read no configuration files
-    #[arg(long, help_heading = "Settings")]
-    pub(crate) isolated: bool,
-
-    /// Set any option of the configuration, such as model-name=NAME
-    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
-    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: Chosen,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Model {
     /// Ask the configured model one short question, and say what works
     Test {
-        /// Set any option of the configuration, such as model-name=NAME
-        #[arg(long = "set", value_name = "OPTION=VALUE")]
-        set: Vec<String>,
+        #[command(flatten)]
+        settings: Chosen,
     },
     /// Install an embedding model, from the official hub or from a folder
     ///
@@ -572,22 +560,8 @@ pub(crate) struct EvalRevise {
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: EvalFormat,
 
-    /// Use this configuration file, and no other of the project
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Settings",
-        conflicts_with = "isolated"
-    )]
-    pub(crate) config: Option<PathBuf>,
-
-    /// Read no configuration files
-    #[arg(long, help_heading = "Settings")]
-    pub(crate) isolated: bool,
-
-    /// Set any option of the configuration, such as model-name=NAME
-    #[arg(long = "set", value_name = "OPTION=VALUE", help_heading = "Settings")]
-    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) settings: Chosen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -28,7 +28,7 @@ use outside::Judge;
 
 pub(crate) fn run(args: &Args, wish: &EvalRevise) -> anyhow::Result<u8> {
     let cases = read(wish)?;
-    let resolver = options::chosen(&wish.set, wish.config.as_deref(), wish.isolated)?;
+    let resolver = options::chosen(&wish.settings)?;
     let settings = resolver.of_folder(&options::here()?);
     for problem in resolver.take_problems() {
         output::error(&problem.to_string());

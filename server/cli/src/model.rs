@@ -117,7 +117,7 @@ impl Watch for Terminal {
 
 pub(crate) fn run(command: &args::Model) -> anyhow::Result<u8> {
     match command {
-        args::Model::Test { set } => test(set),
+        args::Model::Test { settings } => test(settings),
         args::Model::Pull {
             model,
             from_file,
@@ -144,8 +144,8 @@ pub(crate) fn run(command: &args::Model) -> anyhow::Result<u8> {
     }
 }
 
-fn test(set: &[String]) -> anyhow::Result<u8> {
-    let resolver = options::chosen(set, None, false)?;
+fn test(settings: &args::Chosen) -> anyhow::Result<u8> {
+    let resolver = options::chosen(settings)?;
     let settings = resolver.of_folder(&options::here()?);
     for problem in resolver.take_problems() {
         output::error(&problem.to_string());

@@ -7,50 +7,35 @@ use anyhow::{Context, bail};
 pub(crate) use config::absolute;
 use config::{Layer, Origin, Partial, Resolver};
 
-use crate::args::Check;
+use crate::args::{Check, Chosen};
 
 /// The settings of every file of a check.
 pub(crate) fn resolver(check: &Check) -> anyhow::Result<Resolver> {
-    let over = vec![Layer {
-        origin: Origin::CommandLine,
-        values: values(check)?,
-    }];
-    if check.isolated {
-        return Ok(Resolver::isolated(over));
-    }
-    let resolver = Resolver::new(user_file().as_deref(), over);
-    Ok(match &check.config {
-        Some(path) => {
-            // A file that somebody names must be there; all other mistakes in it are reported with
-            // those of files that are found.
-            std::fs::metadata(path).map_err(|error| {
-                anyhow::anyhow!("{}: {}", path.display(), crate::files::plain(&error))
-            })?;
-            resolver.with_file(path)
-        }
-        None => resolver,
-    })
+    resolve(values(check)?, &check.settings)
 }
 
-/// The settings of `revise` and `model`.
-pub(crate) fn chosen(
-    set: &[String],
-    file: Option<&std::path::Path>,
-    isolated: bool,
-) -> anyhow::Result<Resolver> {
+/// The settings of what asks models.
+pub(crate) fn chosen(settings: &Chosen) -> anyhow::Result<Resolver> {
     let mut values = Partial::default();
-    read_set(&mut values, set)?;
+    read_set(&mut values, &settings.set)?;
     values.start_from(&here()?);
+    resolve(values, settings)
+}
+
+/// What the command line says over what files say.
+fn resolve(values: Partial, settings: &Chosen) -> anyhow::Result<Resolver> {
     let over = vec![Layer {
         origin: Origin::CommandLine,
         values,
     }];
-    if isolated {
+    if settings.isolated {
         return Ok(Resolver::isolated(over));
     }
     let resolver = Resolver::new(user_file().as_deref(), over);
-    Ok(match file {
+    Ok(match &settings.config {
         Some(path) => {
+            // A file that somebody names must be there; all other mistakes in it are reported with
+            // those of files that are found.
             std::fs::metadata(path).map_err(|error| {
                 anyhow::anyhow!("{}: {}", path.display(), crate::files::plain(&error))
             })?;
@@ -99,12 +84,7 @@ fn values(check: &Check) -> anyhow::Result<Partial> {
     if let Some(word) = &check.severity {
         set("severity", "--severity", word)?;
     }
-    for word in &check.set {
-        let Some((name, value)) = word.split_once('=') else {
-            bail!("--set: `{word}` lacks its equals sign; write OPTION=VALUE");
-        };
-        set(name.trim(), &format!("--set {}", name.trim()), value.trim())?;
-    }
+    read_set(&mut values, &check.settings.set)?;
     if let Some(path) = &check.baseline {
         values.baseline = Some(Some(config::FilePath(path.clone())));
     }

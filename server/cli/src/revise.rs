@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Args, wish: &Revise) -> anyhow::Result<u8> {
         );
     };
     let (path, line) = split(&wish.target);
-    let resolver = options::chosen(&wish.set, wish.config.as_deref(), wish.isolated)?;
+    let resolver = options::chosen(&wish.settings)?;
     let settings = resolver.of_file(&path);
     let problems = resolver.take_problems();
     for problem in &problems {
@@ -324,16 +324,8 @@ impl Desk<'_> {
             cost: Spent::default(),
         };
         if self.mode.templates() {
-            let fixes = revision::fixes(
-                task.snapshot,
-                task.language,
-                task.text,
-                task.before,
-                finding,
-            );
-            let refused = fixes.rejected.iter();
-            item.reasons
-                .extend(refused.map(|(title, why)| format!("{title}: {why}")));
+            let fixes = task.fixes(finding);
+            item.reasons.extend(fixes.refusals());
             for proposal in fixes.proposals {
                 match self.own_checks(task, &proposal) {
                     Ok(()) => return revised(item, proposal),

@@ -59,6 +59,14 @@ pub struct Fixes {
     pub rejected: Vec<(String, Rejection)>,
 }
 
+impl Fixes {
+    /// Why some were refused, each in words.
+    pub fn refusals(&self) -> impl Iterator<Item = String> {
+        let rejected = self.rejected.iter();
+        rejected.map(|(title, why)| format!("{title}: {why}"))
+    }
+}
+
 /// How much text is analysed to prove the fixes of one text. Each proof analyses the whole text,
 /// so that a long one with many findings would take for ever.
 const MAX_PROOF_BYTES: usize = 8 << 20;

@@ -9,7 +9,6 @@ use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::{Applicability, Entry};
 use syntax::Language;
 
-use crate::Proposal;
 use crate::advice::Advice;
 use crate::answer::{self, Fault, Reading};
 use crate::candidate::{self, Region};
@@ -17,6 +16,7 @@ use crate::edit::{self, Edit};
 use crate::gate::{self, Code, Rejection};
 use crate::model::{Cost, Message, Model, ModelError, Question, Role, State, Watch};
 use crate::prompt::{self, Mode, Prompt, Subject};
+use crate::{Fixes, Proposal};
 
 /// What is to be revised.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,20 @@ pub struct Task<'a> {
     pub before: &'a Analysis,
     /// What is to be revised.
     pub target: Target<'a>,
+}
+
+impl Task<'_> {
+    /// The entry's own fixes for a finding of the text, each proved by the gate.
+    #[must_use]
+    pub fn fixes(&self, finding: &Finding) -> Fixes {
+        crate::fixes(
+            self.snapshot,
+            self.language,
+            self.text,
+            self.before,
+            finding,
+        )
+    }
 }
 
 /// How hard it is tried.

@@ -9,24 +9,8 @@
 -- Exit code 1 when something that should come does not, with what it was in `missing`.
 
 local server, file, expected, insertion = arg[1], arg[2], tonumber(arg[3]), arg[4]
-local PATIENCE = tonumber(vim.env.PATIENCE_MS or 60000)
-local seen = { version = tostring(vim.version()) }
-
-local function finish(code)
-  io.stdout:write(vim.json.encode(seen) .. "\n")
-  for _, client in ipairs(vim.lsp.get_clients()) do
-    client:stop()
-  end
-  vim.wait(5000, function() return #vim.lsp.get_clients() == 0 end, 20)
-  vim.cmd("cquit " .. code)
-end
-
-local function wait_for(what, condition)
-  if not vim.wait(PATIENCE, condition, 20) then
-    seen.missing = what
-    finish(1)
-  end
-end
+local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
+local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
 
 vim.lsp.config("secondlook", {
   cmd = { server, "lsp" },

@@ -7,24 +7,9 @@
 -- Exit code 1 when something that should come does not, with what it was in `missing`.
 
 local story, file, insertion = arg[1], arg[2], arg[3]
-local PATIENCE = tonumber(vim.env.PATIENCE_MS or 60000)
-local seen = { version = tostring(vim.version()), messages = {}, progress = {} }
-
-local function finish(code)
-  io.stdout:write(vim.json.encode(seen) .. "\n")
-  for _, client in ipairs(vim.lsp.get_clients()) do
-    client.stop(client)
-  end
-  vim.wait(5000, function() return #vim.lsp.get_clients() == 0 end, 20)
-  vim.cmd("cquit " .. code)
-end
-
-local function wait_for(what, condition)
-  if not vim.wait(PATIENCE, condition, 20) then
-    seen.missing = what
-    finish(1)
-  end
-end
+local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
+local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
+seen.messages, seen.progress = {}, {}
 
 vim.notify = function(text) table.insert(seen.messages, text) end
 local function said(word)

@@ -218,16 +218,8 @@ impl Bench<'_> {
         step: &mut Step,
         after: &mut String,
     ) -> bool {
-        let fixes = revision::fixes(
-            task.snapshot,
-            task.language,
-            task.text,
-            task.before,
-            finding,
-        );
-        let refused = fixes.rejected.iter();
-        step.reasons
-            .extend(refused.map(|(title, why)| format!("{title}: {why}")));
+        let fixes = task.fixes(finding);
+        step.reasons.extend(fixes.refusals());
         for proposal in fixes.proposals {
             if let Some(text) = revision::apply(task.text, &proposal.edits) {
                 *after = text;
