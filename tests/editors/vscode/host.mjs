@@ -4,24 +4,10 @@
 //   node host.mjs PLAYWRIGHT BROWSER PORT WORKSPACE EXTENSION TESTS
 //
 // Environment: LIMIT_S, how long all of it may take; VERBOSE; SHOT, a picture of the end.
-import { createRequire } from "node:module";
+import { browse } from "./browser.mjs";
 
 const [playwright, browser, port, workspace, extension, tests] = process.argv.slice(2);
-const { chromium } = createRequire(`${playwright}/`)("playwright-core");
-
-const launched = await chromium.launch({
-    executablePath: browser,
-    headless: true,
-    args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ],
-});
-const page = await launched.newPage({ viewport: { width: 1280, height: 800 } });
+const { launched, page } = await browse(playwright, browser, 1280, 800);
 
 let finish;
 const ended = new Promise((done) => (finish = done));

@@ -5,80 +5,17 @@
 //
 // HOME is part of the server's path, so that the right process is killed.
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
 
-const [playwright, browser, port, workspace, pictures, home] = process.argv.slice(2);
-const { chromium } = createRequire(`${playwright}/`)("playwright-core");
-fs.mkdirSync(pictures, { recursive: true });
+import { browse, person, plain } from "./browser.mjs";
 
-const launched = await chromium.launch({
-    executablePath: browser,
-    headless: true,
-    args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    ],
-});
-const page = await launched.newPage({ viewport: { width: 1180, height: 700 } });
-page.setDefaultTimeout(Number(process.env.PATIENCE_MS ?? 60_000));
-const outside = new Set();
-page.on("request", (request) => {
-    const address = new URL(request.url());
-    if (/^(http|ws)s?:$/.test(address.protocol) && address.hostname !== "127.0.0.1") {
-        outside.add(address.hostname);
-    }
-});
+const [playwright, browser, port, workspace, pictures, home] = process.argv.slice(2);
+fs.mkdirSync(pictures, { recursive: true });
+const { launched, page, outside } = await browse(playwright, browser, 1180, 700);
+const { press, visit, sees, inCode, open, goTo, command, suggestion } = person(page);
 
 const step = (what) => console.log(`UI ${what}`);
 const picture = (name) => page.screenshot({ path: path.join(pictures, `${name}.png`) });
-const press = (keys) => page.keyboard.press(keys);
-const plain = (text) => text.replace(/\u00a0/g, " ");
-const sees = (text) =>
-    page.waitForFunction(
-        (wanted) => document.body.innerText.replace(/\u00a0/g, " ").includes(wanted),
-        text,
-    );
-const inCode = (text) =>
-    page.waitForFunction(
-        (wanted) =>
-            [...document.querySelectorAll(".view-line")].some((it) =>
-                it.textContent.replace(/\u00a0/g, " ").includes(wanted),
-            ),
-        text,
-    );
-
-async function open(file) {
-    await press("Control+P");
-    await page.waitForSelector(".quick-input-widget input");
-    await page.keyboard.type(file);
-    await page.waitForSelector(`.quick-input-list .monaco-list-row[aria-label*="${file}"]`);
-    await press("Enter");
-    await page.waitForSelector(`[data-uri$="/${file}"]`);
-}
-
-async function goTo(line, column) {
-    await press("Control+G");
-    await page.waitForSelector(".quick-input-widget input");
-    await page.keyboard.type(`${line}:${column}`);
-    await press("Enter");
-    await page.waitForFunction(
-        (text) => document.querySelector("#status\\.editor\\.selection")?.textContent.includes(text),
-        `Ln ${line}, Col ${column}`,
-    );
-}
-
-async function command(name) {
-    await press("F1");
-    await page.waitForSelector(".quick-input-widget input");
-    await page.keyboard.type(name);
-    await page.waitForSelector(`.quick-input-list .monaco-list-row[aria-label*="${name}"]`);
-    await press("Enter");
-}
 
 // A menu that opened while the editor was still busy may be closed again; a person presses again.
 async function menu() {
@@ -134,8 +71,7 @@ async function kill() {
 }
 
 try {
-    await page.goto(`http://127.0.0.1:${port}/?folder=${encodeURIComponent(workspace)}`);
-    await page.waitForSelector(".explorer-folders-view .monaco-list-row");
+    await visit(port, workspace);
     step("workbench");
 
     // An assistant suggests, Tab accepts: the finding says who inserted it.
@@ -143,14 +79,7 @@ try {
     await sees("Second Look");
     await press("Control+End");
     await press("Enter");
-    // The assistant may start later than the file opens; a person asks for a suggestion then.
-    for (let turn = 0; (await page.locator(".suggest-preview-text").count()) === 0; turn += 1) {
-        if (turn === 120) {
-            throw new Error("no suggestion");
-        }
-        await press("Alt+\\");
-        await page.waitForTimeout(1000);
-    }
+    step(`suggestion after ${await suggestion()} more questions`);
     await page.waitForTimeout(500);
     await picture("suggestion");
     await press("Tab");
