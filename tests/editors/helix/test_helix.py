@@ -7,19 +7,17 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from support.binary import ROOT, Secondlook
 from support.model_server import chat, hang, serve
+from support.terminal import PATIENCE, Terminal
 
 PAGE = ROOT / "editors" / "helix" / "README.md"
-PATIENCE = int(os.environ.get("PATIENCE_S", "60"))
 START = "#include <stdio.h>\n\n/* what went wrong */\n"
 COMPLETION = """void report(const char *path, const char *message)
 {
@@ -45,49 +43,14 @@ def from_page(name: str) -> str:
     return found[1]
 
 
-@dataclass
-class Helix:
+class Helix(Terminal):
     """A Helix in a private tmux."""
-
-    socket: Path
-    environment: dict[str, str]
-
-    def tmux(self, *arguments: str) -> str:
-        """Runs a command of tmux."""
-        command = ["tmux", "-S", str(self.socket), "-f", "/dev/null", *arguments]
-        return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False
-        ).stdout
-
-    def screen(self) -> str:
-        """What a person sees."""
-        return self.tmux("capture-pane", "-p", "-t", "hx")
-
-    def press(self, *keys: str) -> None:
-        """Presses keys, one after the other."""
-        for key in keys:
-            self.tmux("send-keys", "-t", "hx", key)
-            time.sleep(0.05)
-
-    def type(self, text: str) -> None:
-        """Types text as it stands."""
-        self.tmux("send-keys", "-t", "hx", "-l", text)
 
     def command(self, text: str) -> None:
         """Runs a typable command."""
         self.press("Escape", ":")
         self.type(text)
         self.press("Enter")
-
-    def wait(self, what: str, condition: Callable[[str], bool]) -> str:
-        """Waits until the screen shows something."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            screen = self.screen()
-            if condition(screen):
-                return screen
-            time.sleep(0.1)
-        pytest.fail(f"{what} did not come; the screen was\n{self.screen()}")
 
     def choose(self, title: str) -> None:
         """Opens the menu of actions and takes the first with these words."""
@@ -156,15 +119,14 @@ def helix(program: Path, secondlook: Secondlook, tmp_path: Path) -> Iterator[Sta
         }
         made = Helix(tmp_path / "tmux", environment)
         log = tmp_path / "helix.log"
-        command = f"{shlex.join([str(program), '-vv', '--log', str(log), str(file)])}; sleep 60"
-        made.tmux("new-session", "-d", "-s", "hx", "-x", "160", "-y", "40", command)
+        made.start(shlex.join([str(program), "-vv", "--log", str(log), str(file)]))
         started.append(made)
         made.wait("the file", lambda screen: file.name in screen)
         return made
 
     yield start
     for each in started:
-        each.tmux("kill-server")
+        each.end()
 
 
 def server_of(secondlook: Secondlook) -> int | None:

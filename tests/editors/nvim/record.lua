@@ -1,101 +1,37 @@
--- Records what a real Neovim tells a server while somebody edits: one JSON line for each change,
--- with a label that says what the person did. The person is this script; the text is ours.
+-- The configuration of a Neovim that is recorded: a server that listens, formatting on save, and an
+-- assistant's key. What is typed, pasted and undone is done by hand.
 --
---   nvim --headless --clean -n -l record.lua FILE > fixtures/streams/neovim.jsonl
-
-local file = arg[1]
-local label = "open"
-
-local function say(method, params)
-  io.stdout:write(vim.json.encode({ label = label, method = method, params = params }) .. "\n")
-end
-
--- A server inside of Neovim, which only listens.
-local function listener()
-  return {
-    request = function(method, _, done)
-      if method == "initialize" then
-        done(nil, { capabilities = { textDocumentSync = { openClose = true, change = 2 } } })
-      else
-        done(nil, vim.NIL)
-      end
-      return true, 1
-    end,
-    notify = function(method, params)
-      if vim.startswith(method, "textDocument/") then
-        local made = vim.deepcopy(params)
-        made.textDocument.uri = "file:///recorded.py"
-        say(method, made)
-      end
-      return true
-    end,
-    is_closing = function() return false end,
-    terminate = function() end,
-  }
-end
-
-vim.fn.writefile({ "import os", "", "", "def names(folder):", "    return os.listdir(folder)" }, file)
-vim.cmd("filetype on")
+-- Environment: PYTHON, RECORDER, OUT, LABEL, ENCODING: how the recorder is started; SUGGESTION, a
+-- file with what the assistant inserts.
 vim.o.autoread = true
-vim.cmd.edit(vim.fn.fnameescape(file))
-local buffer = vim.api.nvim_get_current_buf()
-vim.lsp.start({ name = "recorder", cmd = listener, flags = { debounce_text_changes = 0 } })
-vim.wait(500, function() return false end, 20)
+vim.o.completeopt = "menuone,noselect"
+vim.cmd("filetype on")
 
-local function settle()
-  vim.wait(120, function() return false end, 20)
-end
+local recorder = { vim.env.PYTHON, vim.env.RECORDER, vim.env.OUT, vim.env.LABEL, vim.env.ENCODING }
+vim.api.nvim_create_autocmd("FileType", {
+  pattern = "python",
+  callback = function(event)
+    -- New lines begin at the margin, and a comment does not go on by itself.
+    vim.schedule(function()
+      vim.bo.autoindent, vim.bo.indentexpr, vim.bo.formatoptions = false, "", ""
+    end)
+    vim.lsp.start({ name = "recorder", cmd = recorder }, { bufnr = event.buf })
+  end,
+})
+vim.api.nvim_create_autocmd("LspAttach", {
+  callback = function(event)
+    vim.lsp.completion.enable(true, event.data.client_id, event.buf)
+  end,
+})
+vim.api.nvim_create_autocmd("BufWritePre", {
+  callback = function() vim.lsp.buf.format({ timeout_ms = 10000 }) end,
+})
 
-local function keys(text)
-  vim.api.nvim_feedkeys(vim.keycode(text), "xt", false)
-end
-
-local function does(what, action)
-  settle()
-  label = what
-  action()
-  settle()
-end
-
-does("typing", function()
-  for letter in ("# lists"):gmatch(".") do
-    keys(letter == "#" and "Go" .. letter or "A" .. letter)
-  end
+-- As copilot.lua accepts: the text goes in as an edit of a server.
+vim.keymap.set("i", "<C-l>", function()
+  local text = table.concat(vim.fn.readfile(vim.env.SUGGESTION, "b"), "\n")
+  local row, column = unpack(vim.api.nvim_win_get_cursor(0))
+  local here = { line = row - 1, character = column }
+  local range = { start = here, ["end"] = here }
+  vim.lsp.util.apply_text_edits({ { range = range, newText = text } }, vim.api.nvim_get_current_buf(), "utf-8")
 end)
-does("paste", function()
-  vim.fn.setreg("a", "def first(folder):\n    found = names(folder)\n    return found[0]\n", "l")
-  keys('G"ap')
-end)
-does("undo", function() vim.cmd.undo() end)
-does("redo", function() vim.cmd.redo() end)
-does("snippet", function()
-  keys("Go<Esc>")
-  vim.snippet.expand("for ${1:item} in ${2:items}:\n    $0")
-  vim.snippet.stop()
-  keys("<Esc>")
-end)
-does("rename", function() vim.cmd("%s/folder/place/g") end)
-does("completion-one-line", function()
-  local last = vim.api.nvim_buf_line_count(buffer)
-  vim.api.nvim_buf_set_lines(buffer, last, last, false, { "    print(place)" })
-end)
-does("completion-many-lines", function()
-  local last = vim.api.nvim_buf_line_count(buffer)
-  local lines = { "", "", "def ping(host):", '    """Whether it answers."""', '    return os.system("ping -c 1 " + host) == 0' }
-  vim.api.nvim_buf_set_lines(buffer, last, last, false, lines)
-end)
-does("format-on-save", function()
-  vim.api.nvim_create_autocmd("BufWritePre", {
-    buffer = buffer,
-    callback = function() vim.cmd([[keeppatterns %s/\s\+$//e | keeppatterns %s/(place)/( place )/e]]) end,
-  })
-  vim.cmd.write()
-end)
-does("external-reload", function()
-  local lines = vim.fn.readfile(file)
-  table.insert(lines, 2, "import sys")
-  vim.fn.writefile(lines, file)
-  vim.uv.fs_utime(file, os.time() + 5, os.time() + 5)
-  vim.cmd.checktime()
-end)
-vim.cmd("qall!")

@@ -1,74 +1,104 @@
-"""The recorded stream of Neovim: it can be made again, and it says what the document became."""
+"""What a real Neovim tells a server, recorded anew and held against the fixtures."""
 
 from __future__ import annotations
 
-import json
 import os
+import shlex
+import shutil
 import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.binary import ROOT, Secondlook
-from support.text import apply
+from support import recorder
+from support.binary import Secondlook
+from support.streams import MANY_LINES, NAME, ONE_LINE, PASTED, START, TYPED, Recording, keep
+from support.terminal import Terminal
 
-RECORDER = Path(__file__).with_name("record.lua")
-FIXTURE = ROOT / "fixtures" / "streams" / "neovim.jsonl"
-LABELS = {
-    "open",
-    "typing",
-    "paste",
-    "undo",
-    "redo",
-    "snippet",
-    "rename",
-    "completion-one-line",
-    "completion-many-lines",
-    "format-on-save",
-    "external-reload",
-}
+SETUP = Path(__file__).with_name("record.lua")
 
 
-def read(text: str) -> list[dict[str, Any]]:
-    """The notifications of a stream."""
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+@pytest.fixture
+def terminals() -> Iterator[list[Terminal]]:
+    """The terminals of a test, ended after it."""
+    made: list[Terminal] = []
+    yield made
+    for each in made:
+        each.end()
 
 
-def result(stream: list[dict[str, Any]]) -> str:
-    """The document after all of them."""
-    text = ""
-    for each in stream:
-        params = each["params"]
-        if each["method"] == "textDocument/didOpen":
-            text = params["textDocument"]["text"]
-        for change in params.get("contentChanges", []):
-            text = apply(text, change, "utf-16")
-    return text
-
-
-def test_the_fixture_is_whole() -> None:
-    stream = read(FIXTURE.read_text())
-    assert {each["label"] for each in stream} == LABELS
-    assert result(stream).startswith("import os\nimport sys\n")
-
-
-def test_a_real_neovim_says_the_same_again(secondlook: Secondlook, tmp_path: Path) -> None:
-    named = os.environ.get("SECONDLOOK_NVIM")
-    if not named:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_neovim_says_the_same_again(
+    secondlook: Secondlook, folder: Path, tmp_path: Path, terminals: list[Terminal], encoding: str
+) -> None:
+    nvim = os.environ.get("SECONDLOOK_NVIM")
+    if not nvim:
         pytest.skip("SECONDLOOK_NVIM names no Neovim; tests/run nvim installs one")
-    file = tmp_path / "recorded.py"
-    command = [named, "--headless", "--clean", "-n", "-l", RECORDER, file]
-    done = subprocess.run(
-        [str(it) for it in command],
-        cwd=tmp_path,
-        env=secondlook.environment | {"XDG_STATE_HOME": str(secondlook.home / "state")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    stream = read(done.stdout)
-    assert {each["label"] for each in stream} == LABELS
-    assert result(stream) == file.read_text()
-    assert result(stream) == result(read(FIXTURE.read_text()))
+    if not shutil.which("tmux"):
+        pytest.skip("tmux is missing")
+    file = folder / NAME
+    file.write_text(START)
+    suggestion = tmp_path / "suggestion"
+    recording = Recording(tmp_path)
+    environment = secondlook.environment | {
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "XDG_STATE_HOME": str(secondlook.home / "state"),
+        "PYTHON": sys.executable,
+        "RECORDER": str(recorder.__file__),
+        "OUT": str(recording.out),
+        "LABEL": str(recording.label),
+        "ENCODING": encoding,
+        "SUGGESTION": str(suggestion),
+    }
+    editor = Terminal(tmp_path / "tmux", environment)
+    recording.look = editor.screen
+    terminals.append(editor)
+    editor.start(shlex.join([nvim, "--clean", "-n", "-u", str(SETUP), str(file)]))
+    recording.opened()
+
+    def command(text: str) -> None:
+        editor.press("Escape", ":")
+        editor.type(text)
+        editor.press("Enter")
+
+    with recording.does("typing"):
+        editor.press("G", "o", "Enter", *TYPED, "Enter")
+    with recording.does("paste"):
+        editor.paste(PASTED)
+    with recording.does("undo"):
+        editor.press("Escape", "u")
+    with recording.does("redo"):
+        editor.press("C-r")
+    with recording.does("rename"):
+        editor.press("g", "g", "/")
+        editor.type("folder")
+        editor.press("Enter")
+        command("lua vim.lsp.buf.rename('place')")
+    with recording.does("typing"):
+        editor.press("G", "o", *"snip")
+    with recording.does("snippet"):
+        editor.press("C-x", "C-o")
+        editor.wait("the menu", lambda screen: "snippet" in screen)
+        editor.press("C-n", "C-y")
+    with recording.does("typing"):
+        editor.press("Escape", "G", "o", "Enter")
+    with recording.does("completion-one-line"):
+        suggestion.write_text(ONE_LINE)
+        editor.press("C-l")
+    with recording.does("typing"):
+        editor.press("Escape", "G", "o", "Enter")
+    with recording.does("completion-many-lines"):
+        suggestion.write_text(MANY_LINES)
+        editor.press("C-l")
+    with recording.does("format-on-save", saves=True):
+        command("w")
+    with recording.does("external-reload"):
+        file.write_text(file.read_text().replace("import os\n", "import os\nimport sys  # 🙂\n"))
+        os.utime(file, (file.stat().st_mtime + 5,) * 2)
+        command("checktime")
+    version = subprocess.run([nvim, "--version"], capture_output=True, text=True, check=True).stdout
+    stream = recording.end(version.splitlines()[0].replace("NVIM v", "Neovim "), file)
+    keep(stream, f"neovim-{encoding}.jsonl")

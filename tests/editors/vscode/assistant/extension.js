@@ -9,7 +9,8 @@ exports.activate = (context) => {
             if (!position.isEqual(end) || document.getText().includes("# or C")) {
                 return [];
             }
-            return [new vscode.InlineCompletionItem(fs.readFileSync(process.env.ASSISTANT_TEXT, "utf8"))];
+            const text = fs.readFileSync(process.env.ASSISTANT_TEXT, "utf8");
+            return text === "" ? [] : [new vscode.InlineCompletionItem(text)];
         },
     };
     const selector = [{ language: "python" }, { language: "c" }];
