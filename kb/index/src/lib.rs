@@ -38,7 +38,7 @@ pub use leads::LEAD_WARNERS;
 pub use pairs::{Added, Pair, PairError, PairStore};
 pub use posts::{
     Calibration, IndexError, IndexKind, Installed, Manifest, POST_FIELDS, POST_QUERY_TERMS,
-    POSTS_FORMAT, PostWriter, Step,
+    POSTS_FORMAT, PostWriter, Put, Step,
 };
 pub use related::discussions_for;
 pub use store::{Options, Store, default_entry_dir, default_index_dir};

@@ -10,6 +10,8 @@
 
 mod calibrate;
 mod error;
+mod merge;
+mod queue;
 mod read;
 mod write;
 
@@ -24,7 +26,7 @@ pub use calibrate::Calibration;
 pub use error::IndexError;
 pub use read::{Installed, POST_QUERY_TERMS};
 pub(crate) use read::{Shelf, interleaved};
-pub use write::PostWriter;
+pub use write::{PostWriter, Put};
 
 use crate::index::TOKENIZER;
 

@@ -39,7 +39,7 @@ fn write(folder: &Path, name: &str, posts: &[Post]) {
         writer.remove(id).unwrap();
     }
     for post in posts {
-        writer.put(post).unwrap();
+        writer.put(post, None).unwrap();
     }
     writer.commit(manifest(), posts.len() as u64).unwrap();
 }
@@ -66,7 +66,7 @@ fn a_store_sees_a_commit_whole_and_its_successor_after_a_refresh() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
     let mut writer = PostWriter::open(folder.path(), "a", false).unwrap();
-    writer.put(&post(1, None, "zebra(crossing)")).unwrap();
+    writer.put(&post(1, None, "zebra(crossing)"), None).unwrap();
     assert!(!store.refresh(), "nothing is committed");
     let before = store.generation();
     writer.commit(manifest(), 1).unwrap();

@@ -324,7 +324,13 @@ fn update(
     let options = run.options;
     let mut known = Update::of(writer)?;
     let name = options.posts.file_name().unwrap_or_default();
-    let source = name.to_string_lossy().into_owned();
+    // How a file is packed is no part of what it says: the same posts stay as they are.
+    let name = name.to_string_lossy();
+    let source = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(&name)
+        .to_owned();
     let mut report = Report::of(manifest(options));
     run.progress.phase("indexing", fetched.kept.len());
     let kept = fetched.kept.clone();

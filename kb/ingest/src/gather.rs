@@ -9,6 +9,10 @@ use crate::row::{Attributes, Place, Rows, Visitor, number};
 use crate::spill::{Records, Spill};
 use crate::state::{BLOCK, Block};
 
+/// The rows of one number are read until they are so many bytes together: a hundred comments as
+/// long as a row may be are no conversation.
+const MAX_BYTES: usize = 4 << 20;
+
 /// Rows on the disk by the number of what they belong to.
 pub(crate) struct Gathered {
     pub(crate) wanted: RoaringBitmap,
@@ -18,15 +22,17 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// The rows of that number, the last of the file first.
+    /// The rows of that number, the last of the file first, at most so many.
     pub(crate) fn rows(&mut self, number: u32, most: usize) -> Result<Vec<Vec<u8>>, ImportError> {
         let mut rows = Vec::new();
         let Some(mut at) = place(&self.wanted, number).and_then(|it| self.heads.get(it).copied())
         else {
             return Ok(rows);
         };
-        while at > 0 && rows.len() < most {
+        let mut held = 0;
+        while at > 0 && rows.len() < most && held < MAX_BYTES {
             let (before, bytes) = self.records.read(at)?;
+            held += bytes.len();
             rows.push(bytes);
             at = before;
         }

@@ -15,6 +15,8 @@ use crate::source::Stream;
 const MAX_BAD: u64 = 1_000;
 /// So many of them are told of by line.
 const SAMPLES: usize = 5;
+/// So many bytes may stand behind the root element: a few ends of lines do.
+const MAX_BEHIND: u64 = 64 << 10;
 /// How many bytes lie between two looks at the clock, the bar and the stop sign.
 const PAUSE: u64 = 4 << 20;
 
@@ -128,7 +130,7 @@ impl Rows {
                 }
                 Kind::Close(name) if self.opened && name == self.root.as_bytes() => {
                     visitor.pause(self.place())?;
-                    return Ok(());
+                    return self.end();
                 }
                 Kind::Close(_) => Some("an end tag that ends nothing"),
                 Kind::Fatal(reason) => return Err(self.refuse(reason)),
@@ -173,6 +175,24 @@ impl Rows {
             }
         }
         visitor.pause(self.place())
+    }
+
+    /// Reads a packed file to its very end, where the sum of what was in it stands.
+    fn end(&mut self) -> Result<(), ImportError> {
+        if self.lines.inner().is_plain() {
+            return Ok(());
+        }
+        let from = self.lines.offset();
+        loop {
+            let line = self.lines.next().map_err(ImportError::io(&self.path))?;
+            if line.is_none() {
+                return Ok(());
+            }
+            if self.lines.offset() - from > MAX_BEHIND {
+                let root = self.root;
+                return Err(self.refuse(&format!("the file goes on behind </{root}>")));
+            }
+        }
     }
 
     fn place(&self) -> Place {

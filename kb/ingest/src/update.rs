@@ -1,7 +1,7 @@
 //! An index brought up to what its source holds now: what is new or different is written, what is
 //! gone is taken away, the rest is left alone. It knows posts by number and fingerprint.
 
-use kb_index::PostWriter;
+use kb_index::{PostWriter, Put};
 use kb_schema::Post;
 use roaring::RoaringTreemap;
 
@@ -44,18 +44,12 @@ impl Update {
         report: &mut Report,
     ) -> Result<(), ImportError> {
         self.held.insert(post.id);
-        match self.fingerprint(post.id) {
-            Some(old) if old == PostWriter::fingerprint(post) => {
-                report.unchanged += 1;
-                return Ok(());
-            }
-            Some(_) => {
-                writer.remove(post.id)?;
-                report.changed += 1;
-            }
-            None => report.added += 1,
+        match writer.put(post, self.fingerprint(post.id))? {
+            Put::Added => report.added += 1,
+            Put::Changed => report.changed += 1,
+            Put::Unchanged => report.unchanged += 1,
         }
-        Ok(writer.put(post)?)
+        Ok(())
     }
 
     /// Takes away what the source no longer has. How many posts it has.

@@ -4,12 +4,16 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kb_schema::Post;
 use tantivy::directory::MmapDirectory;
+use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::Field;
 use tantivy::{Index, IndexWriter, TantivyDocument, Term};
 
+use super::merge::SmallMerges;
+use super::queue::{Room, Waiting};
 use super::{
     BM25, HASH, ID, IndexError, LANGUAGES, LOCK, Manifest, POST, POSTS_FORMAT, STAMP, Stamp,
 };
@@ -24,13 +28,25 @@ const NEW: &str = "bm25.new";
 /// Where one that is replaced stands for a moment.
 const OLD: &str = "bm25.old";
 
+/// What became of a post that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// There was none of that number.
+    Added,
+    /// It replaces another form of it.
+    Changed,
+    /// It is there in this form.
+    Unchanged,
+}
+
 /// The right to write one index. Nothing that it does is seen before [`PostWriter::commit`].
 pub struct PostWriter {
     path: PathBuf,
     name: String,
     index: Index,
     /// Made by the first change, because it takes memory that other steps of an import need.
-    writer: Option<IndexWriter<TantivyDocument>>,
+    writer: Option<IndexWriter<Waiting>>,
+    room: Arc<Room>,
     fields: Vec<Field>,
     key: Field,
     revision: u64,
@@ -74,6 +90,7 @@ impl PostWriter {
             name: name.to_owned(),
             index,
             writer: None,
+            room: Arc::default(),
             fields,
             key,
             revision,
@@ -103,24 +120,28 @@ impl PostWriter {
         super::read::known(&self.path, &self.index)
     }
 
-    /// The fingerprint that [`PostWriter::known`] gives for this post.
-    #[must_use]
-    pub fn fingerprint(post: &Post) -> u64 {
-        hash::of(&serde_json::to_vec(post).unwrap_or_default())
-    }
-
     /// A number for something that has a name instead.
     #[must_use]
     pub fn number_of(name: &str) -> u64 {
         hash::of(name.as_bytes())
     }
 
-    /// Adds a post; the caller has removed an older one of that number.
+    /// Adds a post, in the place of the one of its number whose fingerprint, as
+    /// [`PostWriter::known`] gives it, is `known`; leaves that one alone where it is the same.
     ///
     /// # Errors
     /// The disk is full, or the index cannot be written.
-    pub fn put(&mut self, post: &Post) -> Result<(), IndexError> {
+    pub fn put(&mut self, post: &Post, known: Option<u64>) -> Result<Put, IndexError> {
         let json = serde_json::to_vec(post).unwrap_or_default();
+        let new = hash::of(&json);
+        let put = match known {
+            Some(old) if old == new => return Ok(Put::Unchanged),
+            Some(_) => {
+                self.remove(post.id)?;
+                Put::Changed
+            }
+            None => Put::Added,
+        };
         let texts = [
             post.code.join("\n"),
             post.markers.join("\n"),
@@ -128,6 +149,7 @@ impl PostWriter {
             post.prose.clone(),
             post.tags.join(" "),
         ];
+        let bytes = json.len() + texts.iter().map(String::len).sum::<usize>();
         let mut document = TantivyDocument::default();
         for (field, text) in self.fields.iter().zip(texts) {
             if !text.is_empty() {
@@ -137,16 +159,17 @@ impl PostWriter {
         let rest = &self.fields[POST_FIELDS.len()..];
         document.add_text(self.key, post.id.to_string());
         let [id, fingerprint, language, whole] = rest else {
-            return Ok(());
+            return Ok(put);
         };
         document.add_u64(*id, post.id);
-        document.add_u64(*fingerprint, hash::of(&json));
+        document.add_u64(*fingerprint, new);
         document.add_u64(*language, languages(post));
         document.add_bytes(*whole, &json);
         let path = self.path.clone();
-        let added = self.writer()?.add_document(document);
+        let _place = self.room.enter(bytes);
+        let added = self.writer()?.add_document(Waiting { document, _place });
         added.map_err(|error| IndexError::Write { path, error })?;
-        Ok(())
+        Ok(put)
     }
 
     /// Takes a whole index away.
@@ -167,13 +190,22 @@ impl PostWriter {
         Ok(())
     }
 
-    fn writer(&mut self) -> Result<&mut IndexWriter<TantivyDocument>, IndexError> {
+    fn writer(&mut self) -> Result<&mut IndexWriter<Waiting>, IndexError> {
         if self.writer.is_none() {
-            let writer = self.index.writer_with_num_threads(1, WRITE_BYTES);
+            let options = IndexWriterOptions::builder()
+                .num_worker_threads(1)
+                .memory_budget_per_thread(WRITE_BYTES)
+                .num_merge_threads(1)
+                .build();
+            let writer = self.index.writer_with_options(options);
             let writer = writer.map_err(|error| IndexError::Write {
                 path: self.path.clone(),
                 error,
             })?;
+            let place = self.path.join(BM25);
+            writer.set_merge_policy(Box::new(SmallMerges {
+                folder: self.aside.clone().unwrap_or(place),
+            }));
             self.writer = Some(writer);
         }
         // It was made a moment ago.
