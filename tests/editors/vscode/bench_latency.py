@@ -40,7 +40,8 @@ def test_latency_in_vscode(tools: Tools, start: Start, folder: Path, tmp_path: P
             PICTURES=str(tmp_path),
         )
         assert result == 0, said
-        assert len(model.requests) == 1
+        # A question that waits too long is put again; one of them was open all the time.
+        assert model.requests and model.open <= 1
     times = json.loads(next(it for it in said.splitlines() if it.startswith("{")))
     assert all(len(each) == KEYS for rounds in times.values() for each in rounds)
     ways = {
