@@ -80,7 +80,7 @@ def test_words_of_ones_own(secondlook: Secondlook, dump: Dump, tmp_path: Path) -
     words = tmp_path / "words"
     words.write_text("nice and SHORT\n")
     outcome = dump.run(secondlook, "--keywords", words)
-    assert "1 discussions: 1 added" in outcome.out
+    assert "1 discussion: 1 added" in outcome.out
     assert links(secondlook, "configparser") == ["5"]
     words.write_text("(")
     outcome = dump.run(secondlook, "--keywords", words)
@@ -486,7 +486,7 @@ def test_notes_lead_nowhere_else(secondlook: Secondlook, folder: Path, tmp_path:
     outcome = secondlook("kb", "import", "--notes", folder, "--name", "acme")
     assert outcome.code == 0, outcome
     assert "it is a link" in outcome.err
-    assert "1 discussions" in outcome.out
+    assert "1 discussion:" in outcome.out
     assert secondlook("kb", "search", "zyxwvut").code == 1
     assert "javascript" not in secondlook("kb", "search", "qwerty").out
 

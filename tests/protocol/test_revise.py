@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -227,6 +228,31 @@ def test_what_would_be_sent_is_shown(client: Client, tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o077 == 0
         path.unlink()
         assert server.requests == []
+
+
+def test_a_running_server_knows_a_fix_as_soon_as_it_was_added(
+    client: Client, secondlook: Secondlook, tmp_path: Path
+) -> None:
+    fixed = CURED.replace("list_folder", "our_list_of_folders")
+    pair = {"language": "python", "cwe": ["CWE-78"], "before": CODE, "after": fixed, "id": "our/1"}
+    (tmp_path / "fixed.jsonl").write_text(json.dumps(pair) + "\n")
+    with serve(silent) as server:
+        editor = Editor(client, server)
+        action = editor.action("Show what would be sent")
+        assert "our_list_of_folders" not in editor.run(action)
+        added = secondlook("kb", "add", "--pair", str(tmp_path / "fixed.jsonl"))
+        assert added.code == 0, added
+        prompt = editor.run(action)
+        assert "our_list_of_folders(folder)" in prompt and "our/1" in prompt
+        assert server.requests == []
+
+    def pages() -> list[Path]:
+        shown = [it for it in client.requests if it["method"] == "window/showDocument"]
+        return [Path(it["params"]["uri"].removeprefix("file://")) for it in shown]
+
+    client.wait(lambda: len(pages()) == 2, "both pages")
+    for page in set(pages()):
+        page.unlink()
 
 
 def test_without_a_model_the_prompt_can_be_copied(client: Client) -> None:

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::args::{Import, Step};
 use crate::progress::{Bars, watch_interrupts};
-use crate::{EXIT_ERROR, EXIT_FINDINGS, EXIT_INTERRUPTED, output};
+use crate::{EXIT_ERROR, EXIT_FINDINGS, EXIT_INTERRUPTED, output, text};
 
 /// The longest expression of security words that is read, in bytes.
 const MAX_KEYWORDS: u64 = 64 << 10;
@@ -173,10 +173,18 @@ fn table(report: &Report) -> String {
     }
     let _ = writeln!(
         out,
-        "\n{} discussions: {} added, {} changed, {} removed, {} unchanged",
-        report.manifest.posts, report.added, report.changed, report.removed, report.unchanged
+        "\n{}: {} added, {} changed, {} removed, {} unchanged",
+        discussions(report.manifest.posts),
+        report.added,
+        report.changed,
+        report.removed,
+        report.unchanged
     );
     out
+}
+
+fn discussions(number: u64) -> String {
+    text::count(usize::try_from(number).unwrap_or(usize::MAX), "discussion")
 }
 
 /// What was found in installed indexes, each with who wrote it.
@@ -236,8 +244,10 @@ pub(crate) fn list(store: &Store) -> String {
     for index in installed {
         let _ = writeln!(
             out,
-            "  {:24}  {} discussions from {}",
-            index.name, index.manifest.posts, index.manifest.site
+            "  {:24}  {} from {}",
+            index.name,
+            discussions(index.manifest.posts),
+            index.manifest.site
         );
     }
     out
@@ -264,9 +274,9 @@ pub(crate) fn info(store: &Store) -> String {
 fn page(index: &Installed) -> String {
     let manifest = &index.manifest;
     let mut out = format!(
-        "\n{}: {} discussions, {:.1} MiB\n  from      {}\n  site      {}\n  written   {}, revision {}\n",
+        "\n{}: {}, {:.1} MiB\n  from      {}\n  site      {}\n  written   {}, revision {}\n",
         index.name,
-        manifest.posts,
+        discussions(manifest.posts),
         index.bytes() as f64 / f64::from(1 << 20),
         manifest.sources.join(", "),
         manifest.site,
