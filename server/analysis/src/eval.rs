@@ -13,6 +13,7 @@ mod guard;
 mod local;
 mod names;
 pub(crate) mod report;
+mod stencil;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use kb_schema::{Op, Pattern};
+use kb_schema::{ArgKey, Op, Pattern};
 
 use super::Eval;
 use super::call::CallFact;
@@ -59,6 +59,8 @@ pub(crate) struct Sink {
     pub(crate) amount: bool,
     /// How many calls it has come through.
     pub(crate) depth: u8,
+    /// The argument that has to be built text, where that is a parameter and callers build it.
+    pub(crate) stencil: Option<ArgKey>,
 }
 
 /// What callers need to know of a function.
@@ -71,17 +73,17 @@ pub(crate) struct Summary {
 }
 
 /// Calls that a sink is followed through, and the most sinks one function passes on.
-const MAX_SINK_DEPTH: u8 = 6;
-const MAX_SINKS: usize = 64;
+pub(super) const MAX_SINK_DEPTH: u8 = 6;
+pub(super) const MAX_SINKS: usize = 64;
 /// The most findings one function gives: far beyond what a person reads.
 const MAX_FINDINGS: usize = 500;
 
 /// A fact that patterns are tried on.
-struct Fact<'f> {
-    span: Span,
-    matched: Span,
-    args: &'f dyn Arguments,
-    parts: Vec<RawPart>,
+pub(super) struct Fact<'f> {
+    pub(super) span: Span,
+    pub(super) matched: Span,
+    pub(super) args: &'f dyn Arguments,
+    pub(super) parts: Vec<RawPart>,
 }
 
 impl<'a> Eval<'a> {
@@ -108,16 +110,22 @@ impl<'a> Eval<'a> {
                 args: call,
                 parts,
             };
-            self.attempt(id, fact, |matcher, pattern| {
-                let receiver_holds = match (&pattern.receiver, &receiver) {
-                    (None, _) => true,
-                    (Some(test), Some((name, value))) => {
-                        matcher.holds(test, &Given::of(value, *name))
-                    }
-                    (Some(_), None) => false,
-                };
-                receiver_holds && matcher.args_hold(&pattern.args)
+            let receiver_holds = |matcher: &Matcher<'_>, pattern: &Pattern| match (
+                &pattern.receiver,
+                &receiver,
+            ) {
+                (None, _) => true,
+                (Some(test), Some((name, value))) => {
+                    matcher.holds(test, &Given::of(value, *name))
+                }
+                (Some(_), None) => false,
+            };
+            let matched = self.attempt(id, fact, |matcher, pattern| {
+                receiver_holds(matcher, pattern) && matcher.args_hold(&pattern.args)
             });
+            if !matched {
+                self.keep_stencil(id, span, call, receiver_holds);
+            }
         }
     }
 
@@ -475,12 +483,19 @@ impl<'a> Eval<'a> {
     }
 
     /// Tries a rule as things are, and then as if parameters carried source data.
-    fn attempt(&mut self, id: u32, fact: Fact<'_>, holds: impl Fn(&Matcher<'_>, &Pattern) -> bool) {
+    ///
+    /// True where it matched in one of the two ways.
+    fn attempt(
+        &mut self,
+        id: u32,
+        fact: Fact<'_>,
+        holds: impl Fn(&Matcher<'_>, &Pattern) -> bool,
+    ) -> bool {
         let rules = self.around.rules;
         let rule = &rules.rules[id as usize];
         let pattern = rule.pattern();
         if !self.in_scope(rule) {
-            return;
+            return false;
         }
         let mut matcher = Matcher {
             rules,
@@ -493,21 +508,21 @@ impl<'a> Eval<'a> {
         };
         if holds(&matcher, pattern) {
             if !rule.in_body(self.src) {
-                return;
+                return false;
             }
             let evidence = matcher.evidence.into_inner();
             let found = self.found(id, fact, &evidence);
             self.keep(found);
-            return;
+            return true;
         }
         matcher.assume = true;
         matcher.evidence = RefCell::default();
         if !holds(&matcher, pattern) || !rule.in_body(self.src) {
-            return;
+            return false;
         }
         let evidence = matcher.evidence.into_inner();
         if evidence.params.is_empty() || self.sinks.len() >= MAX_SINKS {
-            return;
+            return false;
         }
         let (params, sources) = (evidence.params.clone(), evidence.sources.clone());
         let found = self.found(id, fact, &evidence);
@@ -517,14 +532,16 @@ impl<'a> Eval<'a> {
             sources,
             amount: evidence.amount,
             depth: 0,
+            stencil: None,
         });
+        true
     }
 
-    fn in_scope(&self, rule: &crate::rules::Rule) -> bool {
+    pub(super) fn in_scope(&self, rule: &crate::rules::Rule) -> bool {
         rule.in_scope(&self.func.name, self.handler)
     }
 
-    fn keep(&mut self, found: Found) {
+    pub(super) fn keep(&mut self, found: Found) {
         let known = self
             .findings
             .iter()
@@ -534,7 +551,7 @@ impl<'a> Eval<'a> {
         }
     }
 
-    fn found(&self, id: u32, fact: Fact<'_>, evidence: &Evidence) -> Found {
+    pub(super) fn found(&self, id: u32, fact: Fact<'_>, evidence: &Evidence) -> Found {
         let root = evidence
             .roots
             .iter()
@@ -573,7 +590,7 @@ impl<'a> Eval<'a> {
         Some((at.span, out))
     }
 
-    fn call_parts(&self, call: &CallFact<'a>) -> Vec<RawPart> {
+    pub(super) fn call_parts(&self, call: &CallFact<'a>) -> Vec<RawPart> {
         let plain = |key, span| RawPart {
             key: RawKey::Plain(key),
             span,
@@ -651,6 +668,10 @@ impl<'a> Eval<'a> {
             if sink.depth >= MAX_SINK_DEPTH {
                 continue;
             }
+            if sink.stencil.is_some() {
+                self.apply_stencil(sink, call, bound);
+                continue;
+            }
             let rule = &rules.rules[sink.found.rule as usize];
             let matcher = Matcher {
                 rules,
@@ -709,6 +730,7 @@ impl<'a> Eval<'a> {
                     sources: sink.sources.clone(),
                     amount: sink.amount,
                     depth: sink.depth + 1,
+                    stencil: None,
                 });
             }
         }
@@ -766,7 +788,7 @@ fn op_of(op: CmpOp) -> Option<Op> {
 }
 
 /// A root's steps in order, and the sink last.
-fn trace(root: &Root, sink: Place) -> Vec<(Place, String)> {
+pub(super) fn trace(root: &Root, sink: Place) -> Vec<(Place, String)> {
     let mut out = vec![(sink, "and is used here".to_owned())];
     let mut step = root.steps.as_ref();
     while let Some(it) = step {
@@ -788,7 +810,7 @@ fn trace(root: &Root, sink: Place) -> Vec<(Place, String)> {
 }
 
 /// One line of source for a note.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let line = text.lines().next().unwrap_or("");
     let cut: String = line.chars().take(40).collect();
     if cut.len() < text.len() {
