@@ -574,9 +574,11 @@ impl Unit<'_, '_> {
             if raw.whole_file || !raw.may_match(self.source(index)) {
                 continue;
             }
+            let before = out.len();
             raw.run(self.text, self.outline.nodes[index], &mut |range| {
                 self.hit(index, raw, range, &mut out);
             });
+            self.judge_body(raw, self.source(index), before, &mut out);
         }
         out
     }
@@ -593,9 +595,11 @@ impl Unit<'_, '_> {
         self.kit.queries = Some((digest, found));
         for raw in self.wanted("", false) {
             if raw.whole_file && raw.may_match(self.text) {
+                let before = out.len();
                 raw.run(self.text, self.outline.nodes[0], &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
+                self.judge_body(raw, self.text, before, &mut out);
             }
         }
         out
@@ -612,9 +616,11 @@ impl Unit<'_, '_> {
             let mut cursor = node.walk();
             let statements = node.named_children(&mut cursor);
             for statement in statements.filter(|it| !is_function(*it)) {
+                let before = out.len();
                 raw.run(self.text, statement, &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
+                self.judge_body(raw, &self.own.text, before, &mut out);
             }
         }
         out
@@ -624,6 +630,14 @@ impl Unit<'_, '_> {
         let rules = &self.rules.rules;
         let queries = self.rules.queries.iter();
         queries.filter(move |it| rules[it.rule as usize].in_scope(name, handler))
+    }
+
+    /// Takes back what a query found in text that its pattern does not accept around it.
+    fn judge_body(&self, raw: &RawQuery, text: &str, before: usize, out: &mut Vec<Found>) {
+        let rule = &self.rules.rules[raw.rule as usize];
+        if out.len() > before && !rule.in_body(text) {
+            out.truncate(before);
+        }
     }
 
     /// Notes what a query found, unless it stands in a function within.

@@ -631,7 +631,8 @@ impl<'a> Eval<'a> {
     ) {
         let rules = self.around.rules;
         let pattern = rules.rules[id as usize].pattern();
-        if !self.in_scope(&rules.rules[id as usize]) {
+        let rule = &rules.rules[id as usize];
+        if !self.in_scope(rule) || !rule.in_body(self.src) {
             return;
         }
         let first = match pattern.start {
