@@ -110,16 +110,14 @@ impl<'a> Eval<'a> {
                 args: call,
                 parts,
             };
-            let receiver_holds = |matcher: &Matcher<'_>, pattern: &Pattern| match (
-                &pattern.receiver,
-                &receiver,
-            ) {
-                (None, _) => true,
-                (Some(test), Some((name, value))) => {
-                    matcher.holds(test, &Given::of(value, *name))
-                }
-                (Some(_), None) => false,
-            };
+            let receiver_holds =
+                |matcher: &Matcher<'_>, pattern: &Pattern| match (&pattern.receiver, &receiver) {
+                    (None, _) => true,
+                    (Some(test), Some((name, value))) => {
+                        matcher.holds(test, &Given::of(value, *name))
+                    }
+                    (Some(_), None) => false,
+                };
             let matched = self.attempt(id, fact, |matcher, pattern| {
                 receiver_holds(matcher, pattern) && matcher.args_hold(&pattern.args)
             });
