@@ -12,6 +12,7 @@ use super::local::{Bound, Passed};
 use super::report::{Fact, MAX_SINK_DEPTH, MAX_SINKS, Sink, short, trace};
 use crate::ir::Span;
 use crate::matching::{Evidence, Given, Matcher, NoArguments};
+use crate::rules::Rule;
 use crate::value::{Origin, Value};
 
 impl<'a> Eval<'a> {
@@ -76,6 +77,15 @@ impl<'a> Eval<'a> {
         });
     }
 
+    /// Whether the call itself was found to be weak in the same way: one report is enough.
+    fn is_reported(&self, rule: &Rule, call: &CallFact<'a>) -> bool {
+        let place = self.place(call.span);
+        let rules = &self.around.rules.rules;
+        self.findings
+            .iter()
+            .any(|it| it.place == place && rules[it.rule as usize].entry.id == rule.entry.id)
+    }
+
     /// A callee's pattern, asked of the text that this call passes in.
     pub(super) fn apply_stencil(&mut self, sink: &Sink, call: &CallFact<'a>, bound: &Bound) {
         let rules = self.around.rules;
@@ -113,7 +123,7 @@ impl<'a> Eval<'a> {
             assume: false,
             evidence: RefCell::default(),
         };
-        if !matcher.holds(test, &Given::of(value, None)) {
+        if !matcher.holds(test, &Given::of(value, None)) || self.is_reported(rule, call) {
             return;
         }
         let evidence = matcher.evidence.into_inner();
