@@ -22,17 +22,23 @@ from typing import Any
 class Local:
     """A program to name in settings, and what it noted."""
 
-    def __init__(self, folder: Path, *plan: str, answer: str = "") -> None:
+    def __init__(
+        self, folder: Path, *plan: str, answer: str = "", fillings: tuple[str, ...] = ()
+    ) -> None:
         """Each start follows the next word of the plan, the last one for ever.
 
+        Gaps are filled with `fillings`, in turn; one that begins with `...` breaks off.
+
         `answer` answers, `die` ends while asked, `refuse` ends before it is ready, `hang` begins an
-        answer and says no more, `stuck` hangs and does not end with its standard input. Words
+        answer and says no more, `stuck` hangs and does not end with its standard input, `late`
+        answers but takes its time to be ready, `slow` fills a gap and never comes to the end. Words
         joined by `+` are for the questions of one start, in order.
         """
         self.folder = folder
         folder.mkdir()
         (folder / "plan").write_text(" ".join(plan))
         (folder / "answer").write_text(answer)
+        (folder / "fillings").write_text(json.dumps(fillings))
         (folder / "base.gguf").write_text("a stand-in for a model")
         self.program = folder / "secondlook-codecode"
         source = Path(__file__).resolve()
@@ -104,6 +110,9 @@ def main() -> None:
     note(folder, "arguments", words)
     if acts == ["refuse"]:
         sys.exit("secondlook-codecode: base.gguf is not a GGUF file")
+    if acts == ["late"]:
+        time.sleep(2)
+        acts = ["answer"]
     place = words[words.index("--socket") + 1]
     note(folder, "folder", oct(Path(place).parent.stat().st_mode & 0o777))
 
@@ -121,18 +130,45 @@ def main() -> None:
             self.send_header("Connection", "close")
             self.end_headers()
             print('{"state": "decoding"}', flush=True)
+            if self.path.endswith("/v1/completions"):
+                self.fill(act, int(body["n"]))
+                return
             for piece in textwrap.wrap("I am thinking" if act != "answer" else "", 4):
                 self.piece({"delta": {"content": piece}})
-            while act in ("hang", "stuck"):
+            if act in ("hang", "stuck"):
+                self.linger()
+                return
+            self.piece({"delta": {"content": (folder / "answer").read_text()}})
+            self.piece({"delta": {}, "finish_reason": "stop"})
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def fill(self, act: str, samples: int) -> None:
+            """Each sample as the real program streams it: one after the other."""
+            fillings = json.loads((folder / "fillings").read_text())
+            for index in range(samples if act == "answer" else 0):
+                text = fillings[index % len(fillings)]
+                cut = text.startswith("...")
+                for piece in [text.removeprefix("...")[at : at + 5] for at in range(0, len(text), 5)]:
+                    self.piece({"index": index, "text": piece, "finish_reason": None})
+                self.piece(
+                    {"index": index, "text": "", "finish_reason": "length" if cut else "stop"}
+                )
+            if act != "answer":
+                text = fillings[0] if act == "slow" else "    retu"
+                self.piece({"index": 0, "text": text, "finish_reason": None})
+                self.linger()
+                return
+            self.wfile.write(b"data: [DONE]\n\n")
+
+        def linger(self) -> None:
+            """Says nothing useful until the other side leaves."""
+            while True:
                 time.sleep(0.05)
                 try:
                     self.wfile.write(b": still there\n\n")
                 except OSError:
                     note(folder, "left", True)
                     return
-            self.piece({"delta": {"content": (folder / "answer").read_text()}})
-            self.piece({"delta": {}, "finish_reason": "stop"})
-            self.wfile.write(b"data: [DONE]\n\n")
 
         def piece(self, choice: dict[str, Any]) -> None:
             self.wfile.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())

@@ -138,6 +138,8 @@ export function register(
         "secondlook.scan": () => scan(server),
         "secondlook.reviseHere": () =>
             runHere(["secondlook.revise"], "nothing to revise here, or no model is configured."),
+        "secondlook.regenerateHere": () =>
+            runHere(["secondlook.regenerate"], "no AI-inserted block is here, or no local model is configured."),
         "secondlook.showPromptHere": () => showPrompt(server),
         "secondlook.searchKnowledge": (words) =>
             typeof words === "string" ? showKnowledge(server.program() ?? "secondlook", words) : searchKnowledge(server),

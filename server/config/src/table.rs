@@ -334,6 +334,10 @@ options! {
     model_samples, "model-samples", File, replaces: Count = Count(1);
     /// How often a refused answer is sent back with the reason.
     model_repairs, "model-repairs", File, replaces: Count = Count(2);
+    /// Whether the server completes code inline (a request of version 3.18 of the protocol) with the local model of `codecode`; what would bring a finding is left out.
+    inline_completion, "inline-completion", File, replaces: bool = false;
+    /// How long an inline completion may take; what a local model has written by then is offered, if anything.
+    inline_completion_budget, "inline-completion-budget", File, replaces: Millis = Millis(1_500);
     /// Checks of your own that a revision must pass, each a program with its arguments, run in a copy of the project; `{file}` stands for the changed file.
     gate_commands, "gate-commands", File, replaces: Vec<CommandLine> = Vec::new();
     /// Folders whose own configuration may say which model is asked and what is run; a configuration elsewhere may not.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
-use revision::{Answer, Cost, Model, ModelError, Question, State, Watch};
+use revision::{Answer, Cost, Gap, Model, ModelError, Question, State, Watch};
 use serde_json::Value;
 
 use crate::key::{self, Key};
@@ -174,30 +174,29 @@ impl Http {
         out
     }
 
-    async fn answer(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
+    /// Puts one request, again where that may help, and reads its answers.
+    async fn answers(&self, wanted: &Wanted, watch: &dyn Watch) -> Result<Taken, ModelError> {
         let started = Instant::now();
         let key = match &self.door {
             Some(door) => Some(Arc::clone(&door.token)),
             None => key::read(&self.setup.key).await?.map(Arc::new),
         };
         let client = self.client()?;
-        let body = self.setup.protocol.body(&self.setup.model, question);
-        let body = body.to_string();
         let headers = self.headers(key.as_deref());
         let mut attempt = 1;
         loop {
             watch.state(State::Waiting);
             let request = client
-                .post(self.url.clone())
+                .post(wanted.url.clone())
                 .headers(headers.clone())
-                .body(body.clone());
-            let sent = tokio::time::timeout(self.setup.patience, request.send()).await;
+                .body(wanted.body.clone());
+            let sent = tokio::time::timeout(self.left(wanted, started), request.send()).await;
             let trouble = match sent {
                 Err(_) => Trouble::Final(self.slow(false)),
                 Ok(Err(error)) => self.no_connection(&error),
                 Ok(Ok(response)) if response.status().is_success() => {
-                    let answer = self.read(response, watch).await;
-                    let mut answer = answer.map_err(|error| match error {
+                    let taken = self.read(response, wanted, started, watch).await;
+                    let mut taken = taken.map_err(|error| match error {
                         // Its word for the trouble is the server's, and not worth a risk.
                         ModelError::Unreadable { server, reason }
                             if key.as_deref().is_some_and(|it| reason.contains(&it.0)) =>
@@ -207,15 +206,14 @@ impl Http {
                         }
                         other => other,
                     })?;
-                    answer.cost.time = started.elapsed();
+                    taken.time = started.elapsed();
                     tracing::debug!(
                         attempt,
-                        bytes = answer.text.len(),
-                        cut = answer.cut,
-                        elapsed = ?answer.cost.time,
+                        bytes = taken.bytes(),
+                        elapsed = ?taken.time,
                         "answered"
                     );
-                    return Ok(answer);
+                    return Ok(taken);
                 }
                 Ok(Ok(response)) => self.refused(response).await,
             };
@@ -224,7 +222,7 @@ impl Http {
                 Trouble::Passing(error, wished) => (without(key.as_deref(), error), wished),
             };
             let pause = wished.unwrap_or_else(|| PAUSE * 2_u32.saturating_pow(attempt - 1));
-            if attempt > self.setup.retries || pause > LONGEST_PAUSE {
+            if attempt > wanted.retries || pause > LONGEST_PAUSE {
                 return Err(error);
             }
             attempt += 1;
@@ -234,7 +232,13 @@ impl Http {
         }
     }
 
-    async fn read(&self, mut response: Response, watch: &dyn Watch) -> Result<Answer, ModelError> {
+    async fn read(
+        &self,
+        mut response: Response,
+        wanted: &Wanted,
+        started: Instant,
+        watch: &dyn Watch,
+    ) -> Result<Taken, ModelError> {
         let kind = response.headers().get(CONTENT_TYPE);
         let kind = kind
             .and_then(|it| it.to_str().ok())
@@ -247,14 +251,14 @@ impl Http {
             let shown = if shown.is_empty() { "nothing" } else { shown };
             return Err(self.unreadable(&format!("it sent {} instead of JSON", word(shown))));
         }
-        let protocol = self.setup.protocol;
         let mut events = Events::default();
         let mut whole: Vec<u8> = Vec::new();
-        let mut taken = Taken::default();
+        let mut taken = Taken::of(wanted.samples);
         let mut total = 0_usize;
         loop {
-            let chunk = tokio::time::timeout(self.setup.patience, response.chunk()).await;
+            let chunk = tokio::time::timeout(self.left(wanted, started), response.chunk()).await;
             let chunk = match chunk {
+                Err(_) if wanted.budget.is_some() && taken.pieces > 0 => return Ok(taken),
                 Err(_) => return Err(self.slow(total > 0)),
                 // The connection broke: what came may be looked at, but not taken for whole.
                 Ok(Err(_)) | Ok(Ok(None)) => break,
@@ -273,12 +277,12 @@ impl Http {
             }
             for data in events.push(&chunk) {
                 if data.trim() == "[DONE]" {
-                    return Ok(taken.answer(protocol));
+                    return Ok(taken);
                 }
                 self.event(&data, &mut taken)?;
             }
             watch.state(State::Answering {
-                bytes: taken.text.len(),
+                bytes: taken.bytes(),
             });
         }
         if streams {
@@ -289,16 +293,16 @@ impl Http {
             if taken.pieces == 0 {
                 return Err(self.unreadable("the stream ended before it began"));
             }
-            return Ok(taken.answer(protocol));
+            return Ok(taken);
         }
         let value: Value = serde_json::from_slice(&whole)
             .map_err(|_| self.unreadable("it sent something that is no JSON"))?;
-        let piece = protocol.read(&value);
+        let piece = self.setup.protocol.read(&value);
         if piece.error.is_none() && piece.ended.is_none() && piece.text.is_empty() {
             return Err(self.unreadable("its JSON holds no answer"));
         }
         self.take(piece, &mut taken)?;
-        Ok(taken.answer(protocol))
+        Ok(taken)
     }
 
     fn event(&self, data: &str, taken: &mut Taken) -> Result<(), ModelError> {
@@ -316,8 +320,10 @@ impl Http {
             return Err(self.unreadable(&format!("it failed while answering ({})", word(&code))));
         }
         taken.pieces += 1;
-        taken.text.push_str(&piece.text);
-        taken.ended = piece.ended.or(taken.ended.take());
+        if let Some(sample) = taken.samples.get_mut(piece.index) {
+            sample.text.push_str(&piece.text);
+            sample.ended = piece.ended.or(sample.ended.take());
+        }
         taken.asked = piece.asked_tokens.unwrap_or(taken.asked);
         taken.answered = piece.answered_tokens.unwrap_or(taken.answered);
         Ok(())
@@ -352,6 +358,14 @@ impl Http {
         } else {
             Trouble::Final(error)
         }
+    }
+
+    /// How long something may take that has begun.
+    fn left(&self, wanted: &Wanted, started: Instant) -> Duration {
+        let budget = wanted.budget.unwrap_or(Duration::MAX);
+        budget
+            .saturating_sub(started.elapsed())
+            .min(self.setup.patience)
     }
 
     fn slow(&self, answering: bool) -> ModelError {
@@ -391,31 +405,59 @@ enum Trouble {
     Passing(ModelError, Option<Duration>),
 }
 
+/// One request.
+struct Wanted {
+    url: Url,
+    body: String,
+    /// How many answers it is for.
+    samples: usize,
+    /// How often it may be put again.
+    retries: u32,
+    /// What came by then is taken.
+    budget: Option<Duration>,
+}
+
 #[derive(Default)]
-struct Taken {
+struct Sample {
     text: String,
     ended: Option<String>,
+}
+
+#[derive(Default)]
+struct Taken {
+    samples: Vec<Sample>,
     pieces: usize,
     asked: u64,
     answered: u64,
+    time: Duration,
 }
 
 impl Taken {
-    fn answer(self, protocol: Protocol) -> Answer {
-        let whole = self
-            .ended
-            .as_deref()
-            .is_some_and(|it| protocol.is_whole(it));
-        Answer {
-            text: self.text,
-            cut: !whole,
-            cost: Cost {
-                calls: 1,
-                asked_tokens: self.asked,
-                answered_tokens: self.answered,
-                time: Duration::ZERO,
-            },
+    fn of(samples: usize) -> Self {
+        Self {
+            samples: (0..samples).map(|_| Sample::default()).collect(),
+            ..Self::default()
         }
+    }
+
+    fn bytes(&self) -> usize {
+        self.samples.iter().map(|it| it.text.len()).sum()
+    }
+
+    /// Each answer; the first one bears what all cost.
+    fn answers(self, protocol: Protocol) -> Vec<Answer> {
+        let mut cost = Cost {
+            calls: 1,
+            asked_tokens: self.asked,
+            answered_tokens: self.answered,
+            time: self.time,
+        };
+        let answer = |it: Sample| Answer {
+            text: it.text,
+            cut: !it.ended.is_some_and(|it| protocol.is_whole(&it)),
+            cost: std::mem::take(&mut cost),
+        };
+        self.samples.into_iter().map(answer).collect()
     }
 }
 
@@ -467,12 +509,9 @@ fn cause(error: &reqwest::Error) -> String {
         .to_lowercase()
 }
 
-impl Model for Http {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn ask(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
+impl Http {
+    /// Waits for the answers of one request, looking now and then whether they are still wanted.
+    fn wait(&self, wanted: &Wanted, watch: &dyn Watch) -> Result<Vec<Answer>, ModelError> {
         if watch.cancelled() {
             return Err(ModelError::Cancelled);
         }
@@ -482,12 +521,12 @@ impl Model for Http {
         let runtime = runtime.map_err(|error| ModelError::Setup {
             problem: format!("no connection can be made ({})", error.kind()),
         })?;
-        let answer = runtime.block_on(async {
-            let answer = self.answer(question, watch);
-            tokio::pin!(answer);
+        let taken = runtime.block_on(async {
+            let taken = self.answers(wanted, watch);
+            tokio::pin!(taken);
             loop {
                 tokio::select! {
-                    answer = &mut answer => return answer,
+                    taken = &mut taken => return taken,
                     () = tokio::time::sleep(GLANCE) => {
                         if watch.cancelled() {
                             // Dropping the future closes its connection.
@@ -499,6 +538,56 @@ impl Model for Http {
         });
         // A name that is being looked up must not hold anybody.
         runtime.shutdown_background();
-        answer
+        Ok(taken?.answers(self.setup.protocol))
+    }
+}
+
+impl Model for Http {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ask(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
+        let body = self.setup.protocol.body(&self.setup.model, question);
+        let wanted = Wanted {
+            url: self.url.clone(),
+            body: body.to_string(),
+            samples: 1,
+            retries: self.setup.retries,
+            budget: None,
+        };
+        let answers = self.wait(&wanted, watch)?;
+        Ok(answers.into_iter().next().unwrap_or_default())
+    }
+
+    fn fill(&self, gap: &Gap, watch: &dyn Watch) -> Result<Vec<Answer>, ModelError> {
+        let Setup {
+            protocol,
+            url,
+            model,
+            ..
+        } = &self.setup;
+        let Some((url, body)) = protocol.gap(url, model, gap) else {
+            return Err(no_gaps());
+        };
+        let wanted = Wanted {
+            url: Url::parse(&url).map_err(|_| no_gaps())?,
+            body: body.to_string(),
+            samples: usize::try_from(gap.samples).unwrap_or(1),
+            // Whoever cannot wait does not ask twice.
+            retries: if gap.budget.is_some() {
+                0
+            } else {
+                self.setup.retries
+            },
+            budget: gap.budget,
+        };
+        self.wait(&wanted, watch)
+    }
+}
+
+fn no_gaps() -> ModelError {
+    ModelError::Setup {
+        problem: "only a local model (model-provider = \"codecode\") fills gaps".to_owned(),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use revision::{Answer, Model, ModelError, Question, State, Watch};
+use revision::{Answer, Gap, Model, ModelError, Question, State, Watch};
 
 use crate::LocalSetup;
 use crate::client::{Door, Http};
@@ -77,12 +77,14 @@ impl LocalModel {
     }
 }
 
-impl Model for LocalModel {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn ask(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
+impl LocalModel {
+    /// Asks the program, and once more when it died of something else than the asking.
+    fn through<T>(
+        &self,
+        watch: &dyn Watch,
+        ask: impl Fn(&Http, &dyn Watch) -> Result<T, ModelError>,
+        broke: impl Fn(&Result<T, ModelError>) -> bool,
+    ) -> Result<T, ModelError> {
         let mut starts = 0;
         loop {
             if watch.cancelled() {
@@ -91,13 +93,8 @@ impl Model for LocalModel {
             let (door, doing, fresh) = self.owner.open(&self.setup, watch)?;
             starts += u32::from(fresh);
             let model = Http::behind(door.clone(), &self.name, self.setup.patience)?;
-            let following = Following { watch, doing };
-            let answer = model.ask(question, &following);
-            let broke = match &answer {
-                Ok(answer) => answer.cut,
-                Err(error) => *error != ModelError::Cancelled,
-            };
-            match broke.then(|| self.owner.fate(&door)).flatten() {
+            let answer = ask(&model, &Following { watch, doing });
+            match broke(&answer).then(|| self.owner.fate(&door)).flatten() {
                 None => return answer,
                 Some(_) if starts < STARTS => {
                     tracing::warn!("the local model's program ended; it is started again");
@@ -105,6 +102,38 @@ impl Model for LocalModel {
                 Some(problem) => return Err(ModelError::Local { problem }),
             }
         }
+    }
+}
+
+impl Model for LocalModel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ask(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError> {
+        self.through(
+            watch,
+            |model, watch| model.ask(question, watch),
+            |answer| match answer {
+                Ok(answer) => answer.cut,
+                Err(error) => *error != ModelError::Cancelled,
+            },
+        )
+    }
+
+    fn fill(&self, gap: &Gap, watch: &dyn Watch) -> Result<Vec<Answer>, ModelError> {
+        // Within a budget most fillings are cut, and lateness is no sign of death.
+        let hurries = gap.budget.is_some();
+        self.through(
+            watch,
+            |model, watch| model.fill(gap, watch),
+            |answers| match answers {
+                Ok(answers) => !hurries && answers.iter().any(|it| it.cut),
+                Err(ModelError::Cancelled) => false,
+                Err(ModelError::Slow { .. }) => !hurries,
+                Err(_) => true,
+            },
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! What each protocol writes into a request and how it answers, as JSON. Knows no connection.
 
-use revision::{Question, Role};
+use revision::{Gap, Question, Role};
 use serde_json::{Value, json};
 
 use crate::Protocol;
@@ -8,6 +8,8 @@ use crate::Protocol;
 /// What one event or one whole answer said.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Piece {
+    /// Which of several answers it belongs to.
+    pub(crate) index: usize,
     pub(crate) text: String,
     /// The provider's word for why it ended.
     pub(crate) ended: Option<String>,
@@ -29,6 +31,28 @@ impl Protocol {
                 format!("{base}/v1/messages")
             }
         }
+    }
+
+    /// The address that gaps go to, and the body of their request, where the protocol has any.
+    pub(crate) fn gap(self, url: &str, model: &str, gap: &Gap) -> Option<(String, Value)> {
+        if self != Self::Codecode {
+            return None;
+        }
+        let body = json!({
+            "model": model,
+            "prompt": gap.before,
+            "suffix": gap.after,
+            "n": gap.samples,
+            "max_tokens": gap.max_tokens,
+            "temperature": gap.temperature,
+            "seed": gap.seed,
+            "stop": gap.stops,
+            "stream": true,
+            // A model that was never trained to fill gaps goes on from what stands before.
+            "codecode": { "lookup": true, "continue": true },
+        });
+        let base = url.trim_end_matches('/');
+        Some((format!("{base}/completions"), body))
     }
 
     /// The body of a request.
@@ -96,6 +120,8 @@ impl Protocol {
         let error = value.get("error").map(code_of);
         match self {
             Self::OpenAiChat | Self::OpenAiCompletions | Self::Codecode => Piece {
+                index: number("/choices/0/index")
+                    .map_or(0, |it| usize::try_from(it).unwrap_or(usize::MAX)),
                 text: text("/choices/0/delta/content")
                     .or_else(|| text("/choices/0/message/content"))
                     .or_else(|| text("/choices/0/text"))
@@ -112,6 +138,7 @@ impl Protocol {
                     parts.collect::<String>()
                 });
                 Piece {
+                    index: 0,
                     text: text("/delta/text").or(whole).unwrap_or_default(),
                     ended: text("/delta/stop_reason").or_else(|| text("/stop_reason")),
                     asked_tokens: number("/message/usage/input_tokens")

@@ -138,16 +138,18 @@ fn quick_fixes(view: &View, params: &CodeActionParams, profile: &Profile) -> Vec
     fixes
 }
 
-/// To revise the block under the cursor that an AI inserted.
+/// What a model can do about the block under the cursor that an AI inserted.
 fn block(
     view: &View,
     params: &CodeActionParams,
     profile: &Profile,
     marks: &[origin::Mark],
-) -> Option<CodeAction> {
+) -> Vec<CodeAction> {
     let text = &view.analyzed.document.text;
     let range = from_proto::range(params.range, text, profile.encoding);
-    let mark = marks.iter().find(|it| touches(&it.range, &range))?;
+    let Some(mark) = marks.iter().find(|it| touches(&it.range, &range)) else {
+        return Vec::new();
+    };
     let block = to_proto::range(&mark.range, text, profile.encoding);
     revise::of_block(&view.analyzed, &params.text_document.uri, block, profile)
 }

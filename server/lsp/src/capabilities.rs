@@ -63,6 +63,8 @@ pub(crate) struct Profile {
     pub(crate) annotations: bool,
     /// Whether an action may be tagged as made by a model.
     pub(crate) action_tags: bool,
+    /// Whether it asks for inline completions.
+    pub(crate) inline: bool,
     /// Whether a diagnostic may name a page about its code.
     pub(crate) code_description: bool,
     /// Whether a diagnostic may be tagged.
@@ -136,6 +138,7 @@ impl Profile {
             action_tags: action
                 .and_then(|it| it.tag_support.as_ref())
                 .is_some_and(|it| it.value_set.contains(&types::CodeActionTag::LLMGenerated)),
+            inline: document.is_some_and(|it| it.inline_completion.is_some()),
             code_description: shown
                 .iter()
                 .any(|it| it.code_description_support == Some(true)),
@@ -181,6 +184,7 @@ impl Profile {
                 ext::MARK_INSERTED.to_owned(),
                 ext::OPEN_RATIONALE.to_owned(),
                 ext::REVISE.to_owned(),
+                ext::REGENERATE.to_owned(),
                 ext::SHOW_PROMPT.to_owned(),
                 ext::COPY_PROMPT.to_owned(),
             ],
@@ -205,6 +209,7 @@ impl Profile {
                 }),
                 text_document_sync: Some(sync.into()),
                 hover_provider: Some(true.into()),
+                inline_completion_provider: self.inline.then(|| true.into()),
                 code_action_provider: Some(actions.into()),
                 execute_command_provider: Some(commands),
                 workspace: Some(WorkspaceOptions {

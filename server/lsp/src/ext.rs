@@ -11,6 +11,8 @@ pub const OPEN_RATIONALE: &str = "secondlook.openRationale";
 pub const SCAN_WORKSPACE: &str = "secondlook.scanWorkspace";
 /// The command that asks a model for a revision.
 pub const REVISE: &str = "secondlook.revise";
+/// The command that asks a local model for a block anew.
+pub const REGENERATE: &str = "secondlook.regenerate";
 /// The command that shows what a model would be asked; it also gives it back.
 pub const SHOW_PROMPT: &str = "secondlook.showPrompt";
 /// The command that gives back what a model could be asked, for a clipboard.

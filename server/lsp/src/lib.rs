@@ -10,6 +10,7 @@ mod ext;
 mod from_proto;
 mod guard;
 mod hover;
+mod inline;
 mod judge;
 mod lines;
 mod ordered;
@@ -43,7 +44,9 @@ use crate::ordered::Ordered;
 use crate::server::Server;
 use crate::session::Session;
 
-pub use ext::{COPY_PROMPT, MARK_INSERTED, OPEN_RATIONALE, REVISE, SCAN_WORKSPACE, SHOW_PROMPT};
+pub use ext::{
+    COPY_PROMPT, MARK_INSERTED, OPEN_RATIONALE, REGENERATE, REVISE, SCAN_WORKSPACE, SHOW_PROMPT,
+};
 pub use revise::Models;
 pub use scan::{Files, WorkspaceFile};
 
@@ -119,6 +122,7 @@ where
     .custom_method("workspace/diagnostic", Server::workspace_diagnostic)
     .custom_method("textDocument/hover", Server::hover)
     .custom_method("textDocument/codeAction", Server::code_action)
+    .custom_method("textDocument/inlineCompletion", Server::inline_completion)
     .custom_method("codeAction/resolve", Server::resolve)
     .custom_method("workspace/executeCommand", Server::execute)
     .custom_method(ext::STATUS, Server::status)

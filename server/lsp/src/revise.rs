@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use analysis::Finding;
-use config::Settings;
+use config::{Provider, Settings};
 use kb_schema::{Entry, Query};
 use revision::{
     Advice, Checks, Effort, Failure, Mode, Model, ModelError, Outcome, State, Target, Task, Watch,
@@ -64,6 +64,15 @@ pub trait Models: Send + Sync + fmt::Debug {
     /// # Errors
     /// Says in one sentence why it could not.
     fn show(&self, prompt: &str) -> Result<std::path::PathBuf, String>;
+}
+
+/// What a model is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// To mend code, told what people say about it.
+    Revise,
+    /// To write a block anew from what stands around it.
+    Regenerate,
 }
 
 /// What a command is about.
@@ -140,15 +149,17 @@ pub(crate) fn of_finding(
     out
 }
 
-/// The action of a block that an AI inserted.
+/// The actions of a block that an AI inserted: to revise it, and to write it anew where the model is
+/// one that fills gaps.
 pub(crate) fn of_block(
     analyzed: &Analyzed,
     uri: &Uri,
     block: types::Range,
     profile: &Profile,
-) -> Option<CodeAction> {
-    if analyzed.settings().model_provider.is_none() || !profile.applies_edits {
-        return None;
+) -> Vec<CodeAction> {
+    let provider = analyzed.settings().model_provider;
+    if provider.is_none() || !profile.applies_edits {
+        return Vec::new();
     }
     let wish = Wish {
         uri: uri.clone(),
@@ -156,8 +167,16 @@ pub(crate) fn of_block(
         finding: None,
         block: Some(block),
     };
-    let title = "Revise this AI-inserted block with community knowledge";
-    Some(action(&wish, title, ext::REVISE, REWRITE.into(), profile))
+    let mut acts = vec![(
+        "Revise this AI-inserted block with community knowledge",
+        ext::REVISE,
+    )];
+    if provider == Some(Provider::Codecode) {
+        acts.push(("Regenerate securely (local)", ext::REGENERATE));
+    }
+    let acts = acts.into_iter();
+    acts.map(|(title, command)| action(&wish, title, command, REWRITE.into(), profile))
+        .collect()
 }
 
 fn action(
@@ -167,7 +186,7 @@ fn action(
     kind: CodeActionKind,
     profile: &Profile,
 ) -> CodeAction {
-    let generated = command == ext::REVISE && profile.action_tags;
+    let generated = matches!(command, ext::REVISE | ext::REGENERATE) && profile.action_tags;
     CodeAction {
         title: title.to_owned(),
         kind: Some(kind),
@@ -202,7 +221,7 @@ struct Work {
 
 impl Work {
     /// `None` when the text is no longer the one that was meant.
-    fn of(session: &Session, wish: &Wish) -> Option<Self> {
+    fn of(session: &Session, wish: &Wish, act: Act) -> Option<Self> {
         let view = session.documents.view(wish.uri.as_ref())?;
         let analyzed = &view.analyzed;
         if analyzed.version != wish.version {
@@ -220,7 +239,10 @@ impl Work {
             }
             (None, None) => return None,
         };
-        let (advice, entries) = advice(session, analyzed, finding, &block);
+        let (advice, entries) = match act {
+            Act::Revise => advice(session, analyzed, finding, &block),
+            Act::Regenerate => (Vec::new(), Vec::new()),
+        };
         Some(Self {
             finding: wish.finding,
             block,
@@ -295,7 +317,7 @@ fn advice(
 pub(crate) async fn prompt(session: Arc<Session>, wish: Wish, opens: bool) -> Option<String> {
     let asked = Arc::clone(&session);
     let made = spawn_blocking(move || {
-        let work = Work::of(&asked, &wish)?;
+        let work = Work::of(&asked, &wish, Act::Revise)?;
         let effort = asked
             .models
             .as_ref()
@@ -353,12 +375,12 @@ async fn open(session: &Session, models: &dyn Models, text: &str) {
 }
 
 /// Begins a revision and returns at once.
-pub(crate) fn begin(session: &Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
+pub(crate) fn begin(session: &Arc<Session>, wish: Wish, act: Act, token: Option<ProgressToken>) {
     let session = Arc::clone(session);
-    tokio::spawn(async move { run(session, wish, token).await });
+    tokio::spawn(async move { run(session, wish, act, token).await });
 }
 
-async fn run(session: Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
+async fn run(session: Arc<Session>, wish: Wish, act: Act, token: Option<ProgressToken>) {
     let Some(models) = session.models.clone() else {
         tell(
             &session,
@@ -368,7 +390,7 @@ async fn run(session: Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
         return;
     };
     let cancelled = Arc::new(AtomicBool::new(false));
-    let progress = progress(&session, token).await;
+    let progress = progress(&session, act, token).await;
     let name = progress
         .as_ref()
         .map(|it| serde_json::to_value(it.token()).unwrap_or_default());
@@ -379,7 +401,8 @@ async fn run(session: Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
     let work = {
         let (session, wish, cancelled) =
             (Arc::clone(&session), wish.clone(), Arc::clone(&cancelled));
-        spawn_blocking(move || revise(&session, &*models, &wish, cancelled, states))
+        let watching = (cancelled, states);
+        spawn_blocking(move || revise(&session, &*models, &wish, act, watching))
     };
     // The channel closes when the work has ended, whatever became of it.
     let mut reported = None;
@@ -405,6 +428,7 @@ async fn run(session: Arc<Session>, wish: Wish, token: Option<ProgressToken>) {
         session.scanned.has_ended(name);
     }
     let last = match &done {
+        Done::Edit { .. } if act == Act::Regenerate => "regenerated".to_owned(),
         Done::Edit { .. } => "revised".to_owned(),
         Done::Cancelled => "cancelled".to_owned(),
         Done::Moved => "the text changed meanwhile".to_owned(),
@@ -514,10 +538,10 @@ fn revise(
     session: &Session,
     models: &dyn Models,
     wish: &Wish,
-    cancelled: Arc<AtomicBool>,
-    states: UnboundedSender<State>,
+    act: Act,
+    (cancelled, states): (Arc<AtomicBool>, UnboundedSender<State>),
 ) -> Done {
-    let Some(work) = Work::of(session, wish) else {
+    let Some(work) = Work::of(session, wish, act) else {
         return Done::Moved;
     };
     let settings = work.view.analyzed.settings();
@@ -540,15 +564,11 @@ fn revise(
     let effort = models.effort(settings);
     let asked = work.with(|task| {
         let (advice, checks) = (&work.advice, checks.as_deref());
-        revision::revise(
-            task,
-            Mode::Community,
-            advice,
-            &effort,
-            &*model,
-            checks,
-            &watch,
-        )
+        let mode = Mode::Community;
+        match act {
+            Act::Revise => revision::revise(task, mode, advice, &effort, &*model, checks, &watch),
+            Act::Regenerate => revision::regenerate(task, &effort, &*model, checks, &watch),
+        }
     });
     match asked {
         None => Done::Moved,
@@ -583,6 +603,7 @@ fn outcome_of(outcome: Outcome, work: &Work, model: &str) -> Done {
 
 async fn progress(
     session: &Session,
+    act: Act,
     token: Option<ProgressToken>,
 ) -> Option<OngoingProgress<Unbounded, Cancellable>> {
     let token = match token {
@@ -596,7 +617,11 @@ async fn progress(
         }
         None => return None,
     };
-    let progress = session.client.progress(token, "Revising");
+    let title = match act {
+        Act::Revise => "Revising",
+        Act::Regenerate => "Regenerating",
+    };
+    let progress = session.client.progress(token, title);
     Some(
         progress
             .with_message("asking")

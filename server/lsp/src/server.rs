@@ -12,16 +12,17 @@ use tower_lsp::{Client, LanguageServer};
 use types::{
     CodeAction, CodeActionParams, CodeActionResponse, DocumentDiagnosticParams,
     DocumentDiagnosticReport, ExecuteCommandParams, FullDocumentDiagnosticReport, Hover,
-    HoverParams, InitializeParams, InitializeResult, MessageType,
-    RelatedFullDocumentDiagnosticReport, RelatedUnchangedDocumentDiagnosticReport,
-    ShowDocumentParams, UnchangedDocumentDiagnosticReport, WorkspaceDiagnosticParams,
+    HoverParams, InitializeParams, InitializeResult, InlineCompletionParams,
+    InlineCompletionResponse, MessageType, RelatedFullDocumentDiagnosticReport,
+    RelatedUnchangedDocumentDiagnosticReport, ShowDocumentParams,
+    UnchangedDocumentDiagnosticReport, WorkspaceDiagnosticParams,
 };
 
 use crate::capabilities::Profile;
 use crate::ext::{self, ActionData, StatusAnswer};
 use crate::session::Session;
 use crate::state::{Awaited, View};
-use crate::{actions, hover, reconfigure, revise, scan, scanned, to_proto};
+use crate::{actions, hover, inline, reconfigure, revise, scan, scanned, to_proto};
 
 /// The protocol's code for "ask again": the answer was not ready in time.
 const SERVER_CANCELLED: i64 = -32802;
@@ -109,6 +110,19 @@ impl Server {
         off_thread(move || hover::at(&session, &view, place.position, &profile, &marks)).await
     }
 
+    pub(crate) async fn inline_completion(
+        &self,
+        params: InlineCompletionParams,
+    ) -> Result<Option<InlineCompletionResponse>> {
+        let profile = *self.profile()?;
+        let place = &params.text_document_position_params;
+        let Some(view) = self.view(&place.text_document.uri).await else {
+            return Ok(None);
+        };
+        let items = inline::at(&self.session, view, params, &profile).await;
+        Ok(items.map(Into::into))
+    }
+
     pub(crate) async fn code_action(
         &self,
         params: CodeActionParams,
@@ -162,10 +176,14 @@ impl Server {
                 let summary = scan::run(&self.session, token).await;
                 serde_json::to_value(summary).map_err(|_| Error::internal_error())
             }
-            ext::REVISE => {
+            name @ (ext::REVISE | ext::REGENERATE) => {
                 let wish = revise::wish(params.arguments).ok_or_else(wish_expected)?;
                 let token = params.work_done_progress_params.work_done_token;
-                revise::begin(&self.session, wish, token);
+                let act = match name {
+                    ext::REGENERATE => revise::Act::Regenerate,
+                    _ => revise::Act::Revise,
+                };
+                revise::begin(&self.session, wish, act, token);
                 Ok(Value::Null)
             }
             name @ (ext::SHOW_PROMPT | ext::COPY_PROMPT) => {

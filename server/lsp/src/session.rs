@@ -15,6 +15,7 @@ use tower_lsp::Client;
 
 use crate::ServerOptions;
 use crate::capabilities::Profile;
+use crate::inline::Inline;
 use crate::parent;
 use crate::revise::Models;
 use crate::scan::Files;
@@ -70,6 +71,8 @@ pub(crate) struct Session {
     pub(crate) files: Option<Arc<dyn Files>>,
     /// Whoever has models; without it none is asked.
     pub(crate) models: Option<Arc<dyn Models>>,
+    /// The inline completions that are worked on.
+    pub(crate) inline: Inline,
     /// What scans found.
     pub(crate) scanned: Scanned,
     /// How many scans have begun.
@@ -115,6 +118,7 @@ impl Session {
             open_configs: Mutex::default(),
             files: options.files.clone(),
             models: options.models.clone(),
+            inline: Inline::default(),
             scanned: Scanned::default(),
             scans: AtomicU64::new(0),
             watches_code: AtomicBool::new(false),

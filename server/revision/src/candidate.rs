@@ -137,10 +137,17 @@ pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Ve
     for line in wanted {
         add_import(code, &line, at, &mut edits);
     }
+    with_imports(code, &region.lines, &mut edits);
+    Ok(edits)
+}
+
+/// Adds the imports that new names need, and puts everything in the order of the text.
+pub(crate) fn with_imports(code: &Code<'_>, region: &Range<usize>, edits: &mut Vec<Edit>) {
     // Names that one import would explain: models forget it more often than they need another name.
-    for name in gate::unknown_names(code, &region.lines, &edits) {
+    for name in gate::unknown_names(code, region, edits) {
         if let Some(module) = gate::provider(code.language, &name)
-            && let Some(import) = imports::ensure(code.language, code.text, code.root, module, at)
+            && let Some(import) =
+                imports::ensure(code.language, code.text, code.root, module, region.start)
             && let Some(edit) = import.edit
             && (code.language == Language::C || import.name == name)
             && !edits.contains(&edit)
@@ -158,7 +165,6 @@ pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Ve
             edits[at - 1].text.truncate(short);
         }
     }
-    Ok(edits)
 }
 
 fn is_import(language: Language, line: &str) -> bool {
@@ -314,7 +320,13 @@ fn changed_lines(language: Language, old: &str, new: &str, start: usize) -> Vec<
 }
 
 /// An edit without what both sides begin and end with.
-fn tight(old: &str, new: &str, before: &Range<usize>, after: &Range<usize>, start: usize) -> Edit {
+pub(crate) fn tight(
+    old: &str,
+    new: &str,
+    before: &Range<usize>,
+    after: &Range<usize>,
+    start: usize,
+) -> Edit {
     let (was, is) = (&old[before.clone()], &new[after.clone()]);
     if was.is_empty() {
         // What comes after the last line belongs to it, not to what follows.

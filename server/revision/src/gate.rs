@@ -337,6 +337,74 @@ pub fn check_block(
     Ok(after_text)
 }
 
+/// As [`check_block`], for a block that was written anew: nothing at all may be reported in it. Where
+/// something was, a call that was weak may go as in the cure of a finding.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub(crate) fn check_regenerated(
+    code: &Code<'_>,
+    before: &Analysis,
+    block: &Range<usize>,
+    edits: &[Edit],
+) -> Result<String, Rejection> {
+    let touches = |range: &Range<usize>, place: &Range<usize>| {
+        range.start < place.end && place.start < range.end
+    };
+    let Code { language, text, .. } = *code;
+    let mut verdict = check_block(code.snapshot, language, text, before, block, edits);
+    let standing = before
+        .findings
+        .iter()
+        .filter(|it| touches(&it.range, block));
+    for finding in standing {
+        if !matches!(verdict, Err(Rejection::Dropped { .. })) {
+            break;
+        }
+        verdict = check_with(code, &mut Memo::default(), before, finding, edits);
+    }
+    let after_text = verdict?;
+    let place = edit::map(block, edits);
+    let after = code.snapshot.check(language, &after_text);
+    let mut left = after.findings.iter().chain(&after.suppressed);
+    match left.find(|it| touches(&it.range, &place)) {
+        Some(finding) => Err(Rejection::Remains {
+            entry: finding.entry.id.clone(),
+        }),
+        None => Ok(after_text),
+    }
+}
+
+/// Whether text that is put into code where somebody is typing brings nothing that is reported, and
+/// parses no worse than what is there.
+///
+/// # Errors
+/// The first of these that does not hold.
+pub(crate) fn check_completion(
+    code: &Code<'_>,
+    before: &Analysis,
+    edit: &Edit,
+) -> Result<(), Rejection> {
+    let edits = std::slice::from_ref(edit);
+    let after_text = edit::apply(code.text, edits).ok_or(Rejection::Unusable)?;
+    let after_tree = syntax::parse(code.language, &after_text);
+    parses(code.root, after_tree.root_node())?;
+    let after = code.snapshot.check(code.language, &after_text);
+    if after.notes.len() > before.notes.len() {
+        return Err(Rejection::Unproven);
+    }
+    nothing_new(before, &after, &after_text)?;
+    // One that was there before may have moved into what is new.
+    let place = edit.range.start..edit.range.start + edit.text.len();
+    let mut left = after.findings.iter().chain(&after.suppressed);
+    match left.find(|it| it.range.start < place.end && place.start < it.range.end) {
+        Some(finding) => Err(Rejection::Remains {
+            entry: finding.entry.id.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// What a revision must leave as it is.
 fn keeps(
     code: &Code<'_>,

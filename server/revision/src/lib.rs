@@ -6,6 +6,7 @@ mod answer;
 mod arguments;
 mod argv;
 mod candidate;
+mod complete;
 mod edit;
 mod escape;
 mod fix_all;
@@ -16,6 +17,7 @@ mod mask;
 mod model;
 mod parameterize;
 mod prompt;
+mod regenerate;
 mod render;
 mod revise;
 mod rewrite;
@@ -28,13 +30,17 @@ use kb_schema::Applicability;
 
 pub use advice::Advice;
 pub use answer::{Fault, SENTINEL};
+pub use complete::complete;
 pub use edit::{Edit, apply};
 pub use fix_all::{Applied, Fixed, fix_all, fix_chosen};
 use gate::Code;
 pub use gate::Rejection;
-pub use model::{Answer, Cost, Message, Model, ModelError, Patient, Question, Role, State, Watch};
+pub use model::{
+    Answer, Cost, Gap, Message, Model, ModelError, Patient, Question, Role, State, Watch,
+};
 
 pub use prompt::{Mode, Prompt, demonstration_advice, entry_advice, post_advice};
+pub use regenerate::regenerate;
 pub use revise::{Checks, Effort, Failure, Outcome, Target, Task, prompt, revise};
 
 /// A revision that the gate let pass.

@@ -56,6 +56,38 @@ pub struct Question {
     pub seed: u64,
 }
 
+/// A gap in a text that a model is to fill, several times from one reading.
+#[derive(Clone, PartialEq)]
+pub struct Gap {
+    /// What stands before it. It holds the user's code, so it is never logged.
+    pub before: String,
+    /// What stands after it, likewise.
+    pub after: String,
+    /// How many fillings are wanted.
+    pub samples: u32,
+    /// At most so many tokens are wanted of each.
+    pub max_tokens: u32,
+    /// 0 for the likeliest filling; more for variety.
+    pub temperature: f32,
+    /// Tells fillings of one gap apart, where the provider takes a seed.
+    pub seed: u64,
+    /// Texts that end a filling and do not belong to it.
+    pub stops: Vec<String>,
+    /// What has come by then counts, and no more is waited for.
+    pub budget: Option<Duration>,
+}
+
+impl fmt::Debug for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (before, after) = (self.before.len(), self.after.len());
+        write!(
+            f,
+            "Gap(between {before} and {after} bytes, {} times)",
+            self.samples
+        )
+    }
+}
+
 /// What a model gave back.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -294,4 +326,14 @@ pub trait Model: Send + Sync {
     /// Says why there is no answer. When `watch` says that it is cancelled, it returns soon, and
     /// nothing is left behind: no connection, no task, no process.
     fn ask(&self, question: &Question, watch: &dyn Watch) -> Result<Answer, ModelError>;
+
+    /// Fills a gap, as often as is wanted; a filling of which nothing came is empty and cut.
+    ///
+    /// # Errors
+    /// As [`Model::ask`]; that this model fills no gaps, where it does not.
+    fn fill(&self, _gap: &Gap, _watch: &dyn Watch) -> Result<Vec<Answer>, ModelError> {
+        Err(ModelError::Setup {
+            problem: "only a local model (model-provider = \"codecode\") fills gaps".to_owned(),
+        })
+    }
 }

@@ -117,6 +117,10 @@ M.words.revise = function()
   first(runs("secondlook.revise"), "nothing to revise here, or no model is configured")
 end
 
+M.words.regenerate = function()
+  first(runs("secondlook.regenerate"), "no AI-inserted block is here, or no local model is configured")
+end
+
 M.words.prompt = function()
   actions(function(it, buf, list)
     for _, action in ipairs(list) do

@@ -62,6 +62,8 @@ struct Own {
     lookup: Option<bool>,
     base_only: bool,
     trace: bool,
+    /// Whether a model without marks for gaps goes on from the prompt instead of refusing.
+    r#continue: bool,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +182,7 @@ pub(super) async fn completions(
         Some(after) if !after.is_empty() => Question::Gap {
             before: text,
             after,
+            or_continue: body.common.codecode.r#continue,
         },
         _ => Question::Text(text),
     };

@@ -29,7 +29,12 @@ use crate::{
 pub(super) enum Question {
     Chat(Vec<Message>),
     Text(String),
-    Gap { before: String, after: String },
+    Gap {
+        before: String,
+        after: String,
+        /// A model that has no marks for gaps goes on from what stands before.
+        or_continue: bool,
+    },
 }
 
 /// One request.
@@ -197,7 +202,14 @@ fn work(
     let prompt = match &job.question {
         Question::Chat(messages) => template::chat(session.tokens(), messages),
         Question::Text(text) => template::plain(session.tokens(), text),
-        Question::Gap { before, after } => template::gap(session.tokens(), before, after),
+        Question::Gap {
+            before,
+            after,
+            or_continue,
+        } => match template::gap(session.tokens(), before, after) {
+            Err(_) if *or_continue => template::plain(session.tokens(), before),
+            asked => asked,
+        },
     };
     let prompt = match prompt {
         Ok(prompt) if prompt.len() >= session.context() => {
