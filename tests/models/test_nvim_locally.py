@@ -1,6 +1,7 @@
 """A real Neovim, the language server, the co-decoding program and a small real model, all together.
 
-SmolLM2 mends nothing: the gate refuses its answer, which is said, and the file stays as it is.
+Asked to mend something, SmolLM2 fails: the gate refuses its answer, which is said, and the file stays
+as it is. Asked to go on with a file that does the same thing safely seven times, it does it safely.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from support.binary import ROOT, Secondlook
 from support.real_model import BINARY, MODEL, NEEDED, none_is_left
 
 pytestmark = NEEDED
-DRIVER = ROOT / "tests" / "editors" / "nvim" / "revise.lua"
+DRIVERS = ROOT / "tests" / "editors" / "nvim"
 CODE = (
     "import subprocess\n\n\n"
     "def list_folder(folder):\n"
@@ -24,14 +25,20 @@ CODE = (
 )
 
 
-def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
-    secondlook: Secondlook, folder: Path
-) -> None:
+NAMES = "settings users groups orders prices colours shapes".split()
+WEAK = 'yaml.load(open("towns.yaml"))'
+FILE = (
+    "import yaml\n\n"
+    + "".join(f'{it} = yaml.safe_load(open("{it}.yaml"))\n' for it in NAMES)
+    + f"towns = {WEAK}\n"
+)
+
+
+def drive(secondlook: Secondlook, folder: Path, driver: Path, *words: str, **more: str) -> dict:
+    """What a script in Neovim saw; it must end well."""
     named = os.environ.get("SECONDLOOK_NVIM")
     if not named:
         pytest.skip("SECONDLOOK_NVIM names no Neovim; tests/run models installs one")
-    file = folder / "app.py"
-    file.write_text(CODE)
     settings = {
         "model-provider": "codecode",
         "codecode-program": BINARY,
@@ -43,7 +50,7 @@ def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
         "model-repairs": 0,
     }
     done = subprocess.run(
-        [named, "--headless", "--clean", "-n", "-l", str(DRIVER), str(secondlook.path), str(file)],
+        [named, "--headless", "--clean", "-n", "-l", driver, secondlook.path, *words],
         cwd=folder,
         env=secondlook.environment
         | {
@@ -51,8 +58,8 @@ def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
             "PATIENCE_MS": "280000",
             "RAYON_NUM_THREADS": "1",
             "SETTINGS": json.dumps(settings),
-            "REFUSED": "1",
-        },
+        }
+        | more,
         capture_output=True,
         text=True,
         timeout=900,
@@ -64,6 +71,27 @@ def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
     assert done.returncode == 0, seen
     assert any("local model" in it for it in seen["progress"]), seen
     assert "end: cancelled" in seen["progress"]
+    return seen
+
+
+def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
+    secondlook: Secondlook, folder: Path
+) -> None:
+    file = folder / "app.py"
+    file.write_text(CODE)
+    seen = drive(secondlook, folder, DRIVERS / "revise.lua", str(file), REFUSED="1")
     assert seen["messages"], seen
     assert seen["untouched"] is True and file.read_text() == CODE
+    assert none_is_left()
+
+
+def test_a_block_is_written_anew_and_saved(secondlook: Secondlook, folder: Path) -> None:
+    file = folder / "app.py"
+    file.write_text(FILE)
+    line = len(NAMES) + 2
+    place = (str(line), str(len("towns = ")), str(len("towns = ") + len(WEAK)))
+    seen = drive(secondlook, folder, DRIVERS / "regenerate.lua", str(file), *place)
+    assert seen["untouched"] is True and seen["messages"] == [], seen
+    assert seen["progress"][-1] == "end: regenerated"
+    assert file.read_text() == FILE.replace("yaml.load", "yaml.safe_load")
     assert none_is_left()

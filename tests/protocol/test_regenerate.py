@@ -156,6 +156,16 @@ def test_an_import_that_a_filling_needs_comes_along(client: Client, tmp_path: Pa
     assert "    return secrets.token_bytes(size).hex()\n\n\ndef main" in after
 
 
+def test_a_block_within_a_line_is_filled_there(client: Client, tmp_path: Path) -> None:
+    code = 'import yaml\n\ntowns = yaml.load(open("towns.yaml"))\nprint(towns)\n'
+    block = {"start": {"line": 2, "character": 8}, "end": {"line": 2, "character": 37}}
+    safe = ' yaml.safe_load(open("towns.yaml"))\nprint(towns)'
+    local = Local(tmp_path / "local", "answer", fillings=("..." + safe,))
+    regenerate(client, begin(client, local.settings(), code, block))
+    assert result(client, code) == code.replace("yaml.load", "yaml.safe_load")
+    assert local.notes("question")[0]["prompt"].endswith("\ntowns =")
+
+
 def test_carriage_returns_stay(client: Client, tmp_path: Path) -> None:
     code = CODE.replace("\n", "\r\n")
     local = Local(tmp_path / "local", "answer", fillings=(SAFE,))

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::edit::{Edit, indentation, line_ending};
+use crate::edit::{Edit, boundary, indentation, line_ending};
 use crate::gate::{self, Code};
 use crate::model::{Answer, Gap, Model, ModelError, Watch};
 use crate::regenerate::{closes, depth, head};
@@ -90,7 +90,7 @@ fn since(text: &str) -> &str {
     if cut == 0 {
         return text;
     }
-    let cut = text.ceil_char_boundary(cut);
+    let cut = boundary(text, cut);
     let line = text[cut..].find('\n').map_or(cut, |at| cut + at + 1);
     &text[line..]
 }

@@ -72,6 +72,15 @@ pub(crate) fn line_ending(text: &str) -> &'static str {
     }
 }
 
+/// The last place at or before a byte where a character begins.
+pub(crate) fn boundary(text: &str, byte: usize) -> usize {
+    let places = (0..=byte.min(text.len())).rev();
+    places
+        .into_iter()
+        .find(|it| text.is_char_boundary(*it))
+        .unwrap_or(0)
+}
+
 /// The blanks that begin the line around a byte.
 pub(crate) fn indentation(text: &str, byte: usize) -> &str {
     let start = text[..byte].rfind('\n').map_or(0, |at| at + 1);

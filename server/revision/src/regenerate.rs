@@ -9,7 +9,7 @@ use syntax::Language;
 use crate::Proposal;
 use crate::answer::Fault;
 use crate::candidate::{self, MAX_REGION};
-use crate::edit::{Edit, line_ending};
+use crate::edit::{Edit, boundary, line_ending};
 use crate::gate::{self, Code, Rejection};
 use crate::model::{Answer, Gap, Model, ModelError, State, Watch};
 use crate::revise::{Checks, Effort, Failure, Outcome, Target, Task};
@@ -127,18 +127,15 @@ pub fn regenerate(
     Ok(out)
 }
 
-/// The code of a block without the blanks around it, but with those that begin its first line: models
+/// The code of a block without the blanks around it, but with those in front of it on its line: models
 /// were trained to begin lines whole. `None` when it is too long, or no code at all.
 fn hole(text: &str, block: &Range<usize>) -> Option<Range<usize>> {
     let inside = text.get(block.clone())?;
     let end = block.start + inside.trim_end().len();
     let first = block.start + (inside.len() - inside.trim_start().len());
     let line = text[..first].rfind('\n').map_or(0, |at| at + 1);
-    let start = if text[line..first].trim().is_empty() {
-        line
-    } else {
-        first
-    };
+    // Within a line, the blank in front belongs to the next word's token.
+    let start = line + text[line..first].trim_end().len();
     (first < end && end - start <= MAX_REGION).then_some(start..end)
 }
 
@@ -147,7 +144,7 @@ fn tail(text: &str, most: usize) -> &str {
     if text.len() <= most {
         return text;
     }
-    let cut = text.ceil_char_boundary(text.len() - most);
+    let cut = boundary(text, text.len() - most);
     let line = text[cut..].find('\n').map_or(cut, |at| cut + at + 1);
     &text[line..]
 }
@@ -157,7 +154,7 @@ pub(crate) fn head(text: &str, most: usize) -> &str {
     if text.len() <= most {
         return text;
     }
-    let cut = text.floor_char_boundary(most);
+    let cut = boundary(text, most);
     let line = text[..cut].rfind('\n').map_or(cut, |at| at + 1);
     &text[..line]
 }

@@ -1,13 +1,14 @@
 -- Drives a real Neovim through a block written anew: marks it, asks, cancels the first one, asks
 -- again, lets the edit be applied, saves. Prints what it saw as one JSON object.
 --
---   nvim --headless --clean -n -l regenerate.lua SERVER FILE FIRST LAST
+--   nvim --headless --clean -n -l regenerate.lua SERVER FILE LINE FROM TO
 --
--- FIRST and LAST are the lines of the block, from 1. Environment: PATIENCE_MS, how long to wait for
+-- The block stands in LINE, from 0, between two columns. Environment: PATIENCE_MS, how long to wait for
 -- anything; SETTINGS, the settings as JSON.
 -- Exit code 1 when something that should come does not, with what it was in `missing`.
 
-local server, file, first, last = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
+local server, file = arg[1], arg[2]
+local line, from, to = tonumber(arg[3]), tonumber(arg[4]), tonumber(arg[5])
 local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
 local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
 seen.progress, seen.messages, seen.offered = {}, {}, {}
@@ -43,10 +44,12 @@ end)
 client:notify("secondlook/markInserted", {
   uri = vim.uri_from_bufnr(buffer),
   version = vim.lsp.util.buf_versions[buffer],
-  range = { start = { line = first - 1, character = 0 }, ["end"] = { line = last, character = 0 } },
+  range = { start = { line = line, character = from }, ["end"] = { line = line, character = to } },
   source = "a test",
 })
-vim.api.nvim_win_set_cursor(0, { first, 4 })
+vim.api.nvim_win_set_cursor(0, { line + 1, from + 1 })
+
+wait_for("the diagnostic", function() return #vim.diagnostic.get(buffer) == 1 end)
 
 local function text() return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n") end
 local before = text()
@@ -84,7 +87,7 @@ seen.untouched = before == text()
 regenerate()
 wait_for("the end of the second", function() return ended() == 2 end)
 wait_for("the edit, or a reason", function() return text() ~= before or #seen.messages > 0 end)
-seen.after = text()
+wait_for("the end of the diagnostic", function() return #vim.diagnostic.get(buffer) == 0 end)
 vim.cmd.write()
 seen.saved = true
 finish(0)
