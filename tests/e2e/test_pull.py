@@ -14,11 +14,16 @@ import pytest
 from support.binary import Secondlook
 
 MODEL = "makers/small-encoder"
+GGUF = "small-q4_k_m.gguf"
 FILES = {
     "config.json": b'{"model_type": "bert"}',
     "tokenizer.json": b"{}" * 2000,
     "model.safetensors": bytes(range(256)) * 4096,
+    GGUF: b"GGUF" + bytes(range(256)) * 4096,
+    "letter.gguf": b"this is a letter, not a model",
 }
+# What a hub keeps elsewhere.
+LARGE = ("model.safetensors", GGUF, "letter.gguf")
 
 
 @dataclass
@@ -58,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         wished = self.headers.get("Range")
         if self.path == f"/{MODEL}/resolve/main/{name}" and name in hub.files:
             data = hub.files[name]
-            if name == "model.safetensors":
+            if name in LARGE:
                 self.send_response(302)
                 self.send_header("Location", f"{hub.url}/store/{name}")
                 tag = hashlib.sha256(FILES[name]).hexdigest()
@@ -81,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data) - start))
         self.send_header("ETag", f'"{tag}"')
         self.end_headers()
-        if name == "model.safetensors" and hub.cut is not None:
+        if name in LARGE and hub.cut is not None:
             self.wfile.write(data[start : start + hub.cut])
             hub.cut = None
             self.close_connection = True
@@ -121,8 +126,8 @@ def test_a_model_is_fetched_checked_and_installed(secondlook: Secondlook, hub: H
     outcome = hub.pull(secondlook)
     assert outcome.code == 0, outcome
     folder = models(secondlook) / "embedding"
-    for name, data in FILES.items():
-        assert (folder / name).read_bytes() == data
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        assert (folder / name).read_bytes() == FILES[name]
     assert hashlib.sha256(FILES["model.safetensors"]).hexdigest() in outcome.err
     assert secondlook("model", "show").out.strip() == str(folder)
     assert [it.name for it in models(secondlook).iterdir()] == ["embedding"]
@@ -189,3 +194,39 @@ def test_a_hub_that_names_no_hash_is_not_believed(secondlook: Secondlook, hub: H
 def test_nothing_is_fetched_unless_somebody_says_so(secondlook: Secondlook, hub: Hub) -> None:
     assert "BM25 is used alone" in secondlook("kb", "search", "--safe", "--", "os.system(x)").err
     assert hub.asked == []
+
+
+def test_a_file_for_the_local_backend_is_fetched_resumed_and_found_by_name(
+    secondlook: Secondlook, hub: Hub
+) -> None:
+    hub.cut = 300_000
+    words = ("--file", GGUF, "--name", "small")
+    assert hub.pull(secondlook, *words).code == 2
+    assert not (models(secondlook) / "small.gguf").exists()
+    outcome = hub.pull(secondlook, *words)
+    assert outcome.code == 0 and outcome.out == 'codecode-base = "small"\n', outcome
+    assert [it[1] for it in hub.asked if it[0] == GGUF] == [None, "bytes=300000-"]
+    assert hashlib.sha256(FILES[GGUF]).hexdigest() in outcome.err
+    assert [it.name for it in models(secondlook).iterdir()] == ["small.gguf"]
+    assert (models(secondlook) / "small.gguf").read_bytes() == FILES[GGUF]
+
+
+def test_a_wrong_file_for_the_local_backend_takes_no_place(
+    secondlook: Secondlook, hub: Hub
+) -> None:
+    assert hub.pull(secondlook, "--file", GGUF).code == 0
+    (kept,) = models(secondlook).glob("*.gguf")
+    assert kept.name == GGUF
+    name = ("--name", GGUF)
+    other = hub.pull(secondlook, "--file", "letter.gguf", *name)
+    assert other.code == 2 and "no GGUF file" in other.err
+    wished = hub.pull(secondlook, "--file", GGUF, "--sha256", "0" * 64)
+    assert wished.code == 2 and "its hash should be 0000" in wished.err
+    hub.files[GGUF] = FILES[GGUF][:-1] + b"x"
+    changed = hub.pull(secondlook, "--file", GGUF)
+    assert changed.code == 2 and "its hash should be" in changed.err
+    gone = hub.pull(secondlook, "--file", "other.gguf")
+    assert gone.code == 2 and "no such file" in gone.err
+    for away in ("../x.gguf", "a/b.gguf", "config.json"):
+        assert hub.pull(secondlook, "--file", away).code == 2
+    assert kept.read_bytes() == FILES[GGUF]

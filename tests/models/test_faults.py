@@ -6,6 +6,7 @@ It knows the program's arguments, HTTP and the layout of adapters, and none of o
 from __future__ import annotations
 
 import json
+import os
 import random
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from support.real_model import BINARY, ENVIRONMENT, MODEL, NEEDED, PREPARED, generate
+from support.real_model import BINARY, ENVIRONMENT, MODEL, NEEDED, PREPARED, generate, run
 
 pytestmark = NEEDED
 # SmolLM2-135M has 30 layers of this width.
@@ -156,3 +157,91 @@ def test_two_clients_are_served_and_a_crowd_is_turned_away() -> None:
     served = [text for code, text in answers if code == 200]
     assert len(served) >= 2 and len(set(served)) == 1, answers
     assert {code for code, _ in answers} == {200, 429}, answers
+
+
+def other_vocabulary(path: Path) -> Path:
+    """The model with two words of its vocabulary in each other's place."""
+    data = bytearray(MODEL.read_bytes())
+    at = data.index(b"tokenizer.ggml.tokens") + len(b"tokenizer.ggml.tokens")
+    kind, of, count = struct.unpack_from("<IIQ", data, at)
+    assert (kind, of) == (9, 8) and count > 4000, "the vocabulary is no list of texts"
+    at += 16
+    places = []
+    for _ in range(4000):
+        (length,) = struct.unpack_from("<Q", data, at)
+        places.append(slice(at + 8, at + 8 + length))
+        at += 8 + length
+    one = places[2000]
+    other = next(it for it in places[2001:] if it.stop - it.start == one.stop - one.start)
+    data[one], data[other] = data[other], data[one]
+    path.write_bytes(data)
+    return path
+
+
+def test_two_vocabularies_are_told_apart_before_anything_is_written(tmp_path: Path) -> None:
+    other = other_vocabulary(tmp_path / "other.gguf")
+    done = run(
+        *("generate", "--base", MODEL, "--security", other, "--cache", tmp_path / "cache"),
+        *("--context", 64, "--prompt", "x"),
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert "do not share a vocabulary" in done.stderr and "token 2000" in done.stderr, done.stderr
+    assert "one family" in done.stderr and str(other) in done.stderr
+
+
+def test_nobody_else_on_the_machine_can_use_the_socket(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can try as somebody else")
+    place = tmp_path / "private"
+    place.mkdir(mode=0o700)
+    # Everything above may be entered, so that only what the program did stops others.
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    process = subprocess.Popen(
+        [BINARY, "serve", "--base", MODEL, "--socket", place / "s", "--follow-stdin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        json.loads(process.stdout.readline())
+        connect = (
+            "import socket, sys\n"
+            "s = socket.socket(socket.AF_UNIX)\n"
+            "s.connect(sys.argv[1])\n"
+            "s.sendall(b'GET /v1/models HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n"
+            "print(s.recv(100).decode().splitlines()[0])\n"
+        )
+        words = ["/usr/bin/python3", "-c", connect, str(place / "s")]
+        own = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert "401" in own.stdout, own
+        other = subprocess.run(
+            words, capture_output=True, text=True, check=False, user=65534, group=65534
+        )
+        assert other.returncode != 0 and "Permission denied" in other.stderr, other
+    finally:
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+    assert not (place / "s").exists()
+
+
+def test_a_disk_that_is_really_full_costs_the_cache_and_not_the_answer(tmp_path: Path) -> None:
+    words = (
+        f"mount -t tmpfs -o size=8m full '{tmp_path}' || exit 77; "
+        f"'{BINARY}' generate --base '{MODEL}' --cache '{tmp_path}' --context 64 --max-tokens 4 "
+        f"--temperature 0 --prompt 'def add(a'; code=$?; "
+        f"echo left: $(ls -A '{tmp_path}') >&2; exit $code"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", words],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine lets nobody mount a small disk")
+    assert done.returncode == 0, done.stderr
+    assert "could not be kept" in done.stderr and done.stdout.strip()
+    assert done.stderr.splitlines()[-1] == "left:", done.stderr

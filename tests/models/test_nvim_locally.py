@@ -1,7 +1,8 @@
 """A real Neovim, the language server, the co-decoding program and a small real model, all together.
 
-Asked to mend something, SmolLM2 fails: the gate refuses its answer, which is said, and the file stays
-as it is. Asked to go on with a file that does the same thing safely seven times, it does it safely.
+Asked to mend something, SmolLM2 fails: the gate refuses its answer, which is said, and the file
+stays as it is. Asked to go on with a file that does something safely seven times, it does it
+safely once more.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CODE = (
 )
 
 
-NAMES = "settings users groups orders prices colours shapes".split()
+NAMES = ["settings", "users", "groups", "orders", "prices", "colours", "shapes"]
 WEAK = 'yaml.load(open("towns.yaml"))'
 FILE = (
     "import yaml\n\n"

@@ -6,6 +6,7 @@ SmolLM2 is no reviser: what counts is that its answer comes, is judged, and that
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -112,3 +113,46 @@ def test_a_kill_in_the_middle_of_an_answer_leaves_nothing(
     process.wait()
     assert none_is_left()
     assert code.read_text() == CODE
+
+
+def test_a_program_that_is_killed_again_and_again_is_said_to_be(
+    secondlook: Secondlook, tmp_path: Path, program: Path
+) -> None:
+    code = tmp_path / "app.py"
+    code.write_text(CODE)
+    process = subprocess.Popen(
+        [secondlook.path, "revise", code, "--all", "--mode", "prompt-only", *words(program)],
+        env=secondlook.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    killed: set[int] = set()
+    while process.poll() is None:
+        for number in set(programs()) - killed:
+            # A moment, so that it is killed while it answers and not before it is asked.
+            time.sleep(0.7)
+            os.kill(number, signal.SIGKILL)
+            killed.add(number)
+        time.sleep(0.05)
+    said = process.stdout.read()
+    assert process.returncode == 2 and "was killed by signal 9" in said, said
+    assert len(killed) == 2, "it is started once more, and no oftener"
+    assert none_is_left()
+    assert code.read_text() == CODE
+
+
+def test_too_little_memory_is_said_where_somebody_asks(
+    secondlook: Secondlook, tmp_path: Path
+) -> None:
+    code = tmp_path / "app.py"
+    code.write_text(CODE)
+    program = tmp_path / "poor"
+    program.write_text(f'#!/bin/sh\nulimit -v 300000\nexec "{PROGRAM}" "$@"\n')
+    program.chmod(0o755)
+    done = secondlook("revise", code, "--all", "--mode", "prompt-only", *words(program))
+    assert done.code == 2, done
+    said = done.out + done.err
+    assert "the local model:" in said and "needs about" in said and "free" in said, done
+    assert none_is_left()

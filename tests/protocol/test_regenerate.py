@@ -1,4 +1,4 @@
-"""An AI-inserted block written anew by a local model: offered, watched, cancelled, refused, applied."""
+"""An AI-inserted block written anew by a local model: offered, watched, refused, applied."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ CODE = (
 )
 BLOCK = {"start": {"line": 4, "character": 0}, "end": {"line": 6, "character": 0}}
 SAFE = '    command = ["ls", "-l", "--", folder]\n    return subprocess.run(command)\n'
-LONGER = '    command = ["ls", "-l", "--", folder]  # no shell\n    return subprocess.run(command)\n'
+LONGER = (
+    '    command = ["ls", "-l", "--", folder]  # no shell\n    return subprocess.run(command)\n'
+)
 WEAK = '    command = "ls -la " + folder\n    return subprocess.run(command, shell=True)\n'
 HOLLOW = "    return None\n"
 # Without marks for gaps a model goes on until it is stopped.
@@ -56,7 +58,7 @@ def begin(client: Client, settings: Json, code: str = CODE, block: Json = BLOCK)
         "secondlook/markInserted", {"uri": URI, "version": 1, "range": block, "source": "test"}
     )
     client.diagnostics(URI, 1)
-    at = {"line": block["start"]["line"], "character": 6}
+    at = {"line": block["start"]["line"], "character": max(6, block["start"]["character"] + 1)}
     params = {
         "textDocument": {"uri": URI},
         "range": {"start": at, "end": at},

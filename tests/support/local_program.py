@@ -148,7 +148,9 @@ def main() -> None:
             for index in range(samples if act == "answer" else 0):
                 text = fillings[index % len(fillings)]
                 cut = text.startswith("...")
-                for piece in [text.removeprefix("...")[at : at + 5] for at in range(0, len(text), 5)]:
+                text = text.removeprefix("...")
+                for at in range(0, len(text), 5):
+                    piece = text[at : at + 5]
                     self.piece({"index": index, "text": piece, "finish_reason": None})
                 self.piece(
                     {"index": index, "text": "", "finish_reason": "length" if cut else "stop"}

@@ -276,11 +276,13 @@ pub(crate) enum Model {
         #[command(flatten)]
         settings: Chosen,
     },
-    /// Install an embedding model, from the official hub or from a folder
+    /// Install an embedding model, or a GGUF file for the local backend, from the official hub
     ///
-    /// Its files are config.json, tokenizer.json and model.safetensors of a sentence encoder of the
-    /// BERT family. What is fetched is checked against the hash that the hub names; a fetch that was
-    /// stopped goes on with the same command. The model is opened once before it takes its place.
+    /// With `--file` it is that one file of the model, for `secondlook-codecode`; `codecode-base` and
+    /// `codecode-security` then take its name. Without, it is an embedding model, whose files are
+    /// config.json, tokenizer.json and model.safetensors of a sentence encoder of the BERT family,
+    /// and which is opened once before it takes its place. What is fetched is checked against the
+    /// hash that the hub names; a fetch that was stopped goes on with the same command.
     Pull {
         /// The model's name on the hub
         #[arg(
@@ -288,6 +290,9 @@ pub(crate) enum Model {
             default_value = "sentence-transformers/all-MiniLM-L6-v2"
         )]
         model: String,
+        /// Fetch this GGUF file of the model, for the local backend
+        #[arg(long, value_name = "FILE", conflicts_with = "from_file")]
+        file: Option<String>,
         /// Fetch nothing: the folder that holds the model's files
         #[arg(long, value_name = "DIR")]
         from_file: Option<PathBuf>,
@@ -307,10 +312,10 @@ pub(crate) enum Model {
             conflicts_with = "from_file"
         )]
         hub: String,
-        /// The SHA-256 that model.safetensors must have
+        /// The SHA-256 that model.safetensors, or the GGUF file, must have
         #[arg(long, value_name = "HEX", conflicts_with = "from_file")]
         sha256: Option<String>,
-        /// The name to keep it under (default: embedding)
+        /// The name to keep it under (default: embedding, or the GGUF file's own)
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
     },

@@ -26,6 +26,36 @@ pub(crate) struct OnHub<'a> {
     pub(crate) sha256: Option<&'a str>,
 }
 
+impl OnHub<'_> {
+    /// Whether its names are such that they lead nowhere else.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        for (what, text) in [("model", self.model), ("revision", self.revision)] {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+            let leads_away = text
+                .split('/')
+                .any(|it| it.is_empty() || it.starts_with('.'));
+            if leads_away || !text.chars().all(plain) {
+                bail!("`{text}` is no name of a {what} on a hub");
+            }
+        }
+        Ok(())
+    }
+
+    /// The address of one of its files.
+    pub(crate) fn address(&self, file: &str) -> String {
+        let hub = self.hub.trim_end_matches('/');
+        format!("{hub}/{}/resolve/{}/{file}", self.model, self.revision)
+    }
+
+    /// Where an earlier try left off; one folder for each thing to fetch.
+    pub(crate) fn aside(&self) -> anyhow::Result<PathBuf> {
+        let key = format!("{}@{}", self.model, self.revision).replace('/', "--");
+        let aside = models()?.join(format!(".pull-{key}"));
+        fs::create_dir_all(&aside).with_context(|| aside.display().to_string())?;
+        Ok(aside)
+    }
+}
+
 /// Installs the model of that folder under a name.
 pub(crate) fn install_from(from: &Path, name: &str) -> anyhow::Result<u8> {
     let place = place(name)?;
@@ -38,30 +68,14 @@ pub(crate) fn install_from(from: &Path, name: &str) -> anyhow::Result<u8> {
 /// Fetches a model from a hub and installs it under a name.
 pub(crate) fn pull(from: &OnHub<'_>, name: &str) -> anyhow::Result<u8> {
     let place = place(name)?;
-    for (what, text) in [("model", from.model), ("revision", from.revision)] {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-        let leads_away = text
-            .split('/')
-            .any(|it| it.is_empty() || it.starts_with('.'));
-        if leads_away || !text.chars().all(plain) {
-            bail!("`{text}` is no name of a {what} on a hub");
-        }
-    }
+    from.check()?;
     progress::watch_interrupts();
-    // Where an earlier try left off; one folder for each thing to fetch.
-    let key = format!("{}@{}", from.model, from.revision).replace('/', "--");
-    let aside = models()?.join(format!(".pull-{key}"));
-    fs::create_dir_all(&aside).with_context(|| aside.display().to_string())?;
+    let aside = from.aside()?;
     let _alone = lock(&aside)?;
     for file in MODEL_FILES.into_iter().chain([OPTIONAL_MODEL_FILE]) {
         let weights = file.ends_with(".safetensors");
         let want = llm::Fetch {
-            url: format!(
-                "{}/{}/resolve/{}/{file}",
-                from.hub.trim_end_matches('/'),
-                from.model,
-                from.revision
-            ),
+            url: from.address(file),
             path: aside.join(file),
             limit: if weights { MAX_WEIGHTS } else { MAX_TEXT },
             sha256: from.sha256.filter(|_| weights).map(str::to_owned),
@@ -87,7 +101,8 @@ pub(crate) fn pull(from: &OnHub<'_>, name: &str) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn fetch(want: &llm::Fetch, file: &str) -> Result<(), llm::FetchError> {
+/// Fetches one file, telling how far it is.
+pub(crate) fn fetch(want: &llm::Fetch, file: &str) -> Result<(), llm::FetchError> {
     let bar = Fetching::new(file);
     let mut told = 0;
     let done = llm::fetch(want, &mut |have, size| {
@@ -104,7 +119,7 @@ fn fetch(want: &llm::Fetch, file: &str) -> Result<(), llm::FetchError> {
 }
 
 /// Two commands that fetch one thing would write into one file.
-fn lock(aside: &Path) -> anyhow::Result<fs::File> {
+pub(crate) fn lock(aside: &Path) -> anyhow::Result<fs::File> {
     let path = aside.join("lock");
     let file = fs::File::create(&path).with_context(|| path.display().to_string())?;
     if file.try_lock().is_err() {
@@ -117,7 +132,7 @@ fn lock(aside: &Path) -> anyhow::Result<fs::File> {
 }
 
 /// Where a model of that name is kept.
-fn place(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn place(name: &str) -> anyhow::Result<PathBuf> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
         bail!("`{name}` is no name for a folder: letters, digits, `-`, `_` and `.`");

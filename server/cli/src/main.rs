@@ -12,6 +12,7 @@ mod eval_cmd;
 mod eval_revise;
 mod explain;
 mod files;
+mod gguf;
 mod install;
 mod judge;
 mod kb;

@@ -8,7 +8,7 @@ use config::{Provider, Settings};
 use llm::{KeyFrom, Local, LocalSetup, Protocol, Setup};
 use revision::{Effort, Message, Model, ModelError, Question, Role, State, Watch};
 
-use crate::{EXIT_ERROR, args, embedding, options, output, progress};
+use crate::{EXIT_ERROR, args, embedding, gguf, options, output, progress};
 
 /// The model that settings name; `None` when they name none. A program that it starts ends with it.
 pub(crate) fn of(settings: &Settings) -> Result<Option<Box<dyn Model>>, ModelError> {
@@ -120,24 +120,26 @@ pub(crate) fn run(command: &args::Model) -> anyhow::Result<u8> {
         args::Model::Test { settings } => test(settings),
         args::Model::Pull {
             model,
+            file,
             from_file,
             revision,
             hub,
             sha256,
             name,
         } => {
+            let on_hub = embedding::OnHub {
+                hub,
+                model,
+                revision,
+                sha256: sha256.as_deref(),
+            };
+            if let Some(file) = file {
+                return gguf::pull(&on_hub, file, name.as_deref());
+            }
             let name = name.as_deref().unwrap_or("embedding");
             match from_file {
                 Some(folder) => embedding::install_from(folder, name),
-                None => embedding::pull(
-                    &embedding::OnHub {
-                        hub,
-                        model,
-                        revision,
-                        sha256: sha256.as_deref(),
-                    },
-                    name,
-                ),
+                None => embedding::pull(&on_hub, name),
             }
         }
         args::Model::Show => embedding::show(),

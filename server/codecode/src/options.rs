@@ -194,7 +194,8 @@ fn found(path: &Path) -> Result<PathBuf> {
     let pulled = pulled.into_iter().flatten().find(|it| it.exists());
     pulled.with_context(|| {
         format!(
-            "{} is not there, and no model of that name was taken by `secondlook-codecode pull`",
+            "{} is not there, and no model of that name was taken by `secondlook-codecode pull` or \
+             `secondlook model pull`",
             path.display()
         )
     })

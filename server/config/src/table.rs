@@ -314,7 +314,7 @@ options! {
     /// The program `secondlook-codecode`; without this it is looked for beside `secondlook`, then on PATH.
     codecode_program, "codecode-program", File, replaces: Option<FilePath> = None;
     /// The base model of co-decoding: a GGUF file, or a folder with config.json, tokenizer.json and safetensors.
-    /// A name that is no file there means one in `secondlook/models` of the user's data folder, where `secondlook-codecode pull NAME --from-file FILE` puts them.
+    /// A name that is no file there means one in `secondlook/models` of the user's data folder, where `secondlook model pull MODEL --file FILE` and `secondlook-codecode pull NAME --from-file FILE` put them.
     codecode_base, "codecode-base", File, replaces: Option<FilePath> = None;
     /// The security model of co-decoding, smaller and of the same family, found like `codecode-base`; without one the base decodes alone.
     codecode_security, "codecode-security", File, replaces: Option<FilePath> = None;
