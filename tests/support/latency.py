@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 LINES = 20_000
@@ -39,26 +40,45 @@ def percentile(times: Sequence[float], share: float) -> float:
     return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
-def compare(name: str, ways: dict[str, Callable[[], list[float]]]) -> None:
+@dataclass
+class Round:
+    """What the keys of one round cost, in milliseconds: each in waiting, on average in work."""
+
+    times: list[float]
+    cpu: float
+
+    @property
+    def median(self) -> float:
+        """The usual key."""
+        return statistics.median(self.times)
+
+
+def beside(mine: Sequence[float], its: Sequence[float]) -> str:
+    """The ratio of two series of rounds: its median, and the least and the most."""
+    ratios = [a / b for a, b in zip(mine, its, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def compare(name: str, ways: dict[str, Callable[[], Round]]) -> None:
     """Measures each way in turn, round by round, and prints them beside the first."""
-    times: dict[str, list[list[float]]] = {way: [] for way in ways}
+    rounds: dict[str, list[Round]] = {way: [] for way in ways}
     for _ in range(ROUNDS):
         for way, measure in ways.items():
-            times[way].append(measure())
-    first = next(iter(ways))
+            rounds[way].append(measure())
+    first = rounds[next(iter(ways))]
     load = os.getloadavg()[0]
     lines = [f"\n{name}: {ROUNDS} rounds of {KEYS} keys, load {load:.1f}, times in ms"]
-    for way, rounds in times.items():
-        flat = [it for each in rounds for it in each]
-        ratios = [
-            statistics.median(mine) / statistics.median(its)
-            for mine, its in zip(rounds, times[first], strict=True)
+    for way, made in rounds.items():
+        flat = [it for each in made for it in each.times]
+        waited = beside([it.median for it in made], [it.median for it in first])
+        worked = beside([it.cpu for it in made], [it.cpu for it in first])
+        usual, worst = statistics.median(flat), percentile(flat, 0.95)
+        work = statistics.median(it.cpu for it in made)
+        lines += [
+            f"  {way}",
+            f"    a key waits   median {usual:7.2f}  95 % below {worst:7.2f}  ratio {waited}",
+            f"    the editor's own processor time a key  {work:6.2f}  ratio {worked}",
         ]
-        lines.append(
-            f"  {way:<40} median {statistics.median(flat):6.2f}  95 % {percentile(flat, 0.95):6.2f}"
-            f"  most {max(flat):7.2f}"
-            f"  ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
     print("\n".join(lines))
     if "SECONDLOOK_LATENCY" in os.environ:
         with Path(os.environ["SECONDLOOK_LATENCY"]).open("a") as out:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+from support import recorder
 from support.binary import ROOT, Secondlook
-from support.latency import FLAGGED, KEYS, compare, long_file
+from support.latency import FLAGGED, KEYS, Round, compare, long_file
 from support.model_server import hang, serve
 
 DRIVER = Path(__file__).with_name("latency.lua")
@@ -27,7 +29,7 @@ def test_latency_in_neovim(secondlook: Secondlook, folder: Path) -> None:
         "SMALL": str(folder / "small.py"),
     }
 
-    def measure(**more: str) -> list[float]:
+    def measure(**more: str) -> Round:
         command = [nvim, "--headless", "--clean", "-n", "-l", str(DRIVER)]
         done = subprocess.run(
             [*command, str(folder / "long.py"), str(KEYS)],
@@ -39,14 +41,27 @@ def test_latency_in_neovim(secondlook: Secondlook, folder: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        times = next(it for it in done.stdout.splitlines() if it.startswith("["))
-        return json.loads(times)
+        said = next(it for it in done.stdout.splitlines() if it.startswith("{"))
+        return Round(**json.loads(said))
 
+    # Any server makes Neovim keep account of changes; this one asks for that and no more.
+    for name in ("stream", "label"):
+        (secondlook.home / name).write_text("")
+    given = [
+        sys.executable,
+        recorder.__file__,
+        secondlook.home / "stream",
+        secondlook.home / "label",
+    ]
+    listener = "\n".join(map(str, given))
     plugin = str(ROOT / "editors" / "neovim")
     with serve(hang) as model:
         ways = {
             "without the plugin": lambda: measure(),
-            "with it": lambda: measure(PLUGIN=plugin),
-            "with it, while a model is asked": lambda: measure(PLUGIN=plugin, MODEL_URL=model.url),
+            "with a server that does nothing": lambda: measure(LISTENER=listener),
+            "with the plugin": lambda: measure(PLUGIN=plugin),
+            "with the plugin, while a model is asked": lambda: measure(
+                PLUGIN=plugin, MODEL_URL=model.url
+            ),
         }
         compare("Neovim", ways)

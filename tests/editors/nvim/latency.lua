@@ -1,10 +1,12 @@
 -- Measures what a key costs in Neovim: types letters into the middle of a long file and prints the
--- time from each key to the end of its handling, in milliseconds, as JSON.
+-- time from each key to the end of its handling, in milliseconds, and the processor time that
+-- Neovim itself took for a key, as JSON.
 --
 --   nvim --headless --clean -n -l latency.lua FILE KEYS
 --
 -- Environment: PLUGIN, the folder of the plugin, or nothing to measure without it; MODEL_URL, to
--- have a model asked meanwhile, about SMALL, a file with a finding.
+-- have a model asked meanwhile, about SMALL, a file with a finding; LISTENER, the command of a
+-- server that does nothing, to have Neovim's own client alone.
 
 local file, keys = arg[1], tonumber(arg[2])
 local plugin, model = vim.env.PLUGIN, vim.env.MODEL_URL
@@ -22,6 +24,10 @@ vim.cmd("filetype on")
 local function open(name)
   vim.cmd.edit(vim.fn.fnameescape(name))
   local buffer = vim.api.nvim_get_current_buf()
+  if vim.env.LISTENER then
+    vim.lsp.start({ name = "listener", cmd = vim.split(vim.env.LISTENER, "\n") })
+    vim.wait(3000, function() return false end, 100)
+  end
   if plugin then
     assert(vim.wait(60000, function() return #vim.diagnostic.get(buffer) > 0 end, 50), "no finding")
   end
@@ -40,7 +46,11 @@ if plugin and model then
 end
 local buffer = open(file)
 vim.api.nvim_win_set_cursor(0, { math.floor(vim.api.nvim_buf_line_count(buffer) / 2), 0 })
-local took = {}
+local function busy()
+  local used = vim.uv.getrusage()
+  return (used.utime.sec + used.stime.sec) * 1e3 + (used.utime.usec + used.stime.usec) / 1e3
+end
+local took, before = {}, busy()
 for _ = 1, keys do
   local started = vim.uv.hrtime()
   vim.api.nvim_feedkeys("ix", "xt", false)
@@ -52,7 +62,7 @@ for _ = 1, keys do
   took[#took + 1] = cost + math.max(0, (vim.uv.hrtime() - woken) / 1e6 - 60)
 end
 assert(not (plugin and model) or asked(), "the model is not asked any more")
-io.stdout:write(vim.json.encode(took) .. "\n")
+io.stdout:write(vim.json.encode({ times = took, cpu = (busy() - before) / keys }) .. "\n")
 for _, client in ipairs(vim.lsp.get_clients()) do
   client.stop(client, true)
 end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from support.latency import FLAGGED, KEYS, ROUNDS, compare, long_file
+from support.latency import FLAGGED, KEYS, ROUNDS, Round, compare, long_file
 from support.model_server import hang, serve
 from support.vscode import Start, Tools
 
@@ -42,8 +42,9 @@ def test_latency_in_vscode(tools: Tools, start: Start, folder: Path, tmp_path: P
         assert result == 0, said
         # A question that waits too long is put again; one of them was open all the time.
         assert model.requests and model.open <= 1
-    times = json.loads(next(it for it in said.splitlines() if it.startswith("{")))
-    assert all(len(each) == KEYS for rounds in times.values() for each in rounds)
+    read = json.loads(next(it for it in said.splitlines() if it.startswith("{")))
+    times = {way: [Round(**each) for each in rounds] for way, rounds in read.items()}
+    assert all(len(each.times) == KEYS for rounds in times.values() for each in rounds)
     ways = {
         "without the extension": lambda: times["without"].pop(0),
         "with it, while a model is asked": lambda: times["with"].pop(0),

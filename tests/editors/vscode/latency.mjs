@@ -4,7 +4,8 @@
 //
 //   node latency.mjs PLAYWRIGHT BROWSER WORKSPACE PORT_WITHOUT PORT_WITH ROUNDS KEYS
 //
-// Prints one line of JSON: the times in milliseconds, by window and round.
+// Prints one line of JSON, by window and round: the times of all keys and the processor time of
+// the page's thread for a key, in milliseconds.
 import { browse, person } from "./browser.mjs";
 
 const [playwright, browser, workspace, without, with_, rounds, keys] = process.argv.slice(2);
@@ -50,13 +51,22 @@ async function prepare(port, extension) {
             true,
         );
     });
+    // In processor time of the page's own thread, which other work on the machine does not lengthen.
+    const inner = await page.context().newCDPSession(page);
+    await inner.send("Performance.enable", { timeDomain: "threadTicks" });
+    const busy = async () => {
+        const { metrics } = await inner.send("Performance.getMetrics");
+        return metrics.find((it) => it.name === "TaskDuration").value * 1000;
+    };
     const measure = async () => {
+        const before = await busy();
         for (let key = 0; key < Number(keys); key += 1) {
             await press("x");
             await page.waitForTimeout(60);
         }
         await page.waitForTimeout(500);
-        return page.evaluate(() => window.times.splice(0));
+        const cpu = ((await busy()) - before) / Number(keys);
+        return { times: await page.evaluate(() => window.times.splice(0)), cpu };
     };
     const asked = () => page.evaluate(() => document.body.innerText.includes("answering"));
     return { launched, page, measure, asked };
