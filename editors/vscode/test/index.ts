@@ -25,6 +25,10 @@ def list_folder(folder):
 `;
 const CURED = CODE.replace('"ls -l " + folder, shell=True', '["ls", "-l", "--", folder]');
 
+const BEGUN = "import subprocess\n\n\ndef list_folder(folder):\n";
+const WEAK = '    command = "ls -l " + folder\n    return subprocess.run(command, shell=True)';
+const SAFE = '    command = ["ls", "-l", "--", folder]\n    return subprocess.run(command)';
+
 const folder = vscode.workspace.workspaceFolders?.[0]?.uri.fsPath ?? "";
 let inside: Inside;
 
@@ -263,6 +267,28 @@ const tests: Record<string, () => Promise<void>> = {
         await silence(document);
         assert.ok(await document.save());
         await settings({ "model-provider": undefined, "model-url": undefined, "model-name": undefined });
+    },
+
+    async "a block that an AI inserted is written anew"() {
+        await settings(JSON.parse(process.env.LOCAL ?? "{}") as Record<string, unknown>);
+        await until("the model's name", () => inside.status.describe().includes("revisions by"));
+        const editor = await open("anew.py", BEGUN);
+        atEnd(editor);
+        await suggest(editor, WEAK);
+        const finding = await said(editor.document, " [AI-inserted]");
+        const diff = () =>
+            vscode.window.tabGroups.all
+                .flatMap((it) => it.tabs)
+                .find((it) => it.input instanceof vscode.TabInputTextDiff);
+        editor.selection = new vscode.Selection(finding.range.start, finding.range.start);
+        await vscode.commands.executeCommand("secondlook.regenerateHere");
+        await until("the diff", diff);
+        await vscode.commands.executeCommand("secondlook.revision.apply");
+        await until("the safe block", () => editor.document.getText() === BEGUN + SAFE);
+        await silence(editor.document);
+        assert.ok(await editor.document.save());
+        const names = Object.keys(JSON.parse(process.env.LOCAL ?? "{}") as object);
+        await settings(Object.fromEntries(names.map((it) => [it, undefined])));
     },
 
     async "a server that is killed comes back"() {

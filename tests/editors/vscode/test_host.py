@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from support.local_program import Local
 from support.model_server import chat, hang, serve
 from support.vscode import Start
 
@@ -14,11 +16,13 @@ CURED = (
     '    emoji = "🙂"; out = subprocess.run(["ls", "-l", "--", folder])\n'
     "    return out, emoji\n"
 )
+FILLING = '    command = ["ls", "-l", "--", folder]\n    return subprocess.run(command)'
 
 
-def test_the_extension_in_its_host(start: Start, folder: Path) -> None:
+def test_the_extension_in_its_host(start: Start, folder: Path, tmp_path: Path) -> None:
+    local = Local(tmp_path / "local", "answer", fillings=(FILLING,))
     with serve(hang, chat(f"```python\n{CURED}```\n")) as model:
-        code = start(folder, MODEL_URL=model.url)
+        code = start(folder, MODEL_URL=model.url, LOCAL=json.dumps(local.settings()))
         tools = code.tools
         result, said = code.node(
             HOST,
@@ -32,7 +36,8 @@ def test_the_extension_in_its_host(start: Start, folder: Path) -> None:
         assert model.settled()
     print(said)
     assert result == 0, said + (code.state / "log").read_text()[-3000:]
-    assert said.count("TEST passed") >= 9
+    assert said.count("TEST passed") >= 10
     assert "TEST failed" not in said
     # Cancelled, discarded, applied: each was one question.
     assert len(model.requests) == 3
+    assert len(local.notes("question")) == 1
