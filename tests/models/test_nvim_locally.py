@@ -2,7 +2,8 @@
 
 Asked to mend something, SmolLM2 fails: the gate refuses its answer, which is said, and the file
 stays as it is. Asked to go on with a file that does something safely seven times, it does it
-safely once more.
+safely once more. With SECONDLOOK_TEST_PAIR set, Qwen's pair (tests/models/fetch pair) does it too,
+which takes minutes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,25 @@ FILE = (
 )
 
 
-def drive(secondlook: Secondlook, folder: Path, driver: Path, *words: str, **more: str) -> dict:
+SMALL = {"codecode-base": str(MODEL), "codecode-security": str(MODEL)}
+QWEN = {
+    "codecode-base": str(MODEL.with_name("qwen2.5-coder-1.5b.gguf")),
+    "codecode-security": str(MODEL.with_name("qwen2.5-coder-0.5b.gguf")),
+}
+LONG = pytest.mark.skipif(
+    not os.environ.get("SECONDLOOK_TEST_PAIR") or not Path(QWEN["codecode-base"]).is_file(),
+    reason="SECONDLOOK_TEST_PAIR is not set, or tests/models/fetch pair was not run",
+)
+
+
+def drive(
+    secondlook: Secondlook,
+    folder: Path,
+    driver: Path,
+    *words: str,
+    models: dict[str, str] = SMALL,
+    **more: str,
+) -> dict:
     """What a script in Neovim saw; it must end well."""
     named = os.environ.get("SECONDLOOK_NVIM")
     if not named:
@@ -43,13 +62,11 @@ def drive(secondlook: Secondlook, folder: Path, driver: Path, *words: str, **mor
     settings = {
         "model-provider": "codecode",
         "codecode-program": BINARY,
-        "codecode-base": str(MODEL),
-        "codecode-security": str(MODEL),
         "codecode-context": 2048,
         "model-prompt-size": "2 KiB",
         "model-max-tokens": 48,
         "model-repairs": 0,
-    }
+    } | models
     done = subprocess.run(
         [named, "--headless", "--clean", "-n", "-l", driver, secondlook.path, *words],
         cwd=folder,
@@ -86,12 +103,15 @@ def test_an_answer_is_cancelled_then_judged_and_nothing_stays(
     assert none_is_left()
 
 
-def test_a_block_is_written_anew_and_saved(secondlook: Secondlook, folder: Path) -> None:
+@pytest.mark.parametrize("models", [SMALL, pytest.param(QWEN, marks=LONG)], ids=["small", "qwen"])
+def test_a_block_is_written_anew_and_saved(
+    secondlook: Secondlook, folder: Path, models: dict[str, str]
+) -> None:
     file = folder / "app.py"
     file.write_text(FILE)
     line = len(NAMES) + 2
     place = (str(line), str(len("towns = ")), str(len("towns = ") + len(WEAK)))
-    seen = drive(secondlook, folder, DRIVERS / "regenerate.lua", str(file), *place)
+    seen = drive(secondlook, folder, DRIVERS / "regenerate.lua", str(file), *place, models=models)
     assert seen["untouched"] is True and seen["messages"] == [], seen
     assert seen["progress"][-1] == "end: regenerated"
     assert file.read_text() == FILE.replace("yaml.load", "yaml.safe_load")

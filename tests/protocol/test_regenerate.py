@@ -44,7 +44,9 @@ def client(secondlook: Secondlook) -> Iterator[Client]:
         assert secret not in client.stderr, client.stderr
 
 
-def begin(client: Client, settings: Json, code: str = CODE, block: Json = BLOCK) -> list[Json]:
+def begin(
+    client: Client, settings: Json, code: str = CODE, block: Json = BLOCK, language: str = "python"
+) -> list[Json]:
     """Opens the document, marks the block, gives the actions in it that rewrite."""
     stated = copy.deepcopy(capabilities(document_changes=True, show_document=True))
     stated["workspace"]["applyEdit"] = True
@@ -53,7 +55,7 @@ def begin(client: Client, settings: Json, code: str = CODE, block: Json = BLOCK)
     stated["textDocument"]["codeAction"]["tagSupport"] = {"valueSet": [1]}
     client.settings = settings
     client.initialize(stated, initializationOptions=settings)
-    client.open(URI, code)
+    client.open(URI, code, language)
     client.notify(
         "secondlook/markInserted", {"uri": URI, "version": 1, "range": block, "source": "test"}
     )
@@ -166,6 +168,39 @@ def test_a_block_within_a_line_is_filled_there(client: Client, tmp_path: Path) -
     regenerate(client, begin(client, local.settings(), code, block))
     assert result(client, code) == code.replace("yaml.load", "yaml.safe_load")
     assert local.notes("question")[0]["prompt"].endswith("\ntowns =")
+
+
+def test_what_a_filling_adds_behind_the_block_is_left_away(client: Client, tmp_path: Path) -> None:
+    code = "import yaml\n\ntowns = yaml.load(open('towns.yaml'))\n"
+    block = {"start": {"line": 2, "character": 0}, "end": {"line": 3, "character": 0}}
+    safe = "towns = yaml.safe_load(open('towns.yaml'))\n"
+    more = safe + "shops = yaml.safe_load(open('shops.yaml'))\n"
+    local = Local(tmp_path / "local", "answer", fillings=(more,))
+    regenerate(client, begin(client, local.settings(), code, block))
+    assert result(client, code) == code.replace("yaml.load", "yaml.safe_load")
+
+
+def test_the_same_code_and_more_is_no_edit(client: Client, tmp_path: Path) -> None:
+    code = "import yaml\n\ntowns = yaml.safe_load(open('towns.yaml'))\n"
+    block = {"start": {"line": 2, "character": 0}, "end": {"line": 3, "character": 0}}
+    more = code.splitlines()[2] + "\nshops = yaml.safe_load(open('shops.yaml'))\n"
+    local = Local(tmp_path / "local", "answer", fillings=(more,))
+    regenerate(client, begin(client, local.settings(), code, block))
+    client.wait(lambda: bool(said(client)), "a word about it")
+    assert said(client) == ["the model would leave the code as it is"] and applied(client) == []
+
+
+def test_a_block_of_c_is_written_anew(client: Client, tmp_path: Path) -> None:
+    code = (
+        "#include <stdio.h>\n\nvoid read_name(void)\n{\n    char name[64];\n    gets(name);\n"
+        "    puts(name);\n}\n"
+    )
+    block = {"start": {"line": 5, "character": 0}, "end": {"line": 6, "character": 0}}
+    weak, safe = "    gets(name);\n", "    fgets(name, sizeof name, stdin);\n    puts(name);\n}\n"
+    local = Local(tmp_path / "local", "answer", fillings=(weak, safe))
+    actions = begin(client, local.settings(), code, block, "c")
+    regenerate(client, actions)
+    assert result(client, code) == code.replace("gets(name)", "fgets(name, sizeof name, stdin)")
 
 
 def test_carriage_returns_stay(client: Client, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ use syntax::Language;
 
 use crate::Proposal;
 use crate::answer::Fault;
-use crate::candidate::{self, MAX_REGION};
+use crate::candidate::{self, MAX_REGION, size};
 use crate::edit::{Edit, boundary, line_ending};
 use crate::gate::{self, Code, Rejection};
 use crate::model::{Answer, Gap, Model, ModelError, State, Watch};
@@ -91,31 +91,14 @@ pub fn regenerate(
             return Err(Failure::Model(ModelError::Cancelled));
         }
         out.cost.add(answer.cost);
-        // What holds no code at all is refused as such.
-        let mut refused = Some(Rejection::Answer(Fault::NoCode));
-        for filling in fillings(task.language, old, &answer, after) {
-            match judge.judge(&filling) {
-                Ok(None) => out.unchanged = true,
-                Ok(Some(edits)) => {
-                    let smaller = best
-                        .as_ref()
-                        .is_none_or(|it| candidate::size(&edits) < candidate::size(it));
-                    if smaller {
-                        best = Some(edits);
-                    }
-                }
-                Err(rejection) => {
-                    // The reason that counts is about the likeliest reading.
-                    if refused == Some(Rejection::Answer(Fault::NoCode)) {
-                        refused = Some(rejection);
-                    }
-                    continue;
-                }
+        match judge.sample(fillings(task.language, old, &answer, after)) {
+            Ok(None) => out.unchanged = true,
+            Ok(Some(edits)) if best.as_ref().is_none_or(|it| size(&edits) < size(it)) => {
+                best = Some(edits);
             }
-            refused = None;
-            break;
+            Ok(Some(_)) => {}
+            Err(rejection) => out.rejected.push(rejection),
         }
-        out.rejected.extend(refused);
     }
     out.unchanged &= best.is_none();
     out.proposal = best.map(|edits| Proposal {
@@ -159,8 +142,9 @@ pub(crate) fn head(text: &str, most: usize) -> &str {
     &text[..line]
 }
 
-/// What an answer may mean, the likeliest first: all of it, what keeps its indentation, and as many
-/// statements as there were. A model that was not trained to fill gaps goes on for ever.
+/// What an answer may mean: all of it, what keeps its indentation, and as many
+/// statements as there were. Some models go on
+/// beyond the gap; one that was not trained to fill any goes on for ever.
 fn fillings(language: Language, old: &str, answer: &Answer, after: &str) -> Vec<String> {
     let text = answer.text.replace("\r\n", "\n").replace('\r', "\n");
     let whole = if old.starts_with([' ', '\t']) || !text.starts_with(' ') {
@@ -225,6 +209,27 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// The smallest edits that pass among the readings of one answer; `None` when one reading says
+    /// what stands there already: more than that was not asked for.
+    fn sample(&self, readings: Vec<String>) -> Result<Option<Vec<Edit>>, Rejection> {
+        // What holds no code at all is refused as such.
+        let mut refused = Rejection::Answer(Fault::NoCode);
+        let mut best: Option<Vec<Edit>> = None;
+        for (at, reading) in readings.iter().enumerate() {
+            match self.judge(reading) {
+                Ok(None) => return Ok(None),
+                Ok(Some(edits)) if best.as_ref().is_none_or(|it| size(&edits) < size(it)) => {
+                    best = Some(edits);
+                }
+                Ok(Some(_)) => {}
+                // The reason that counts is about the first reading, which is all of it.
+                Err(rejection) if at == 0 => refused = rejection,
+                Err(_) => {}
+            }
+        }
+        best.map(Some).ok_or(refused)
+    }
+
     /// The edits of a filling that passes; `None` when it says what stands there already.
     fn judge(&self, filling: &str) -> Result<Option<Vec<Edit>>, Rejection> {
         let old = &self.code.text[self.block.clone()];
