@@ -91,7 +91,7 @@ pub fn regenerate(
             return Err(Failure::Model(ModelError::Cancelled));
         }
         out.cost.add(answer.cost);
-        match judge.sample(fillings(task.language, old, &answer, after)) {
+        match judge.sample(&fillings(task.language, old, &answer, after)) {
             Ok(None) => out.unchanged = true,
             Ok(Some(edits)) if best.as_ref().is_none_or(|it| size(&edits) < size(it)) => {
                 best = Some(edits);
@@ -211,7 +211,7 @@ struct Judge<'a> {
 impl Judge<'_> {
     /// The smallest edits that pass among the readings of one answer; `None` when one reading says
     /// what stands there already: more than that was not asked for.
-    fn sample(&self, readings: Vec<String>) -> Result<Option<Vec<Edit>>, Rejection> {
+    fn sample(&self, readings: &[String]) -> Result<Option<Vec<Edit>>, Rejection> {
         // What holds no code at all is refused as such.
         let mut refused = Rejection::Answer(Fault::NoCode);
         let mut best: Option<Vec<Edit>> = None;
