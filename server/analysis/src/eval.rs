@@ -25,7 +25,7 @@ use crate::ir::{
     Block, Declarations, ExprId, ExprKind, Function, Import, Span, Stmt, StmtKind, Type,
 };
 use crate::rules::LangRules;
-use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Value};
+use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Seg, Value};
 
 pub(crate) use report::{Found, Sink, Summary};
 
@@ -551,11 +551,10 @@ impl<'a> Eval<'a> {
                 data.array_len = self.around.declared.len(ty);
                 data.local = !ty.is_static;
                 data.obj = id;
-                if data.array_len.is_none()
-                    && let Some(Const::Str(text)) =
-                        initial.as_ref().and_then(|it| it.consts.first())
-                {
-                    data.array_len = Some(text.len() as u64 + 1);
+                if let Some(Const::Str(text)) = initial.as_ref().and_then(|it| it.consts.first()) {
+                    // The beginning of what is put together in it.
+                    data.text = Some([Seg::Lit(text.clone())].into());
+                    data.array_len = data.array_len.or(Some(text.len() as u64 + 1));
                 }
             });
         }
