@@ -202,7 +202,7 @@ impl SearchIndex {
         mut found: Vec<DocAddress>,
     ) -> tantivy::Result<Vec<Hit>> {
         found.sort_unstable();
-        let shares = shares::shares(&self.searcher, parts, &found)?;
+        let shares = shares::shares(&self.searcher, &self.searcher, parts, &found)?;
         let mut hits = Vec::new();
         for (address, mut terms) in found.into_iter().zip(shares) {
             let reader = self.searcher.segment_reader(address.segment_ord);

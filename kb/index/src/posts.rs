@@ -10,6 +10,7 @@
 
 mod calibrate;
 mod error;
+mod frequencies;
 mod merge;
 mod queue;
 mod read;

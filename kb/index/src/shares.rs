@@ -2,7 +2,7 @@
 //! It knows terms, fields and documents; what a document is stays with its caller.
 
 use kb_schema::Term as Share;
-use tantivy::query::{EnableScoring, Query as _, TermQuery};
+use tantivy::query::{Bm25StatisticsProvider, EnableScoring, Query as _, TermQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet as _, Searcher, Term};
 
@@ -27,14 +27,16 @@ impl Part {
 }
 
 /// The shares of each document, in the order of `found`, which must be sorted. The search itself
-/// adds floats in an order that differs between documents; sums over these do not.
+/// adds floats in an order that differs between documents; sums over these do not. `statistics` is
+/// the searcher, or what remembers its counts.
 pub(crate) fn shares(
     searcher: &Searcher,
+    statistics: &dyn Bm25StatisticsProvider,
     parts: &[Part],
     found: &[DocAddress],
 ) -> tantivy::Result<Vec<Vec<Share>>> {
     let mut shares: Vec<Vec<Share>> = vec![Vec::new(); found.len()];
-    let scoring = EnableScoring::enabled_from_searcher(searcher);
+    let scoring = EnableScoring::enabled_from_statistics_provider(statistics, searcher);
     for part in parts {
         let term = part.query.term();
         let text = term.value().as_str().unwrap_or_default().to_owned();

@@ -15,6 +15,7 @@ mod notes;
 mod options;
 mod post;
 mod posts;
+mod reflow;
 mod row;
 mod security;
 mod source;

@@ -12,15 +12,18 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use crate::error::ImportError;
+use crate::reflow::{Reflow, is_one_a_line};
 
 /// Compressed bytes that are read at once.
 const BUFFER: usize = 128 << 10;
+/// So many bytes show whether a text has one row a line.
+const BEGIN: u64 = 64 << 10;
 
 /// A file of a dump, decompressed.
 pub(crate) enum Stream {
     /// As it lies on the disk; it can be entered anywhere.
     Plain(File),
-    /// Compressed; it can only be read from the beginning.
+    /// Compressed, or not one row a line; it can only be read from the beginning.
     Packed {
         inner: Box<dyn Read>,
         consumed: Rc<Cell<u64>>,
@@ -57,7 +60,19 @@ impl Stream {
                             .to_owned(),
                 });
             }
-            return Ok(Self::Plain(file));
+            let begin = begin(&mut file).map_err(ImportError::io(path))?;
+            file.rewind().map_err(ImportError::io(path))?;
+            if is_one_a_line(&begin) {
+                return Ok(Self::Plain(file));
+            }
+            let consumed = Rc::new(Cell::new(0));
+            let counted = Counted {
+                inner: file,
+                count: Rc::clone(&consumed),
+            };
+            let buffered = BufReader::with_capacity(BUFFER, counted);
+            let inner = Box::new(Reflow::new(buffered));
+            return Ok(Self::Packed { inner, consumed });
         }
         let consumed = Rc::new(Cell::new(0));
         let counted = Counted {
@@ -65,7 +80,7 @@ impl Stream {
             count: Rc::clone(&consumed),
         };
         let buffered = BufReader::with_capacity(BUFFER, counted);
-        let inner: Box<dyn Read> = if gzip {
+        let mut inner: Box<dyn Read> = if gzip {
             Box::new(MultiGzDecoder::new(buffered))
         } else {
             Box::new(Zstd {
@@ -73,6 +88,14 @@ impl Stream {
                 decoder: FrameDecoder::new(),
                 within: false,
             })
+        };
+        let begin = begin(&mut inner).map_err(ImportError::io(path))?;
+        let lined = is_one_a_line(&begin);
+        let whole = io::Cursor::new(begin).chain(inner);
+        let inner: Box<dyn Read> = if lined {
+            Box::new(whole)
+        } else {
+            Box::new(Reflow::new(BufReader::with_capacity(BUFFER, whole)))
         };
         Ok(Self::Packed { inner, consumed })
     }
@@ -108,6 +131,13 @@ impl Seek for Stream {
             Self::Packed { .. } => Err(io::ErrorKind::Unsupported.into()),
         }
     }
+}
+
+/// The beginning of a text.
+fn begin(text: &mut dyn Read) -> io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    text.take(BEGIN).read_to_end(&mut begin)?;
+    Ok(begin)
 }
 
 struct Counted<R> {

@@ -17,6 +17,7 @@ use tantivy::schema::{Field, IndexRecordOption, Value as _};
 use tantivy::{DocAddress, Index, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term};
 
 use super::calibrate::{self, CALIBRATION, Calibration};
+use super::frequencies::Frequencies;
 use super::{BM25, CODE, HASH, ID, IndexError, LANGUAGES, MARKERS, Manifest, POST, POSTS_FORMAT};
 use super::{POST_FIELDS, STAMP, Stamp, language, schema};
 use crate::index::{MAX_HITS, query_terms, tokenizers};
@@ -298,9 +299,13 @@ impl Installed {
     #[must_use]
     pub fn search_code(&self, text: &str, limit: usize) -> Vec<u64> {
         let search = || -> tantivy::Result<Vec<u64>> {
-            let code = self.rarest(CODE, &query_terms(text), POST_QUERY_TERMS)?;
+            let counts = Frequencies::of(&self.searcher);
+            let code = self.rarest(&counts, CODE, &query_terms(text), POST_QUERY_TERMS)?;
             let top = TopDocs::with_limit(limit.max(1)).order_by_score();
-            let found = self.searcher.search(&self.any(CODE, &code), &top)?;
+            let any = self.any(CODE, &code);
+            let found = self
+                .searcher
+                .search_with_statistics_provider(&any, &top, &counts)?;
             let id = |address: DocAddress| {
                 let reader = self.searcher.segment_reader(address.segment_ord);
                 Ok(reader.fast_fields().u64(ID)?.first(address.doc_id))
@@ -318,17 +323,18 @@ impl Installed {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let plan = self.plan(&query.text)?;
+        let counts = Frequencies::of(&self.searcher);
+        let plan = self.plan(&counts, &query.text)?;
         let mut pool = (limit * POOL.0).max(POOL.1);
-        let mut found = self.candidates(&plan, pool, query)?;
+        let mut found = self.candidates(&counts, &plan, pool, query)?;
         if query.language.is_some() && found.len() < limit {
             pool *= WIDER;
-            found = self.candidates(&plan, pool, query)?;
+            found = self.candidates(&counts, &plan, pool, query)?;
         }
-        let parts = self.parts(&plan)?;
-        let weights = self.weights(&query.text)?;
+        let parts = self.parts(&counts, &plan)?;
+        let weights = self.weights(&counts, &query.text)?;
         let whole: f32 = weights.values().sum();
-        let shares = shares::shares(&self.searcher, &parts, &found)?;
+        let shares = shares::shares(&self.searcher, &counts, &parts, &found)?;
         let mut scored = Vec::with_capacity(found.len());
         for (address, mut terms) in found.into_iter().zip(shares) {
             let reader = self.searcher.segment_reader(address.segment_ord);
@@ -360,7 +366,11 @@ impl Installed {
 
     /// What each term of a query is worth: the logarithm that BM25 gives a term of the code, also for
     /// those that no post holds, because code that is mostly unknown here is not covered.
-    fn weights(&self, text: &str) -> tantivy::Result<BTreeMap<String, f32>> {
+    fn weights(
+        &self,
+        counts: &Frequencies<'_>,
+        text: &str,
+    ) -> tantivy::Result<BTreeMap<String, f32>> {
         let mut weights = BTreeMap::new();
         #[expect(
             clippy::cast_precision_loss,
@@ -368,12 +378,11 @@ impl Installed {
         )]
         let of = self.searcher.num_docs() as f32;
         for term in query_terms(text) {
-            let held = Term::from_field_text(self.fields[CODE], &term);
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "counts of posts are small enough"
             )]
-            let held = self.searcher.doc_freq(&held)? as f32;
+            let held = counts.held(self.fields[CODE], &term)? as f32;
             let weight = (1.0 + (of - held + 0.5).max(0.0) / (held + 0.5)).ln();
             weights.insert(term, weight);
         }
@@ -429,14 +438,14 @@ impl Installed {
 
     /// Which terms each field is searched for. Slices hold many words that every post holds too;
     /// their lists are the longest and say the least, so the rarest terms are looked for alone.
-    fn plan(&self, text: &str) -> tantivy::Result<Plan> {
+    fn plan(&self, counts: &Frequencies<'_>, text: &str) -> tantivy::Result<Plan> {
         let terms = query_terms(text);
-        let code = self.rarest(CODE, &terms, POST_QUERY_TERMS)?;
-        let markers = self.rarest(MARKERS, &terms, SHORT_TERMS)?;
-        let title = self.rarest(TITLE, &terms, SHORT_TERMS)?;
+        let code = self.rarest(counts, CODE, &terms, POST_QUERY_TERMS)?;
+        let markers = self.rarest(counts, MARKERS, &terms, SHORT_TERMS)?;
+        let title = self.rarest(counts, TITLE, &terms, SHORT_TERMS)?;
         // Prose is searched only where nothing else knows the words.
         let prose = if code.len() < ENOUGH {
-            self.rarest(PROSE, &terms, SHORT_TERMS)?
+            self.rarest(counts, PROSE, &terms, SHORT_TERMS)?
         } else {
             Vec::new()
         };
@@ -450,15 +459,14 @@ impl Installed {
 
     fn rarest(
         &self,
+        counts: &Frequencies<'_>,
         field: usize,
         terms: &BTreeSet<String>,
         most: usize,
     ) -> tantivy::Result<Vec<String>> {
         let mut rated = Vec::new();
         for term in terms {
-            let documents = self
-                .searcher
-                .doc_freq(&Term::from_field_text(self.fields[field], term))?;
+            let documents = counts.held(self.fields[field], term)?;
             if documents > 0 {
                 rated.push((documents, term));
             }
@@ -489,6 +497,7 @@ impl Installed {
     /// The best documents of each field by itself, sorted by address.
     fn candidates(
         &self,
+        counts: &Frequencies<'_>,
         plan: &Plan,
         pool: usize,
         query: &Query,
@@ -500,9 +509,10 @@ impl Installed {
             }
             let any = self.any(*field, terms);
             let top = TopDocs::with_limit(pool).order_by_score();
-            for (_, address) in self.searcher.search(&any, &top)? {
-                found.insert(address);
-            }
+            let best = self
+                .searcher
+                .search_with_statistics_provider(&any, &top, counts)?;
+            found.extend(best.into_iter().map(|(_, address)| address));
         }
         let Some(only) = query.language else {
             return Ok(found.into_iter().collect());
@@ -519,14 +529,14 @@ impl Installed {
     }
 
     /// Every term that is looked for, in every field that holds it.
-    fn parts(&self, plan: &Plan) -> tantivy::Result<Vec<Part>> {
+    fn parts(&self, counts: &Frequencies<'_>, plan: &Plan) -> tantivy::Result<Vec<Part>> {
         let terms: BTreeSet<&String> = plan.0.iter().flat_map(|(_, terms)| terms).collect();
         let mut parts = Vec::new();
         for term in terms {
             for (field, (name, weight)) in self.fields.iter().zip(POST_FIELDS) {
-                let term = Term::from_field_text(*field, term);
-                let documents = self.searcher.doc_freq(&term)?;
+                let documents = counts.held(*field, term)?;
                 if documents > 0 {
+                    let term = Term::from_field_text(*field, term);
                     parts.push(Part::new(term, name, weight, documents));
                 }
             }
