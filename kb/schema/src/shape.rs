@@ -15,6 +15,10 @@ use crate::needs::{self, Need};
 #[cfg(feature = "match")]
 const SIZE_LIMIT: usize = 1 << 20;
 
+/// The longest text whose words are looked for one by one.
+#[cfg(feature = "match")]
+const SHORT: usize = 256;
+
 /// What a text must look like, as a regular expression. Clones share what was compiled.
 #[derive(Debug, Clone)]
 pub struct Shape(Arc<Inner>);
@@ -87,7 +91,21 @@ impl Shape {
     /// Whether it matches somewhere in `text`.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
-        self.compiled().is_some_and(|regex| regex.is_match(text))
+        self.may_match(text) && self.compiled().is_some_and(|regex| regex.is_match(text))
+    }
+
+    /// Whether the words stand in a short text without which it does not match, as long as asking
+    /// is cheaper than to compile the expression.
+    fn may_match(&self, text: &str) -> bool {
+        if self.0.compiled.get().is_some() || text.len() > SHORT || !text.is_ascii() {
+            return true;
+        }
+        let has = |need: &Need| {
+            let mut windows = text.as_bytes().windows(need.text.len().max(1));
+            windows.any(|it| it.eq_ignore_ascii_case(need.text.as_bytes()))
+        };
+        self.needs()
+            .is_none_or(|groups| groups.iter().any(|group| group.iter().all(has)))
     }
 
     fn compiled(&self) -> Option<&Regex> {

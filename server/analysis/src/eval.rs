@@ -24,7 +24,7 @@ use crate::env::{Env, join};
 use crate::ir::{
     Block, Declarations, ExprId, ExprKind, Function, Import, Span, Stmt, StmtKind, Type,
 };
-use crate::rules::LangRules;
+use crate::rules::{Active, LangRules};
 use crate::value::{self, Const, Data, Kind, Note, Origin, Place, Seg, Value};
 
 pub(crate) use report::{Found, Sink, Summary};
@@ -32,6 +32,7 @@ pub(crate) use report::{Found, Sink, Summary};
 /// What lies around the function that is evaluated.
 pub(crate) struct Around<'a> {
     pub(crate) rules: &'a LangRules,
+    pub(crate) active: &'a Active,
     pub(crate) language: Language,
     /// Values of the module's names at its end; empty while the module itself is evaluated.
     pub(crate) module: &'a Env,

@@ -4,7 +4,6 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
 use rustc_hash::FxHashMap;
 use syntax::Language;
 
@@ -17,10 +16,10 @@ use crate::words::{Marks, Words, words};
 pub(crate) enum Focus {
     /// Nothing can be found.
     Nothing,
-    /// All of it.
-    Whole,
-    /// What is left of it: as long as it was, some bodies blank.
-    Parts(Reduced),
+    /// All of it, by these rules.
+    Whole(Vec<usize>),
+    /// What is left of it, by these rules: as long as it was, some bodies blank.
+    Parts(Reduced, Vec<usize>),
 }
 
 /// A text without the bodies of some functions.
@@ -62,40 +61,35 @@ const MAX_PARTS: usize = 2000;
 
 /// Says what of a text has to be read for every rule to find what it would find in all of it.
 pub(crate) fn focus(rules: &Words, language: Language, text: &str) -> Focus {
-    if !rules.may_find(text.as_bytes()) {
+    let bytes = text.as_bytes();
+    let pieces = rules.find_pieces(bytes);
+    let active = rules.active(&rules.marks(bytes, pieces.as_deref()));
+    if active.is_empty() {
         return Focus::Nothing;
     }
-    let Some(layout) = layout::layout(language, text.as_bytes()) else {
-        return Focus::Whole;
+    let layout = layout::layout(language, bytes).filter(|it| it.parts.len() <= MAX_PARTS);
+    let (Some(pieces), Some(layout)) = (pieces, layout) else {
+        return Focus::Whole(active);
     };
-    if layout.parts.len() > MAX_PARTS {
-        return Focus::Whole;
-    }
-    let Some(mut survey) = Survey::new(rules, language, text.as_bytes(), &layout) else {
-        return Focus::Whole;
-    };
+    let mut survey = Survey::new(rules, language, bytes, &layout, pieces);
     let active = survey.active();
     if active.is_empty() {
         return Focus::Nothing;
     }
-    let whole = active.iter().any(|it| rules.is_whole(*it));
-    if whole || (language == Language::C && registers_handlers(text)) {
-        return Focus::Whole;
+    // Handlers of signals are looked for in all of a text.
+    if rules.registers(bytes) || active.iter().any(|it| rules.is_whole(*it)) {
+        return Focus::Whole(active);
     }
     survey.spread_bindings();
     let wanted = survey.wanted(&active);
-    reduce(language, text, &layout.parts, &wanted)
+    match reduce(language, text, &layout.parts, &wanted) {
+        Some(reduced) => Focus::Parts(reduced, active),
+        None => Focus::Whole(active),
+    }
 }
 
-/// Handlers of signals are looked for in all of a text.
-fn registers_handlers(text: &str) -> bool {
-    let words = ["sa_handler", "sa_sigaction", "signal("];
-    words
-        .iter()
-        .any(|it| memmem::find(text.as_bytes(), it.as_bytes()).is_some())
-}
-
-fn reduce(language: Language, text: &str, parts: &[Part], wanted: &[bool]) -> Focus {
+/// Leaves out what is not wanted; nothing where all of it is.
+fn reduce(language: Language, text: &str, parts: &[Part], wanted: &[bool]) -> Option<Reduced> {
     let left_out: Vec<(Range<usize>, Range<usize>)> = parts
         .iter()
         .zip(&wanted[1..])
@@ -103,17 +97,15 @@ fn reduce(language: Language, text: &str, parts: &[Part], wanted: &[bool]) -> Fo
         .filter_map(|(part, _)| Some((part.name.clone(), part.body.clone()?)))
         .collect();
     if left_out.is_empty() {
-        return Focus::Whole;
+        return None;
     }
     let mut bytes = text.as_bytes().to_vec();
     for (_, body) in &left_out {
         layout::blank(language, &mut bytes[body.clone()]);
     }
     // Bodies begin and end at bytes of ASCII, so nothing is cut.
-    match String::from_utf8(bytes) {
-        Ok(text) => Focus::Parts(Reduced { text, left_out }),
-        Err(_) => Focus::Whole,
-    }
+    let text = String::from_utf8(bytes).ok()?;
+    Some(Reduced { text, left_out })
 }
 
 /// What each part of a text shows; the first part is all that lies outside of functions.
@@ -135,7 +127,8 @@ impl<'a> Survey<'a> {
         language: Language,
         text: &'a [u8],
         layout: &'a Layout,
-    ) -> Option<Self> {
+        pieces: Vec<(usize, usize)>,
+    ) -> Self {
         let mut survey = Self {
             rules,
             language,
@@ -143,7 +136,7 @@ impl<'a> Survey<'a> {
             layout,
             ranges: ranges(layout, text.len()),
             marks: vec![Marks::of(rules); layout.parts.len() + 1],
-            pieces: rules.find_pieces(text)?.collect(),
+            pieces,
         };
         let mut pieces = survey.pieces.iter().peekable();
         for (range, part) in &survey.ranges {
@@ -157,7 +150,9 @@ impl<'a> Survey<'a> {
             }
             marks.handler = marks.handler || rules.has_handler(&text[range.clone()]);
         }
-        Some(survey)
+        // Who is a handler of signals may be said anywhere.
+        survey.marks[0].handler |= rules.registers(text);
+        survey
     }
 
     /// The rules that could find something.
@@ -229,6 +224,10 @@ impl<'a> Survey<'a> {
         }
         let mut reaches: FxHashMap<(usize, bool), Reach> = FxHashMap::default();
         for rule in active {
+            if self.rules.is_about_classes(*rule) {
+                let methods = self.layout.parts.iter().zip(&mut wanted[1..]);
+                methods.for_each(|(part, wanted)| *wanted |= part.class.is_some());
+            }
             for part in 0..self.marks.len() {
                 if !self.rules.may_stand(*rule, &self.marks[part]) {
                     continue;

@@ -14,7 +14,7 @@ use crate::finding::{Analysis, Finding, Note, Part, PartKey, Piece, TraceStep};
 use crate::focus::{self, Focus};
 use crate::ir::Span;
 use crate::kit::Kit;
-use crate::rules::LangRules;
+use crate::rules::{Active, LangRules};
 use crate::slice::Slicer;
 use crate::suppress;
 use crate::unit::{self, Results};
@@ -147,16 +147,8 @@ impl Snapshot {
             };
         }
         let rules = self.rules(source.language);
-        let root = source.tree.root_node();
-        let results = unit::run(
-            rules,
-            source.language,
-            source.text,
-            root,
-            &mut memo.kit,
-            cancelled,
-        )?;
-        Some(assemble(rules, source, &results))
+        let active = rules.active(None);
+        run(rules, &active, source, &mut memo.kit, cancelled)
     }
 
     /// Whether any entry could find something in this text, judged by its bytes alone. `false` is
@@ -178,30 +170,45 @@ impl Snapshot {
     /// in is not parsed, and so has no notes either: functions, or the whole text.
     #[must_use]
     pub fn check(&self, language: syntax::Language, text: &str) -> Analysis {
-        if !suppress::asks(text) {
-            match focus::focus(self.rules(language).words(), language, text) {
-                Focus::Nothing => return Analysis::default(),
-                Focus::Whole => {}
-                Focus::Parts(reduced) => {
-                    let tree = syntax::parse(language, &reduced.text);
-                    if reduced.agrees(language, tree.root_node()) {
-                        return self.once(language, &reduced.text, &tree);
-                    }
+        let rules = self.rules(language);
+        let once = |text: &str, tree: &Tree, active: Option<&[usize]>| {
+            let source = Source {
+                language,
+                text,
+                tree,
+            };
+            let active = rules.active(active);
+            run(rules, &active, &source, &mut Kit::default(), &|| false).unwrap_or_default()
+        };
+        if suppress::asks(text) {
+            // A comment of ours that silences nothing is told, and so all of the text is read.
+            return once(text, &syntax::parse(language, text), None);
+        }
+        match focus::focus(rules.words(), language, text) {
+            Focus::Nothing => Analysis::default(),
+            Focus::Whole(active) => once(text, &syntax::parse(language, text), Some(&active)),
+            Focus::Parts(reduced, active) => {
+                let tree = syntax::parse(language, &reduced.text);
+                if reduced.agrees(language, tree.root_node()) {
+                    return once(&reduced.text, &tree, Some(&active));
                 }
+                once(text, &syntax::parse(language, text), Some(&active))
             }
         }
-        self.once(language, text, &syntax::parse(language, text))
     }
+}
 
-    fn once(&self, language: syntax::Language, text: &str, tree: &Tree) -> Analysis {
-        let source = Source {
-            language,
-            text,
-            tree,
-        };
-        self.analyze(&source, &mut Memo::default(), &|| false)
-            .unwrap_or_default()
-    }
+fn run(
+    rules: &LangRules,
+    active: &Active,
+    source: &Source<'_>,
+    kit: &mut Kit,
+    cancelled: &dyn Fn() -> bool,
+) -> Option<Analysis> {
+    let root = source.tree.root_node();
+    let (language, text) = (source.language, source.text);
+    let results = unit::run(rules, active, language, text, root, kit, cancelled)?;
+    Some(assemble(rules, source, &results))
 }
 
 /// Turns function-relative results into ranges of the text.

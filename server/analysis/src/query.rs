@@ -77,6 +77,11 @@ impl RawQuery {
         })
     }
 
+    /// Whether a match takes in the methods of a class.
+    pub(crate) fn spans_classes(&self) -> bool {
+        self.source.contains("(class_definition")
+    }
+
     /// The words it cannot do without: of each group one must occur.
     pub(crate) fn words(&self) -> &[Vec<String>] {
         &self.words

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use aho_corasick::AhoCorasick;
 use kb_schema::{
     Entry, EntrySet, Event, Guard, Library, NamePattern, On, Pattern, Problem, Severity, Subject,
-    Use,
+    Test, Use,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -152,13 +152,32 @@ pub(crate) enum Effect {
     Formats { to: usize, format: usize },
 }
 
+/// The rules that may find something in a text.
+pub(crate) struct Active {
+    /// By rule; none where nothing was ruled out.
+    known: Option<Box<[bool]>>,
+    pub(crate) assigns: Vec<u32>,
+    pub(crate) event_uses: Vec<(u32, Role, Use)>,
+    /// Whether a mere use opens an event of some pattern.
+    pub(crate) starts_by_use: bool,
+    /// Whether some pattern asks how far an index goes.
+    pub(crate) asks_reach: bool,
+}
+
+impl Active {
+    pub(crate) fn has(&self, rule: u32) -> bool {
+        let known = self.known.as_ref();
+        known.is_none_or(|it| it.get(rule as usize).is_some_and(|it| *it))
+    }
+}
+
 /// Everything one language's analysis needs.
 pub(crate) struct LangRules {
     pub(crate) library: Arc<Library>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) calls: Dispatch<u32>,
     pub(crate) mentions: Dispatch<u32>,
-    pub(crate) assigns: Vec<u32>,
+    assigns: Vec<u32>,
     pub(crate) indexes: Vec<u32>,
     pub(crate) returns: Vec<u32>,
     pub(crate) compares: Vec<u32>,
@@ -168,11 +187,9 @@ pub(crate) struct LangRules {
     /// Predicates whose answer some pattern asks for.
     pub(crate) answers: Dispatch<()>,
     pub(crate) event_calls: Dispatch<(u32, Role)>,
-    pub(crate) event_uses: Vec<(u32, Role, Use)>,
-    /// Whether a mere use opens an event of some pattern.
-    pub(crate) starts_by_use: bool,
-    /// Whether some pattern asks how far an index goes.
-    pub(crate) asks_reach: bool,
+    event_uses: Vec<(u32, Role, Use)>,
+    /// The patterns that ask how far an index goes.
+    reaching: Vec<u32>,
     pub(crate) queries: Vec<RawQuery>,
     words: OnceLock<Words>,
 
@@ -250,8 +267,7 @@ impl LangRules {
             answers: Dispatch::default(),
             event_calls: Dispatch::default(),
             event_uses: Vec::new(),
-            starts_by_use: false,
-            asks_reach: false,
+            reaching: Vec::new(),
             queries: Vec::new(),
             words: OnceLock::new(),
 
@@ -391,8 +407,28 @@ impl LangRules {
                 let query = self.queries.iter().find(|it| it.rule as usize == id);
                 words.add(rule.pattern(), query, &|it| self.source(it));
             }
+            words.finish();
             words
         })
+    }
+
+    /// All rules, or those of a text that words have not ruled out.
+    pub(crate) fn active(&self, rules: Option<&[usize]>) -> Active {
+        let known = rules.map(|rules| {
+            let mut known = vec![false; self.rules.len()].into_boxed_slice();
+            rules.iter().for_each(|it| known[*it] = true);
+            known
+        });
+        let has = |rule: u32| known.as_ref().is_none_or(|it| it[rule as usize]);
+        let uses = self.event_uses.iter().filter(|(rule, ..)| has(*rule));
+        let event_uses: Vec<_> = uses.copied().collect();
+        Active {
+            assigns: self.assigns.iter().copied().filter(|it| has(*it)).collect(),
+            starts_by_use: event_uses.iter().any(|(_, role, _)| *role == Role::Start),
+            asks_reach: self.reaching.iter().any(|it| has(*it)),
+            event_uses,
+            known,
+        }
     }
 
     /// Whether a source's data is harmless to patterns that do not name it.
@@ -436,10 +472,13 @@ impl LangRules {
                 self.answers.add(name, ());
             }
         }
-        self.asks_reach |= pattern.tests().iter().any(|test| {
+        let asks_reach = |test: &&Test| {
             let shapes = [&test.past_count, &test.unmeasured];
             test.past.or(test.past_bound).is_some() || shapes.into_iter().any(Option::is_some)
-        });
+        };
+        if pattern.tests().iter().any(asks_reach) {
+            self.reaching.push(id);
+        }
         match pattern.on {
             On::Call => pattern
                 .callee
@@ -495,7 +534,6 @@ impl LangRules {
                 }
             }
             Event::Use(kind) => {
-                self.starts_by_use |= role == Role::Start;
                 self.event_uses.push((id, role, *kind));
             }
         }

@@ -17,7 +17,7 @@ use crate::kit::{self, Kept, Kit, Lowered, Mention, Module, Need};
 use crate::lower::{self, Ground, MODULE, Outline, Scope};
 use crate::own::Own;
 use crate::query::RawQuery;
-use crate::rules::LangRules;
+use crate::rules::{Active, LangRules};
 use crate::value::{Place, Value};
 
 /// The functions of a text with everything found in them.
@@ -49,6 +49,7 @@ impl Results {
 
 pub(crate) fn run(
     rules: &LangRules,
+    active: &Active,
     language: Language,
     text: &str,
     root: Node<'_>,
@@ -73,6 +74,7 @@ pub(crate) fn run(
     kit.arrange(frame, &outline.scopes, &texts);
     let unit = Unit {
         rules,
+        active,
         language,
         text,
         names: names(&outline.scopes),
@@ -97,6 +99,7 @@ pub(crate) fn run(
 
 struct Unit<'a, 't> {
     rules: &'a LangRules,
+    active: &'a Active,
     language: Language,
     text: &'a str,
     outline: Outline<'t>,
@@ -549,6 +552,7 @@ impl Unit<'_, '_> {
             .and_then(|it| self.outcomes[it].as_ref());
         let around = Around {
             rules: self.rules,
+            active: self.active,
             language: self.language,
             declared: &self.declared,
             signal_handler: self.handlers.contains(&scope.name),
@@ -629,7 +633,8 @@ impl Unit<'_, '_> {
     fn wanted(&self, name: &str, handler: bool) -> impl Iterator<Item = &RawQuery> {
         let rules = &self.rules.rules;
         let queries = self.rules.queries.iter();
-        queries.filter(move |it| rules[it.rule as usize].in_scope(name, handler))
+        let active = queries.filter(|it| self.active.has(it.rule));
+        active.filter(move |it| rules[it.rule as usize].in_scope(name, handler))
     }
 
     /// Takes back what a query found in text that its pattern does not accept around it.

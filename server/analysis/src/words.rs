@@ -2,12 +2,14 @@
 //! nothing can be found, so that a scan need not parse.
 //! It knows rules and bytes; it parses nothing.
 
-use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use kb_schema::{ArgKey, Event, Guard, Library, NamePattern, Need, On, Pattern, Shape, Test, Then};
+use kb_schema::{
+    ArgKey, Event, Guard, Language, Library, NamePattern, Need, On, Pattern, Shape, Test, Then,
+};
+use memchr::memmem;
 use rustc_hash::FxHashMap;
 
 use crate::layout::is_part;
@@ -71,15 +73,62 @@ enum Spot {
 struct Demand {
     clauses: Vec<Clause>,
     spot: Spot,
+    /// The same once all atoms are numbered, in the form that is asked.
+    tests: Tests,
     /// It asks what a whole text says, and so about everything in it.
     whole: bool,
+    /// It asks what a class says, its methods included.
+    classes: bool,
     /// What it finds in a function may depend on who calls that.
     crosses: bool,
 }
 
-/// What each rule of a language cannot do without.
+/// A rule's demands as tests of marks.
 #[derive(Debug, Default)]
+struct Tests {
+    clauses: Vec<AnyOf>,
+    stands: Vec<AnyOf>,
+}
+
+/// Alternatives, most of which are one atom: those share a few masks.
+#[derive(Debug, Default)]
+struct AnyOf {
+    /// It demands nothing that bytes can show.
+    always: bool,
+    handler: bool,
+    /// Which words of the marks' bits, and which bits of them.
+    masks: Vec<(usize, u64)>,
+    /// Alternatives that are several at once.
+    all: Vec<Vec<AnyOf>>,
+}
+
+impl AnyOf {
+    fn holds(&self, marks: &Marks) -> bool {
+        self.always
+            || (self.handler && marks.handler)
+            || self
+                .masks
+                .iter()
+                .any(|(at, mask)| marks.bits[*at] & mask != 0)
+            || self
+                .all
+                .iter()
+                .any(|all| all.iter().all(|it| it.holds(marks)))
+    }
+
+    fn set(&mut self, at: usize) {
+        let (at, mask) = (at / 64, 1 << (at % 64));
+        match self.masks.iter_mut().find(|(other, _)| *other == at) {
+            Some((_, known)) => *known |= mask,
+            None => self.masks.push((at, mask)),
+        }
+    }
+}
+
+/// What each rule of a language cannot do without.
+#[derive(Debug)]
 pub(crate) struct Words {
+    language: Language,
     ids: FxHashMap<Box<[u8]>, u16>,
     /// By first byte, the lengths of the words that begin with it; those over 62 share a bit.
     lengths: Lengths,
@@ -151,7 +200,17 @@ impl Renames {
 impl Words {
     /// Takes in what a library says of other spellings, handlers and sources.
     pub(crate) fn new(library: &Library) -> Self {
-        let mut out = Self::default();
+        let mut out = Self {
+            language: library.language,
+            ids: FxHashMap::default(),
+            lengths: Lengths::default(),
+            pieces: Vec::new(),
+            finder: OnceLock::new(),
+            renames: Renames::default(),
+            sources: Vec::new(),
+            handlers: Vec::new(),
+            rules: Vec::new(),
+        };
         for (key, value) in library.usual.iter().chain(&library.aliases) {
             let last = key.rsplit(['.', ':']).next().unwrap_or(key);
             let path = value.split('.').map(Into::into).collect();
@@ -290,7 +349,9 @@ impl Words {
                 || pattern.tests().iter().any(data),
             clauses,
             spot,
+            tests: Tests::default(),
             whole: query.is_some_and(|it| it.whole_file),
+            classes: query.is_some_and(RawQuery::spans_classes),
         });
     }
 
@@ -489,49 +550,100 @@ impl Words {
         u16::try_from(at).ok().map(Atom::Piece)
     }
 
+    /// Numbers all atoms; to be called when every rule was added.
+    pub(crate) fn finish(&mut self) {
+        for at in 0..self.rules.len() {
+            let rule = &self.rules[at];
+            let tests = |clauses: &[Clause]| clauses.iter().map(|it| self.any_of(it)).collect();
+            let stands = match &rule.spot {
+                Spot::Here(clauses) => tests(clauses),
+                Spot::Near => {
+                    let mut near = AnyOf::default();
+                    rule.clauses
+                        .iter()
+                        .for_each(|it| self.touched(it, &mut near));
+                    vec![near]
+                }
+                Spot::Anywhere => Vec::new(),
+            };
+            let clauses = tests(&rule.clauses);
+            self.rules[at].tests = Tests { clauses, stands };
+        }
+    }
+
+    fn any_of(&self, clause: &Clause) -> AnyOf {
+        let mut out = AnyOf::default();
+        for all in clause {
+            match all.as_slice() {
+                [group] => group.iter().for_each(|it| self.atom(*it, &mut out)),
+                groups => {
+                    let group = |group: &Vec<Atom>| {
+                        let mut out = AnyOf::default();
+                        group.iter().for_each(|it| self.atom(*it, &mut out));
+                        out
+                    };
+                    out.all.push(groups.iter().map(group).collect());
+                }
+            }
+        }
+        out
+    }
+
+    fn atom(&self, atom: Atom, out: &mut AnyOf) {
+        match atom {
+            Atom::Word(id) => out.set(usize::from(id)),
+            Atom::Piece(id) => out.set(self.ids.len() + usize::from(id)),
+            Atom::Handler => out.handler = true,
+            // A source is made of words, pieces and handlers only.
+            Atom::Source(id) => match &self.sources[usize::from(id)] {
+                None => out.always = true,
+                Some(clause) => {
+                    let source = self.any_of(clause);
+                    out.always |= source.always;
+                    out.handler |= source.handler;
+                    out.all.extend(source.all);
+                    for (at, mask) in source.masks {
+                        let bits = (0..64).filter(|bit| mask & (1 << bit) != 0);
+                        bits.for_each(|bit| out.set(at * 64 + bit));
+                    }
+                }
+            },
+        }
+    }
+
+    /// Anything that a clause names, a part of it too.
+    fn touched(&self, clause: &Clause, out: &mut AnyOf) {
+        for atom in clause.iter().flatten().flatten() {
+            match atom {
+                Atom::Source(id) => match &self.sources[usize::from(*id)] {
+                    None => out.always = true,
+                    Some(clause) => self.touched(clause, out),
+                },
+                other => self.atom(*other, out),
+            }
+        }
+    }
+
     /// Whether any rule could find something in this text. `false` is a proof.
     pub(crate) fn may_find(&self, text: &[u8]) -> bool {
+        let pieces = self.find_pieces(text);
+        !self.active(&self.marks(text, pieces.as_deref())).is_empty()
+    }
+
+    /// What a text shows as a whole; without pieces it may show all of them.
+    pub(crate) fn marks(&self, text: &[u8], pieces: Option<&[(usize, usize)]>) -> Marks {
         let mut marks = Marks::of(self);
         for word in words(text) {
             self.mark(word, &mut marks);
         }
-        let (pieces, handler) = (OnceCell::new(), OnceCell::new());
-        let has = |atom: Atom| match atom {
-            Atom::Word(id) => marks.has(usize::from(id)),
-            Atom::Piece(id) => pieces
-                .get_or_init(|| {
-                    let mut out = Marks::of(self);
-                    match self.find_pieces(text) {
-                        Some(found) => found.for_each(|(_, piece)| out.set(piece)),
-                        None => out.set_all(),
-                    }
-                    out
-                })
-                .has(usize::from(id)),
-            Atom::Source(_) => false,
-            Atom::Handler => *handler.get_or_init(|| self.has_handler(text)),
-        };
-        self.rules
-            .iter()
-            .any(|rule| self.holds(&rule.clauses, &has))
-    }
-
-    /// Whether all clauses hold of what `has` says is there.
-    fn holds(&self, clauses: &[Clause], has: &dyn Fn(Atom) -> bool) -> bool {
-        clauses.iter().all(|clause| self.clause(clause, has))
-    }
-
-    fn clause(&self, clause: &Clause, has: &dyn Fn(Atom) -> bool) -> bool {
-        let atom = |atom: &Atom| match atom {
-            // A source is made of words, pieces and handlers only.
-            Atom::Source(id) => self.sources[usize::from(*id)]
-                .as_ref()
-                .is_none_or(|clause| self.clause(clause, has)),
-            other => has(*other),
-        };
-        clause
-            .iter()
-            .any(|all| all.iter().all(|group| group.iter().any(atom)))
+        match pieces {
+            Some(found) => found
+                .iter()
+                .for_each(|(_, piece)| self.mark_piece(*piece, &mut marks)),
+            None => (0..self.pieces.len()).for_each(|it| self.mark_piece(it, &mut marks)),
+        }
+        marks.handler = self.has_handler(text) || self.registers(text);
+        marks
     }
 
     /// Notes a word, where it is one of some rule's. Whether it is.
@@ -548,15 +660,14 @@ impl Words {
 
     /// The rules that could find something in a text that shows what is marked.
     pub(crate) fn active(&self, marks: &Marks) -> Vec<usize> {
-        let has = |atom: Atom| self.marked(marks, atom);
-        let holds = |it: &usize| self.holds(&self.rules[*it].clauses, &has);
-        (0..self.rules.len()).filter(holds).collect()
+        let rules = 0..self.rules.len();
+        rules.filter(|it| self.may_hold(*it, marks)).collect()
     }
 
     /// Whether all that a rule needs is marked.
     pub(crate) fn may_hold(&self, rule: usize, marks: &Marks) -> bool {
-        let has = |atom: Atom| self.marked(marks, atom);
-        self.holds(&self.rules[rule].clauses, &has)
+        let tests = &self.rules[rule].tests;
+        tests.clauses.iter().all(|it| it.holds(marks))
     }
 
     /// Whether what a rule finds in a function may depend on the function's callers.
@@ -569,35 +680,15 @@ impl Words {
         self.rules[rule].whole
     }
 
+    /// Whether a rule asks about classes with all their methods.
+    pub(crate) fn is_about_classes(&self, rule: usize) -> bool {
+        self.rules[rule].classes
+    }
+
     /// Whether a function that shows what is marked may hold the fact that a rule reports.
     pub(crate) fn may_stand(&self, rule: usize, marks: &Marks) -> bool {
-        let rule = &self.rules[rule];
-        let has = |atom: Atom| self.marked(marks, atom);
-        match &rule.spot {
-            Spot::Here(clauses) => self.holds(clauses, &has),
-            Spot::Near => rule.clauses.iter().any(|clause| self.touches(clause, &has)),
-            Spot::Anywhere => true,
-        }
-    }
-
-    /// Whether anything that a clause names is there.
-    fn touches(&self, clause: &Clause, has: &dyn Fn(Atom) -> bool) -> bool {
-        let mut atoms = clause.iter().flatten().flatten();
-        atoms.any(|atom| match atom {
-            Atom::Source(id) => self.sources[usize::from(*id)]
-                .as_ref()
-                .is_none_or(|clause| self.touches(clause, has)),
-            other => has(*other),
-        })
-    }
-
-    fn marked(&self, marks: &Marks, atom: Atom) -> bool {
-        match atom {
-            Atom::Word(id) => marks.has(usize::from(id)),
-            Atom::Piece(id) => marks.has(self.ids.len() + usize::from(id)),
-            Atom::Source(_) => false,
-            Atom::Handler => marks.handler,
-        }
+        let tests = &self.rules[rule].tests;
+        tests.stands.iter().all(|it| it.holds(marks))
     }
 
     /// Notes a piece that [`Self::find_pieces`] gave.
@@ -607,10 +698,7 @@ impl Words {
 
     /// Where which pieces stand in the text. `None` where letters have forms outside ASCII, so
     /// that all of them may.
-    pub(crate) fn find_pieces<'a>(
-        &'a self,
-        text: &'a [u8],
-    ) -> Option<impl Iterator<Item = (usize, usize)> + 'a> {
+    pub(crate) fn find_pieces(&self, text: &[u8]) -> Option<Vec<(usize, usize)>> {
         let finder = self.finder.get_or_init(|| {
             AhoCorasick::builder()
                 .ascii_case_insensitive(true)
@@ -618,16 +706,22 @@ impl Words {
                 .build(self.pieces.iter().map(|it| it.text.as_bytes()))
                 .ok()
         });
-        let folded = FOLDED
-            .iter()
-            .any(|it| memchr::memmem::find(text, it).is_some());
+        let folded = FOLDED.iter().any(|it| memmem::find(text, it).is_some());
         let finder = finder.as_ref().filter(|_| !folded)?;
         let found = finder.find_overlapping_iter(text);
-        Some(found.filter_map(|it| {
+        let found = found.filter_map(|it| {
             let piece = it.pattern().as_usize();
             let stands = self.pieces[piece].stands(text, it.range());
             stands.then_some((it.start(), piece))
-        }))
+        });
+        Some(found.collect())
+    }
+
+    /// Whether a C text says which functions are called when a signal arrives.
+    pub(crate) fn registers(&self, text: &[u8]) -> bool {
+        let words = ["sa_handler", "sa_sigaction", "signal("];
+        let mut found = words.iter().map(|it| memmem::find(text, it.as_bytes()));
+        self.language == Language::C && found.any(|it| it.is_some())
     }
 
     /// Whether a decorator names something that a route's decorator may be called.
@@ -706,14 +800,6 @@ impl Marks {
 
     fn set(&mut self, at: usize) {
         self.bits[at / 64] |= 1 << (at % 64);
-    }
-
-    fn set_all(&mut self) {
-        self.bits.fill(u64::MAX);
-    }
-
-    fn has(&self, at: usize) -> bool {
-        self.bits[at / 64] & (1 << (at % 64)) != 0
     }
 
     /// Adds what another part shows.

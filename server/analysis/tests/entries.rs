@@ -8,7 +8,7 @@ use std::sync::Arc;
 mod common;
 
 use analysis::{Analysis, Host, Memo, Snapshot, Source};
-use kb_schema::{Entry, Example, ExampleKind, Language};
+use kb_schema::{Entry, EntrySet, Example, ExampleKind, Language};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
@@ -38,15 +38,23 @@ fn main() {
             ("cut", cut),
             ("focused", focused),
         ];
-        let (snapshot, entry) = (snapshot.clone(), entry.clone());
+        let (snapshot, entry, set) = (snapshot.clone(), entry.clone(), set.clone());
         trials.push(Trial::test(entry.id.clone(), move || {
-            let failed: Vec<String> = properties
+            let mut failed: Vec<String> = properties
                 .iter()
                 .filter_map(|(name, property)| {
                     let reason = property(&snapshot, &entry).err()?;
                     Some(format!("not {name}: {reason}"))
                 })
                 .collect();
+            // Beside all others, another entry's words may be why its own are not missed.
+            let alone = Host::new(&EntrySet {
+                entries: vec![entry.clone()],
+                libraries: set.libraries.clone(),
+                problems: Vec::new(),
+            });
+            let reason = focused(&alone.snapshot(), &entry).err();
+            failed.extend(reason.map(|it| format!("not focused alone: {it}")));
             if failed.is_empty() {
                 Ok(())
             } else {

@@ -3,6 +3,7 @@
 
 mod extent;
 mod guise;
+mod hollow;
 mod names;
 mod shape;
 mod tree;
@@ -127,6 +128,21 @@ pub enum Rejection {
     Swallowed,
     /// The shell is gone, but the command is still one string, which then names no program.
     ShellString,
+    /// Values are filled into a text that has no place for them.
+    Unfilled {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
+    /// A statement has marks for values and gets none.
+    Unbound {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
+    /// A function declares something of the file anew.
+    Redeclared {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
     /// A comparison of two things that the same caller sends.
     Compared {
         /// The comparison.
@@ -208,6 +224,18 @@ impl fmt::Display for Rejection {
             Self::Swallowed => f.write_str("it puts the same call into a `try`, which cures nothing"),
             Self::ShellString => f.write_str(
                 "it takes the shell away but passes the command as one string, which then runs nothing",
+            ),
+            Self::Unfilled { line } => write!(
+                f,
+                "line {line} fills values into a text that has no place for them"
+            ),
+            Self::Unbound { line } => write!(
+                f,
+                "the statement on line {line} has marks for values, and none are passed"
+            ),
+            Self::Redeclared { line } => write!(
+                f,
+                "line {line} declares something of the file anew, instead of using it"
             ),
             Self::Compared { pair } => {
                 write!(f, "`{pair}` compares two things that the same caller sends")
@@ -438,6 +466,7 @@ fn keeps(
     };
     guises.check(finding)?;
     shapes.check(finding)?;
+    hollow::check(&before, &after, region)?;
     // What the entry's author wrote into its cures means something to those who use the library.
     let own = finding.map(|it| words_of(&it.entry)).unwrap_or_default();
     let mut unknown = names::unknown(&before, &after, region).into_iter();

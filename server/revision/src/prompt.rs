@@ -99,6 +99,25 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// What a model is told that would leave code with a proven weakness as it is. The line that
+    /// must go is quoted, and no way out stands behind it: small models take the last one offered.
+    pub(crate) fn insist(&self, text: &str, finding: &Finding) -> Message {
+        let line = text
+            .get(finding.matched.start..)
+            .unwrap_or("")
+            .lines()
+            .next();
+        let line = advice::shorten(&self.mask.hide(line.unwrap_or("").trim()), 160);
+        let message = &finding.message;
+        let text = format!(
+            "The analysis was made again, and the weakness is still there: {message}.\nYour answer still has `{line}` as it was.\n\nWrite the snippet again with that part replaced by code that is safe, as the advice says. Answer with the whole snippet in one fenced code block and nothing else."
+        );
+        Message {
+            role: Role::User,
+            text,
+        }
+    }
+
     /// As one text, for people.
     #[must_use]
     pub fn text(&self) -> String {
@@ -220,18 +239,7 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
 /// What a model is told when its candidate was refused.
 pub(crate) fn repair(reason: &str) -> Message {
     let text = format!(
-        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds. Answer with the whole snippet in one fenced code block and nothing else; if that cannot be done, with the original snippet as it is."
-    );
-    Message {
-        role: Role::User,
-        text,
-    }
-}
-
-/// What a model is told that would leave code with a proven weakness as it is.
-pub(crate) fn insist(message: &str) -> Message {
-    let text = format!(
-        "The analysis was made again, and the weakness is there: {message}.\n\nWrite the snippet again without it. Answer with the whole snippet in one fenced code block and nothing else. If you are certain that the code is safe as it stands, answer with the snippet as it is once more."
+        "That revision was checked and refused: {reason}.\n\nIf it cannot be done better, answer with the original snippet as it is. Otherwise revise the original snippet again so that this no longer holds, and answer with the whole snippet in one fenced code block and nothing else."
     );
     Message {
         role: Role::User,

@@ -241,7 +241,12 @@ pub fn revise(
             let question = Question {
                 messages: messages.clone(),
                 max_tokens: effort.max_tokens,
-                temperature: if sample == 0 { 0.0 } else { VARIETY },
+                // Asked the same in the same way, a model says the same.
+                temperature: if sample == 0 && !insisted {
+                    0.0
+                } else {
+                    VARIETY
+                },
                 seed: u64::from(sample) * 1_000 + u64::from(attempt),
             };
             let answer = model.ask(&question, watch);
@@ -282,7 +287,7 @@ pub fn revise(
                             role: Role::Assistant,
                             text: candidate_text(&answer.text),
                         });
-                        messages.push(prompt::insist(&finding.message));
+                        messages.push(prompt.insist(task.text, finding));
                         continue;
                     }
                     out.unchanged = true;

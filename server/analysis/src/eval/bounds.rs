@@ -20,7 +20,7 @@ impl Eval<'_> {
         truth: bool,
         out: &mut Vec<(u64, Fact)>,
     ) {
-        if self.around.language != Language::C || !self.around.rules.asks_reach {
+        if self.around.language != Language::C || !self.around.active.asks_reach {
             return;
         }
         let mut add = |side: ExprId, limit: ExprId, value: &Value, inclusive: bool| {
@@ -71,7 +71,7 @@ impl Eval<'_> {
     ) -> Reach {
         let mut out = Reach::default();
         if self.around.language != Language::C
-            || !self.around.rules.asks_reach
+            || !self.around.active.asks_reach
             || self.addressed == Some(whole)
         {
             return out;

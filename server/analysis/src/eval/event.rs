@@ -33,7 +33,9 @@ impl<'a> Eval<'a> {
         self.argument_uses(call);
         self.forget_uses(call);
         let rules = self.around.rules;
-        let mut hits: Vec<(u32, Role)> = rules.event_calls.find(&call.path).copied().collect();
+        let active = self.around.active;
+        let hits = rules.event_calls.find(&call.path).copied();
+        let mut hits: Vec<(u32, Role)> = hits.filter(|(id, _)| active.has(*id)).collect();
         hits.sort_by_key(|(_, role)| match role {
             Role::Cancel(_) => 1,
             Role::End => 0,
@@ -128,7 +130,7 @@ impl<'a> Eval<'a> {
 
     /// `*p`, `p->x`, `p[i]`.
     pub(super) fn dereference(&mut self, id: ExprId, value: &Value) {
-        if self.env.open.is_empty() && !self.around.rules.starts_by_use {
+        if self.env.open.is_empty() && !self.around.active.starts_by_use {
             return;
         }
         self.use_events(Use::Dereference, id, value, &[]);
@@ -154,7 +156,7 @@ impl<'a> Eval<'a> {
             } else {
                 let late = self
                     .around
-                    .rules
+                    .active
                     .event_uses
                     .iter()
                     .filter(|(_, role, kind)| *role == Role::End && *kind == Use::NullCheck);
@@ -176,8 +178,8 @@ impl<'a> Eval<'a> {
             return;
         };
         let span = self.span(at);
-        let rules = self.around.rules;
-        for (id, role, wanted) in &rules.event_uses {
+        let active = self.around.active;
+        for (id, role, wanted) in &active.event_uses {
             if *wanted != kind || except.contains(id) {
                 continue;
             }
@@ -285,8 +287,8 @@ impl<'a> Eval<'a> {
             return;
         }
         let returned = result.and_then(Self::object);
-        let rules = self.around.rules;
-        let ends: Vec<u32> = rules
+        let active = self.around.active;
+        let ends: Vec<u32> = active
             .event_uses
             .iter()
             .filter(|(_, role, kind)| *role == Role::End && *kind == Use::ScopeEnd)

@@ -240,12 +240,19 @@ impl Eval<'_> {
         if let Some(receiver) = receiver {
             values.push(self.peek(receiver));
         }
+        // `..` still stands in what was only put together: such a path begins with the folder in
+        // any case.
+        let joined = values.first().and_then(|it| it.path.as_deref());
+        let proves = !matches!(
+            (name, joined),
+            ("startswith", Some("os.path.join()")) | ("is_relative_to", Some("pathlib.Path()"))
+        );
         for arg in args {
             values.push(self.peek(*arg));
         }
         let kind = match name {
             "startswith" | "is_relative_to" | "commonpath" | "commonprefix" | "strncmp"
-            | "strncasecmp" | "relpath" => truth.then_some(Fact::Prefix),
+            | "strncasecmp" | "relpath" => (truth && proves).then_some(Fact::Prefix),
             "match" | "fullmatch" | "search" | "isalnum" | "isalpha" | "isdigit" | "isdecimal"
             | "isnumeric" | "isidentifier" | "endswith" | "fnmatch" => Some(Fact::Pattern),
             "isinstance" => truth.then_some(Fact::Pattern),

@@ -153,7 +153,7 @@ impl<'a> Eval<'a> {
     ) {
         let rules = self.around.rules;
         let base_name = base.and_then(|(id, _)| self.last_name(id));
-        for &rule in &rules.assigns {
+        for &rule in &self.around.active.assigns {
             let pattern = rules.rules[rule as usize].pattern();
             if !pattern.target.as_ref().is_some_and(|it| it.is_match(name)) {
                 continue;
@@ -199,7 +199,7 @@ impl<'a> Eval<'a> {
         whole: Span,
     ) {
         let rules = self.around.rules;
-        for &rule in &rules.assigns {
+        for &rule in &self.around.active.assigns {
             if rules.rules[rule as usize].pattern().key.is_none() {
                 continue;
             }
@@ -492,7 +492,7 @@ impl<'a> Eval<'a> {
         let rules = self.around.rules;
         let rule = &rules.rules[id as usize];
         let pattern = rule.pattern();
-        if !self.in_scope(rule) {
+        if !self.around.active.has(id) || !self.in_scope(rule) {
             return false;
         }
         let mut matcher = Matcher {

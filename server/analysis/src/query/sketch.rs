@@ -1,6 +1,7 @@
 //! A query's structure without order, fields and most predicates: a quick test that a node cannot
 //! match. It never says no to a node that would; compiling a query costs ten milliseconds.
 
+use kb_schema::Shape;
 use tree_sitter::Node;
 
 use super::needs::{MAX_DEPTH, SUPERTYPES, Token, tokens};
@@ -11,8 +12,9 @@ pub(super) enum Sketch {
     Node {
         /// `None` stands for any.
         kind: Option<String>,
-        /// The texts of which a capture must be one.
-        texts: Option<Vec<String>>,
+        /// The names of its captures, and what their texts must be.
+        captures: Vec<String>,
+        texts: Vec<Demand>,
         children: Vec<Sketch>,
     },
     Choice(Vec<Sketch>),
@@ -20,6 +22,22 @@ pub(super) enum Sketch {
     Text(String),
     /// Anything.
     Any,
+}
+
+/// What a predicate asks of a capture's text.
+#[derive(Debug, Clone)]
+pub(super) enum Demand {
+    OneOf(Vec<String>),
+    Fits(Shape),
+}
+
+impl Demand {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Self::OneOf(words) => words.iter().any(|it| it == text),
+            Self::Fits(shape) => shape.is_match(text) || !shape.compiles(),
+        }
+    }
 }
 
 /// Reads the one pattern of a query.
@@ -60,7 +78,8 @@ fn items<'a>(tokens: &[Token<'a>], at: &mut usize, depth: usize) -> Items<'a> {
                     Some("MISSING" | "ERROR") => Sketch::Any,
                     Some(kind) => Sketch::Node {
                         kind: is_plain(kind).then(|| kind.to_owned()),
-                        texts: None,
+                        captures: Vec::new(),
+                        texts: Vec::new(),
                         children: inner.items,
                     },
                     // A group of one.
@@ -83,7 +102,12 @@ fn items<'a>(tokens: &[Token<'a>], at: &mut usize, depth: usize) -> Items<'a> {
                 out.kind = Some(word);
                 out.is_predicate = word.starts_with('#');
             }
-            Token::Word("_") => out.items.push(Sketch::Any),
+            Token::Word("_") => out.items.push(Sketch::Node {
+                kind: None,
+                captures: Vec::new(),
+                texts: Vec::new(),
+                children: Vec::new(),
+            }),
             Token::Word(word) => {
                 if let (Some(name), Some(last)) = (word.strip_prefix('@'), out.items.last_mut()) {
                     mark(last, name);
@@ -110,14 +134,14 @@ fn is_plain(kind: &str) -> bool {
 /// Remembers a capture's name until its texts are known.
 fn mark(sketch: &mut Sketch, name: &str) {
     match sketch {
-        Sketch::Node { texts, .. } => texts.get_or_insert_default().push(name.to_owned()),
+        Sketch::Node { captures, .. } => captures.push(name.to_owned()),
         Sketch::Choice(all) => all.iter_mut().for_each(|it| mark(it, name)),
         Sketch::Text(_) | Sketch::Any => {}
     }
 }
 
-/// Captures and the texts of which they must be one.
-fn predicates(source: &str) -> Vec<(String, Vec<String>)> {
+/// Captures and what their texts must be.
+fn predicates(source: &str) -> Vec<(String, Demand)> {
     let mut out = Vec::new();
     for name in ["(#eq? @", "(#any-of? @"] {
         for (at, _) in source.match_indices(name) {
@@ -126,24 +150,53 @@ fn predicates(source: &str) -> Vec<(String, Vec<String>)> {
             let texts = inside.split('"').skip(1).step_by(2).map(str::to_owned);
             let texts: Vec<String> = texts.collect();
             if !texts.is_empty() && !inside.contains('\\') {
-                out.push((capture.to_owned(), texts));
+                out.push((capture.to_owned(), Demand::OneOf(texts)));
             }
+        }
+    }
+    let name = "(#match? @";
+    for (at, _) in source.match_indices(name) {
+        let inside = source[at + name.len()..].split_once('"');
+        if let Some((capture, rest)) = inside
+            && let Some(text) = unescape(rest)
+        {
+            let shape = Demand::Fits(Shape::new(&text));
+            out.push((capture.trim().to_owned(), shape));
         }
     }
     out
 }
 
-/// Puts texts in the place of captures' names.
-fn demand(sketch: &mut Sketch, known: &[(String, Vec<String>)]) {
+/// A text of a query up to its quotation mark, as tree-sitter reads it.
+fn unescape(rest: &str) -> Option<String> {
+    let mut out = String::new();
+    let mut chars = rest.chars();
+    loop {
+        match chars.next()? {
+            '"' => return Some(out),
+            '\\' => out.push(match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '0' => '\0',
+                other => other,
+            }),
+            other => out.push(other),
+        }
+    }
+}
+
+/// Puts what captures must be in the place of their names.
+fn demand(sketch: &mut Sketch, known: &[(String, Demand)]) {
     match sketch {
         Sketch::Node {
-            texts, children, ..
+            captures,
+            texts,
+            children,
+            ..
         } => {
-            let names = texts.take().unwrap_or_default();
-            *texts = known
-                .iter()
-                .find(|(name, _)| names.contains(name))
-                .map(|(_, texts)| texts.clone());
+            let of = known.iter().filter(|(name, _)| captures.contains(name));
+            texts.extend(of.map(|(_, it)| it.clone()));
             children.iter_mut().for_each(|it| demand(it, known));
         }
         Sketch::Choice(all) => all.iter_mut().for_each(|it| demand(it, known)),
@@ -162,13 +215,12 @@ impl Sketch {
                 kind,
                 texts,
                 children,
+                ..
             } => {
                 let is_kind = kind.as_ref().is_none_or(|it| it == node.kind());
                 let own = || text.get(node.byte_range()).unwrap_or("");
                 is_kind
-                    && texts
-                        .as_ref()
-                        .is_none_or(|it| it.iter().any(|word| word == own()))
+                    && texts.iter().all(|it| it.holds(own()))
                     && children.iter().all(|it| it.is_below(text, node))
             }
         }
@@ -181,5 +233,30 @@ impl Sketch {
         let mut cursor = node.walk();
         node.children(&mut cursor)
             .any(|child| self.may_match(text, child))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+    use syntax::Language;
+
+    #[test]
+    fn what_a_capture_must_fit_is_asked_before_the_query_is_compiled() {
+        let source = r#"((call_expression function: (identifier) @f arguments: (argument_list (_) @text)) @finding
+            (#any-of? @f "printf" "puts") (#match? @text "^\"a\\b") (#not-match? @text "z"))"#;
+        let fits = |text: &str| {
+            let tree = syntax::parse(Language::C, text);
+            let mut found = false;
+            syntax::walk(tree.root_node(), |node| {
+                found |= node.kind() == "call_expression" && read(source).may_match(text, node);
+                syntax::Descend::Into
+            });
+            found
+        };
+        assert!(fits("void f(void) { puts(\"a z\"); }"));
+        assert!(!fits("void f(void) { puts(\"ab\"); }"));
+        assert!(!fits("void f(void) { gets(\"a\"); }"));
+        assert!(!fits("void f(void) { puts(); }"));
     }
 }
