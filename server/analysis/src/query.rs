@@ -87,6 +87,11 @@ impl RawQuery {
         &self.words
     }
 
+    /// Keywords and operators without which it matches nothing: of each group one is written.
+    pub(crate) fn implied(&self) -> &[Vec<String>] {
+        &self.implied
+    }
+
     /// The expressions that some node's text must fit.
     pub(crate) fn shapes(&self) -> &[Shape] {
         self.shapes.get_or_init(|| self.expressions())

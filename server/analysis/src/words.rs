@@ -299,7 +299,8 @@ impl Words {
         for shape in query.into_iter().flat_map(RawQuery::shapes) {
             clauses.extend(self.shape(shape, false));
         }
-        for group in query.into_iter().flat_map(RawQuery::words) {
+        let groups = query.into_iter().flat_map(RawQuery::words);
+        for group in groups.chain(query.into_iter().flat_map(RawQuery::implied)) {
             // A query's word may be any text; only whole words are looked up.
             let ids: Option<Vec<Atom>> = group
                 .iter()

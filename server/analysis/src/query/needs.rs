@@ -2,7 +2,12 @@
 //! It knows how queries are written; it runs none.
 
 /// What stands in every text where a node of that kind does.
-const WRITTEN: [(&str, &str); 9] = [
+const WRITTEN: [(&str, &str); 14] = [
+    ("pass_statement", "pass"),
+    ("continue_statement", "continue"),
+    ("break_statement", "break"),
+    ("raise_statement", "raise"),
+    ("with_statement", "with"),
     ("sizeof_expression", "sizeof"),
     ("for_statement", "for"),
     ("while_statement", "while"),
