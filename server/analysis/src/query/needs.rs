@@ -2,7 +2,9 @@
 //! It knows how queries are written; it runs none.
 
 /// What stands in every text where a node of that kind does.
-const WRITTEN: [(&str, &str); 14] = [
+const WRITTEN: [(&str, &str); 16] = [
+    ("if_statement", "if"),
+    ("switch_statement", "switch"),
     ("pass_statement", "pass"),
     ("continue_statement", "continue"),
     ("break_statement", "break"),
