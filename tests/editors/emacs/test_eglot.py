@@ -38,6 +38,15 @@ def drive(secondlook: Secondlook, driver: Path, *arguments: Path, cwd: Path) -> 
     emacs = shutil.which("emacs")
     if not emacs:
         pytest.skip("emacs is missing (on Debian: emacs-nox and elpa-eglot)")
+    find = """(progn
+        (dolist (folder (file-expand-wildcards "/usr/share/emacs/site-lisp/elpa-src/*"))
+          (add-to-list 'load-path folder))
+        (require 'eglot))"""
+    has_eglot = subprocess.run(
+        [emacs, "-Q", "--batch", "--eval", find], capture_output=True, check=False
+    )
+    if has_eglot.returncode != 0:
+        pytest.skip("Emacs has no eglot (on Debian: elpa-eglot)")
     block = re.search(r"<!-- tested: eglot -->\n```elisp\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert block
     page = secondlook.home / "init.el"
