@@ -202,6 +202,13 @@ impl PostWriter {
                 path: self.path.clone(),
                 error,
             })?;
+            // A writer that was killed may have left a list of what it deleted. This one counts its
+            // steps from where that one began, and so will want to make a file of the same name.
+            let swept = writer.garbage_collect_files().wait();
+            swept.map_err(|error| IndexError::Write {
+                path: self.path.clone(),
+                error,
+            })?;
             let place = self.path.join(BM25);
             writer.set_merge_policy(Box::new(SmallMerges {
                 folder: self.aside.clone().unwrap_or(place),
