@@ -147,8 +147,7 @@ impl Snapshot {
             };
         }
         let rules = self.rules(source.language);
-        let active = rules.active(None);
-        run(rules, &active, source, &mut memo.kit, cancelled)
+        run(rules, rules.all(), source, &mut memo.kit, cancelled)
     }
 
     /// Whether any entry could find something in this text, judged by its bytes alone. `false` is

@@ -192,6 +192,7 @@ pub(crate) struct LangRules {
     reaching: Vec<u32>,
     pub(crate) queries: Vec<RawQuery>,
     words: OnceLock<Words>,
+    all: OnceLock<Active>,
 
     pub(crate) sources: Dispatch<u16>,
     pub(crate) source_about: Vec<Arc<str>>,
@@ -270,6 +271,7 @@ impl LangRules {
             reaching: Vec::new(),
             queries: Vec::new(),
             words: OnceLock::new(),
+            all: OnceLock::new(),
 
             sources: Dispatch::default(),
             source_about: Vec::new(),
@@ -410,6 +412,11 @@ impl LangRules {
             words.finish();
             words
         })
+    }
+
+    /// All rules, gathered once and not at every key.
+    pub(crate) fn all(&self) -> &Active {
+        self.all.get_or_init(|| self.active(None))
     }
 
     /// All rules, or those of a text that words have not ruled out.
