@@ -6,6 +6,7 @@ The cases of fixtures/gate go through the real program here; the faults are thos
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -175,7 +176,7 @@ def test_the_question_states_the_finding_and_quotes_advice(
     for part in (
         "line 3 of the snippet",
         "<<<DISCUSSION 1",
-        "answer with the snippet as it is",
+        "is given back as it is",
         "CWE-78",
     ):
         assert part in shown.out, part
@@ -186,6 +187,45 @@ def test_the_question_states_the_finding_and_quotes_advice(
     sent = server.requests[0]["messages"]
     assert all(turn["content"].strip() in shown.out for turn in sent)
     assert shell.read_text() == SHELL
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        (
+            "app.py",
+            "def drop(db, token):\n    db.execute('DELETE FROM s WHERE t = %s' % token)\n",
+            2,
+        ),
+        (
+            "list.c",
+            "#include <stdlib.h>\nstruct row { int *cells; };\n"
+            "int widen(struct row *row, size_t n)\n{\n"
+            "    row->cells = realloc(row->cells, n * sizeof(int));\n"
+            "    if (row->cells == NULL)\n        return -1;\n    return 0;\n}\n",
+            5,
+        ),
+    ],
+)
+def test_a_cure_of_the_same_weakness_is_shown_as_an_earlier_answer(
+    secondlook: Secondlook, tmp_path: Path, name: str, code: str, line: int
+) -> None:
+    (tmp_path / name).write_text(code)
+    shown = secondlook(
+        "revise", f"{name}:{line}", "--print-prompt", "--mode", "community", cwd=tmp_path
+    )
+    assert shown.code == 0, shown
+    turns = re.split(r"^\[(\w+)\]$", shown.out, flags=re.M)[1:]
+    assert turns[::2] == ["system", "user", "assistant", "user"], shown.out
+    before, after = (re.search(r"```\w+\n(.*?)```", it, re.S) for it in (turns[3], turns[5]))
+    assert before and after, shown.out
+    weak, cured = (it.group(1) for it in (before, after))
+    outcomes = []
+    for text in (weak, cured):
+        (tmp_path / name).write_text(text)
+        outcomes.append(secondlook("check", name, "--format", "concise", cwd=tmp_path).out)
+    entry = re.search(r"(?:py|c)/[\w-]+", outcomes[0])
+    assert entry and entry.group() not in outcomes[1], outcomes
 
 
 def test_modes_ask_differently(secondlook: Secondlook, shell: Path) -> None:
@@ -526,3 +566,19 @@ def test_a_file_that_changes_meanwhile_is_left_alone(secondlook: Secondlook, she
     assert done.code == 2 and "changed meanwhile" in done.err, done
     assert shell.read_text() == "# somebody else was here\n"
     assert [it.name for it in shell.parent.iterdir()] == [shell.name]
+
+
+def test_a_name_is_cut_and_not_the_path_that_it_is_joined_to(
+    secondlook: Secondlook, tmp_path: Path
+) -> None:
+    code = (
+        "import os\n\nfrom flask import Flask, request\n\napp = Flask(__name__)\n\n\n"
+        '@app.route("/help")\ndef show():\n    topic = request.args["topic"]\n'
+        '    path = os.path.join("help", topic + ".txt")\n'
+        "    with open(path) as page:\n        return page.read()\n"
+    )
+    (tmp_path / "app.py").write_text(code)
+    done = secondlook("revise", "app.py", "--all", "--write", cwd=tmp_path)
+    assert done.code == 0, done
+    cured = code.replace('topic + ".txt"', 'os.path.basename(topic) + ".txt"')
+    assert (tmp_path / "app.py").read_text() == cured

@@ -452,7 +452,7 @@ impl Desk<'_> {
 
 /// What is known about a finding: its entry's word, what people said, and what else is near.
 pub(crate) fn advice(store: &kb_index::Store, finding: &Finding, text: &str) -> Vec<Advice> {
-    let mut out = vec![revision::entry_advice(&finding.entry)];
+    let mut out = vec![revision::voices(&finding.entry)];
     let query = Query {
         text: finding.slice_text(text),
         language: Some(finding.entry.language),
@@ -471,7 +471,7 @@ pub(crate) fn advice(store: &kb_index::Store, finding: &Finding, text: &str) -> 
     out.extend(quoted.map(|it| revision::post_advice(&it.post)));
     for hit in store.search(&query) {
         if hit.entry.id != finding.entry.id {
-            let advice = revision::entry_advice(&hit.entry);
+            let advice = revision::guideline(&hit.entry);
             if !out.contains(&advice) {
                 out.push(advice);
             }

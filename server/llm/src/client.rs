@@ -284,6 +284,13 @@ impl Http {
             watch.state(State::Answering {
                 bytes: taken.bytes(),
             });
+            // Going away ends the generation, so nobody pays for the rest.
+            if let ([sample], false) = (taken.samples.as_mut_slice(), wanted.fills)
+                && revision::rambles(&sample.text)
+            {
+                sample.over = true;
+                return Ok(taken);
+            }
         }
         if streams {
             if let Some(data) = events.finish().filter(|it| it.trim() != "[DONE]") {
@@ -411,6 +418,8 @@ struct Wanted {
     body: String,
     /// How many answers it is for.
     samples: usize,
+    /// Whether the answers are to fill a gap and not to hold a block of code.
+    fills: bool,
     /// How often it may be put again.
     retries: u32,
     /// What came by then is taken.
@@ -421,6 +430,8 @@ struct Wanted {
 struct Sample {
     text: String,
     ended: Option<String>,
+    /// No more of it was waited for.
+    over: bool,
 }
 
 #[derive(Default)]
@@ -454,7 +465,7 @@ impl Taken {
         };
         let answer = |it: Sample| Answer {
             text: it.text,
-            cut: !it.ended.is_some_and(|it| protocol.is_whole(&it)),
+            cut: !it.over && !it.ended.is_some_and(|it| protocol.is_whole(&it)),
             cost: std::mem::take(&mut cost),
         };
         self.samples.into_iter().map(answer).collect()
@@ -553,6 +564,7 @@ impl Model for Http {
             url: self.url.clone(),
             body: body.to_string(),
             samples: 1,
+            fills: false,
             retries: self.setup.retries,
             budget: None,
         };
@@ -574,6 +586,7 @@ impl Model for Http {
             url: Url::parse(&url).map_err(|_| no_gaps())?,
             body: body.to_string(),
             samples: usize::try_from(gap.samples).unwrap_or(1),
+            fills: true,
             // Whoever cannot wait does not ask twice.
             retries: if gap.budget.is_some() {
                 0

@@ -300,8 +300,15 @@ fn advice(
     }
     // The entry of the finding first, then what people said, then what else is known.
     let own = usize::from(finding.is_some());
-    let of_entry = |it: &Arc<Entry>| revision::entry_advice(it);
-    let mut advice: Vec<Advice> = entries.iter().take(own).map(of_entry).collect();
+    let of_entry = |it: &Arc<Entry>| match finding {
+        Some(_) => revision::guideline(it),
+        None => revision::entry_advice(it),
+    };
+    let mut advice: Vec<Advice> = entries
+        .iter()
+        .take(own)
+        .map(|it| revision::voices(it))
+        .collect();
     let best = session.knowledge.demonstrations(&Query {
         limit: 1,
         ..query.clone()

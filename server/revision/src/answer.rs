@@ -100,6 +100,31 @@ fn without_thoughts(text: &str) -> &str {
     }
 }
 
+/// Whether an answer that is still coming has said all that is looked at: its block of code is
+/// closed, and it has gone on about something else for a while. Small models go on until they are
+/// cut.
+#[must_use]
+pub fn rambles(text: &str) -> bool {
+    /// A sentence or two about the code are usual, and a second block would make it a guess.
+    const PATIENCE: usize = 160;
+    let mut open = None;
+    let mut closed = None;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        let bare = line.trim();
+        let width = bare.len() - bare.trim_start_matches('`').len();
+        match open {
+            None if width >= 3 => (open, closed) = (Some(width), None),
+            Some(least) if width >= least && bare.len() == width => {
+                (open, closed) = (None, Some(at));
+            }
+            _ => {}
+        }
+    }
+    open.is_none() && closed.is_some_and(|it| text.len() - it > PATIENCE)
+}
+
 /// The fenced blocks with the word behind the opening fence.
 fn blocks(text: &str) -> Result<Vec<(String, String)>, Fault> {
     let mut out: Vec<(String, String)> = Vec::new();
@@ -184,6 +209,18 @@ mod tests {
         ] {
             assert_eq!(python(answer), Ok(Reading::Unchanged), "{answer}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_goes_on_is_over() {
+        let code = "Here:\n```python\nx = 1\n```\n";
+        let talk = "This weakness matters because somebody may send anything at all. ".repeat(4);
+        assert!(!rambles(code));
+        assert!(!rambles(&format!("{code}That is safe.")));
+        assert!(rambles(&format!("{code}{talk}")));
+        assert!(!rambles(&talk));
+        // A second block is waited for, so that it is seen that there are two.
+        assert!(!rambles(&format!("{code}{talk}\n```python\n{talk}")));
     }
 
     #[test]

@@ -491,6 +491,8 @@ fn words_of(entry: &kb_schema::Entry) -> std::collections::HashSet<&str> {
         texts.extend(fix.set.values().map(String::as_str));
         texts.extend(fix.insert.values().map(String::as_str));
     }
+    // What the advice spells out as code.
+    texts.extend(entry.body().guideline.split('`').skip(1).step_by(2));
     let secure = entry.examples(kb_schema::ExampleKind::Secure);
     if entry.language == kb_schema::Language::C {
         texts.extend(secure.map(|it| it.code.as_str()));

@@ -7,6 +7,7 @@ mod arguments;
 mod argv;
 mod candidate;
 mod complete;
+mod demonstration;
 mod edit;
 mod escape;
 mod fix_all;
@@ -29,7 +30,7 @@ use analysis::{Analysis, Finding, Memo, Snapshot};
 use kb_schema::Applicability;
 
 pub use advice::Advice;
-pub use answer::{Fault, SENTINEL};
+pub use answer::{Fault, SENTINEL, rambles};
 pub use complete::complete;
 pub use edit::{Edit, apply};
 pub use fix_all::{Applied, Fixed, fix_all, fix_chosen};
@@ -39,7 +40,9 @@ pub use model::{
     Answer, Cost, Gap, Message, Model, ModelError, Patient, Question, Role, State, Watch,
 };
 
-pub use prompt::{Mode, Prompt, demonstration_advice, entry_advice, post_advice};
+pub use prompt::{
+    Mode, Prompt, demonstration_advice, entry_advice, guideline, post_advice, voices,
+};
 pub use regenerate::regenerate;
 pub use revise::{Checks, Effort, Failure, Outcome, Target, Task, prompt, revise};
 

@@ -11,6 +11,7 @@ use syntax::Language;
 
 use crate::advice::{self, Advice};
 use crate::answer::SENTINEL;
+use crate::demonstration::{self, Cure};
 use crate::mask::Mask;
 use crate::model::{Message, Role};
 
@@ -145,26 +146,33 @@ pub(crate) struct Subject<'a> {
     pub(crate) entries: &'a [std::sync::Arc<Entry>],
 }
 
-const SYSTEM: &str =
-    "You revise source code. You change as little as possible and keep what the code does.";
+/// The same for every question, so that a server that keeps what it read last reads it once.
+const SYSTEM: &str = "You revise source code. You change as little as possible and keep what the code does.
 
-const RULES: &str = "Rules:
+Rules:
 - Change as few lines as possible; leave formatting, comments and everything unrelated as it is.
 - Keep every name, parameter and returned value, and every call that is not the problem.
 - Do not remove the function's work, do not hide the problem, do not add comments about it.
 - Names like MASKED_SECRET_1 stand for text that you are not shown: keep them as they are.
 - Answer with the whole snippet, revised, in one fenced code block and nothing else.
-- If the code needs an import or an include that is not listed, write it as the first line of the block.";
+- If the code needs an import or an include that is not listed, write it as the first line of the block.
+- Code that is fine as it stands is given back as it is.";
 
 /// Builds the question of a mode.
 pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget: usize) -> Prompt {
     let mask = Mask::of(subject.language, subject.text);
-    let language = match subject.language {
-        Language::Python => "python",
-        Language::C => "c",
-    };
+    let language = tag(subject.language);
     let code = subject.text.get(subject.region.clone()).unwrap_or("");
     let code = mask.hide(&code.replace("\r\n", "\n"));
+    let proven = subject
+        .finding
+        .filter(|_| matches!(mode.asks(), Some(Mode::Community)));
+    let cure = proven.and_then(|it| demonstration::cure(&it.entry, &code));
+    let shown: Vec<Message> = match (proven, cure) {
+        (Some(finding), Some(cure)) => worked(subject.language, finding, &cure).into(),
+        _ => Vec::new(),
+    };
+    let taken: usize = shown.iter().map(|it| it.text.len()).sum();
     let mut ask = String::new();
     let security = !matches!(mode, Mode::PromptOnly);
     let _ = writeln!(
@@ -198,52 +206,80 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
         Mode::Community | Mode::Templates | Mode::TemplatesCommunity => {
             if let Some(finding) = subject.finding {
                 fact(&mut ask, subject, finding, &mask);
+                if shown.is_empty()
+                    && let Some(example) = demonstration::safe(&finding.entry, &code)
+                {
+                    ask.push_str("Code of the same kind that is safe:\n\n");
+                    fenced(&mut ask, language, &example);
+                    ask.push('\n');
+                }
             }
-            let room = budget.saturating_sub(ask.len() + RULES.len() + SYSTEM.len() + 400);
+            let fixed = ask.len() + taken + SYSTEM.len() + 300;
+            let room = budget.saturating_sub(fixed);
             advice::quote(&mut ask, advice, &telling(subject), room);
             if subject.finding.is_none() {
                 ask.push_str("Decide whether what they warn of applies to the code above.\n");
             }
         }
     }
-    let _ = writeln!(ask, "\n{RULES}");
     // What is read last is what small models do: a way out that stands there is always taken.
-    let proven = subject
-        .finding
-        .filter(|_| matches!(mode.asks(), Some(Mode::Community)));
     if let Some(finding) = proven {
         let _ = writeln!(
             ask,
-            "- If the code is safe as it stands, answer with the snippet as it is.\n\nNow write the snippet again so that line {} is safe.",
+            "\nNow write the snippet again so that line {} is safe.",
             line_in(subject, finding.range.start)
         );
     } else {
         let _ = writeln!(
             ask,
-            "- If nothing {}should change, answer with this line alone: {SENTINEL}",
+            "\nIf nothing {}should change, answer with this line alone: {SENTINEL}",
             if security { "about its security " } else { "" }
         );
     }
     let masked = mask.len();
     let message = |role, text: String| Message { role, text };
+    let mut messages = vec![message(Role::System, SYSTEM.to_owned())];
+    messages.extend(shown);
+    messages.push(message(Role::User, ask));
     Prompt {
-        messages: vec![
-            message(Role::System, SYSTEM.to_owned()),
-            message(Role::User, ask),
-        ],
+        messages,
         masked,
         mask,
     }
 }
 
+/// The entry's own cure as a question that was put and answered before: small models do what they
+/// have seen done sooner than what they are told.
+fn worked(language: Language, finding: &Finding, cure: &Cure) -> [Message; 2] {
+    let mut ask = format!("You wrote this {} code earlier:\n\n", name(language));
+    fenced(&mut ask, tag(language), &cure.before);
+    let line = cure.before.lines().nth(cure.line - 1).unwrap_or("").trim();
+    let _ = write!(
+        ask,
+        "\nThis code has a weakness, which an analysis has proven ({}):\n- line {}: {}\n  there: {}\n\nNow write the snippet again so that line {} is safe.\n",
+        finding.entry.title, cure.line, finding.entry.message, line, cure.line
+    );
+    let mut answer = String::new();
+    fenced(&mut answer, tag(language), &cure.after);
+    let message = |role, text| Message { role, text };
+    [message(Role::User, ask), message(Role::Assistant, answer)]
+}
+
 /// What a model is told when its candidate was refused.
 pub(crate) fn repair(reason: &str) -> Message {
     let text = format!(
-        "That revision was checked and refused: {reason}.\n\nIf it cannot be done better, answer with the original snippet as it is. Otherwise revise the original snippet again so that this no longer holds, and answer with the whole snippet in one fenced code block and nothing else."
+        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds, and answer with the whole snippet in one fenced code block and nothing else."
     );
     Message {
         role: Role::User,
         text,
+    }
+}
+
+fn tag(language: Language) -> &'static str {
+    match language {
+        Language::Python => "python",
+        Language::C => "c",
     }
 }
 
@@ -307,79 +343,13 @@ fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask)
     let _ = writeln!(
         out,
         "Why it matters: {}",
-        advice::shorten(&advice::plain(&entry.body().why), 500)
+        advice::shorten(&advice::plain(&entry.body().why), 300)
     );
     let _ = writeln!(
         out,
         "What to do: {}\n",
         advice::shorten(&advice::plain(&entry.body().guideline), 700)
     );
-    let code = subject.text.get(subject.region.clone()).unwrap_or("");
-    if let Some(example) = example(entry, code) {
-        out.push_str("Code of the same kind that is safe:\n\n");
-        let tag = match subject.language {
-            Language::Python => "python",
-            Language::C => "c",
-        };
-        fenced(out, tag, &example);
-        out.push('\n');
-    }
-}
-
-/// The function of the entry's safe examples that has most words in common with some code, with
-/// the imports of its block.
-fn example(entry: &Entry, code: &str) -> Option<String> {
-    // Enough for a function of a dozen lines; longer ones teach a small model nothing more.
-    const MOST: usize = 700;
-    let words = |text: &str| -> std::collections::BTreeSet<String> {
-        let parts = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-        parts.filter(|it| it.len() > 2).map(str::to_owned).collect()
-    };
-    let wanted = words(code);
-    let mut best: Option<(usize, String)> = None;
-    for block in entry.examples(ExampleKind::Secure) {
-        let is_import = |line: &&str| {
-            line.starts_with("import ") || line.starts_with("from ") || line.starts_with("#include")
-        };
-        let imports: Vec<&str> = block.code.lines().filter(is_import).collect();
-        for part in top_level(&block.code) {
-            let used = words(&part);
-            let number = used.intersection(&wanted).count();
-            let uses = |line: &&&str| words(line).iter().any(|it| used.contains(it));
-            let mut text: String = imports
-                .iter()
-                .filter(uses)
-                .map(|it| format!("{it}\n"))
-                .collect();
-            text.push_str(part.trim_end());
-            if text.len() <= MOST && number > 0 && best.as_ref().is_none_or(|it| it.0 < number) {
-                best = Some((number, text));
-            }
-        }
-    }
-    best.map(|it| it.1)
-}
-
-/// The definitions of a block of code, each with the lines that belong to it.
-fn top_level(code: &str) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    let mut fresh = true;
-    for line in code.lines() {
-        let starts = line.starts_with(|c: char| c.is_alphabetic() || c == '@' || c == '_');
-        let decorated = out
-            .last()
-            .is_some_and(|it| it.lines().last().is_some_and(|it| it.starts_with('@')));
-        if starts && !decorated || fresh {
-            out.push(String::new());
-            fresh = false;
-        }
-        if let Some(last) = out.last_mut() {
-            last.push_str(line);
-            last.push('\n');
-        }
-    }
-    out.retain(|it| it.lines().count() > 1 && it.contains('('));
-    out
 }
 
 /// The line of a place within the snippet, from 1.
@@ -447,7 +417,30 @@ fn imports(subject: &Subject<'_>) -> String {
     out
 }
 
-/// What the entry itself advises, as one more voice: its guideline with the safe demonstration.
+/// What people have said about a finding's own weakness. Its reasons, its guideline and its examples
+/// stand in the question already.
+#[must_use]
+pub fn voices(entry: &Entry) -> Advice {
+    Advice {
+        title: entry.title.clone(),
+        source: entry.href(),
+        text: warnings(entry),
+    }
+}
+
+/// What another entry advises, which is near a finding but not about it: words only. Of code beside
+/// the worked cure small models take pieces.
+#[must_use]
+pub fn guideline(entry: &Entry) -> Advice {
+    Advice {
+        title: entry.title.clone(),
+        source: entry.href(),
+        text: format!("{}\n\n{}", entry.body().guideline.trim(), warnings(entry)),
+    }
+}
+
+/// What an entry advises about a block in which nothing was found: its guideline with a safe
+/// demonstration.
 #[must_use]
 pub fn entry_advice(entry: &Entry) -> Advice {
     let mut text = format!(
@@ -458,14 +451,18 @@ pub fn entry_advice(entry: &Entry) -> Advice {
     if let Some(example) = entry.examples(ExampleKind::Secure).next() {
         let _ = write!(text, "\nSafe code:\n{}\n", example.code.trim_end());
     }
-    for discussion in &entry.discussions {
-        let _ = write!(text, "\n{} ({})\n", discussion.warns, discussion.url());
-    }
+    let _ = write!(text, "\n{}", warnings(entry));
     Advice {
         title: entry.title.clone(),
         source: entry.href(),
         text,
     }
+}
+
+fn warnings(entry: &Entry) -> String {
+    let said = entry.discussions.iter();
+    let said = said.map(|it| format!("{} ({})", it.warns, it.url()));
+    said.collect::<Vec<_>>().join("\n\n")
 }
 
 /// A fix of the user's own as advice, where the best demonstration is one; entries speak for

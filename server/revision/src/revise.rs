@@ -241,8 +241,8 @@ pub fn revise(
             let question = Question {
                 messages: messages.clone(),
                 max_tokens: effort.max_tokens,
-                // Asked the same in the same way, a model says the same.
-                temperature: if sample == 0 && !insisted {
+                // Asked in the same way, a model says the same; told twice, it needs room.
+                temperature: if sample == 0 && attempt < 2 && !insisted {
                     0.0
                 } else {
                     VARIETY
@@ -303,7 +303,9 @@ pub fn revise(
             });
             messages.push(prompt::repair(&reason));
         }
-        if out.unchanged && best.is_none() && sample == 0 {
+        // Where nothing is proven, nothing changed is an answer; else another sample is asked for.
+        let open = matches!(task.target, Target::Block(..)) || mode.asks() != Some(Mode::Community);
+        if out.unchanged && best.is_none() && sample == 0 && open {
             break;
         }
     }

@@ -310,16 +310,23 @@ impl<'a> Shapes<'a> {
             let Some(missing) = lost.get_mut(call.name.as_str()).filter(|it| **it > 0) else {
                 continue;
             };
-            let reopened = added
-                && matches!(last(&call.name), "open" | "fopen")
+            // Another way to open the same, or another callee in the very same place, that the entry
+            // itself shows as safe.
+            let opens = matches!(last(&call.name), "open" | "fopen");
+            let renewed = added
                 && finding.is_some_and(|it| {
-                    let mut safe = it.entry.examples(kb_schema::ExampleKind::Secure);
+                    let shown = |way: &str| {
+                        let mut safe = it.entry.examples(kb_schema::ExampleKind::Secure);
+                        safe.any(|it| it.code.contains(way))
+                    };
                     let more = |it: &&Call<'_>| !known.contains_key(it.name.as_str());
-                    let ways: Vec<&str> =
-                        new.iter().filter(more).map(|it| last(&it.name)).collect();
-                    safe.any(|it| ways.iter().any(|way| it.code.contains(way)))
+                    let mut ways = new.iter().filter(more);
+                    let place = self.before.around(call);
+                    ways.any(|it| {
+                        (opens || self.after.around(it) == place) && shown(last(&it.name))
+                    })
                 });
-            if !reopened && !self.may_go(call, finding) {
+            if !renewed && !self.may_go(call, finding) {
                 continue;
             }
             *missing -= 1;

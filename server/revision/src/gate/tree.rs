@@ -73,6 +73,19 @@ impl<'a> Side<'a> {
         out
     }
 
+    /// What stands on a call's lines before and after its callee.
+    pub(super) fn around(&self, call: &Call<'a>) -> (&'a str, &'a str) {
+        let Range { start, end } = call.callee;
+        let before = self.text.get(..start).unwrap_or("");
+        let line = before.rfind('\n').map_or(0, |it| it + 1);
+        let after = self.text.get(end..).unwrap_or("");
+        let rest = after.find('\n').unwrap_or(after.len());
+        (
+            before.get(line..).unwrap_or(""),
+            after.get(..rest).unwrap_or(""),
+        )
+    }
+
     fn dotted(&self, callee: Node<'a>) -> String {
         let mut base = callee;
         while let Some(object) = base
