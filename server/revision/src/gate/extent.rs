@@ -137,6 +137,8 @@ impl Extent<'_> {
             let hunk = open.remove(found);
             let new = self.after.name_set(&hunk.after);
             strict.extend(new.difference(&known));
+            // What was made of the finding's values may be made otherwise further on.
+            strict.extend(self.assigned(&hunk.before));
         }
         match open.first() {
             Some(hunk) => Err(Rejection::Outside {

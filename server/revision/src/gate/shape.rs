@@ -310,8 +310,8 @@ impl<'a> Shapes<'a> {
             let Some(missing) = lost.get_mut(call.name.as_str()).filter(|it| **it > 0) else {
                 continue;
             };
-            // Another way to open the same, or another callee in the very same place, that the entry
-            // itself shows as safe.
+            // Another way to open the same, another callee in the very same place, or another way to
+            // do all that was done with what is flagged, that the entry itself shows as safe.
             let opens = matches!(last(&call.name), "open" | "fopen");
             let renewed = added
                 && finding.is_some_and(|it| {
@@ -322,8 +322,9 @@ impl<'a> Shapes<'a> {
                     let more = |it: &&Call<'_>| !known.contains_key(it.name.as_str());
                     let mut ways = new.iter().filter(more);
                     let place = self.before.around(call);
+                    let around = self.is_made_of(call, it);
                     ways.any(|it| {
-                        (opens || self.after.around(it) == place) && shown(last(&it.name))
+                        (opens || around || self.after.around(it) == place) && shown(last(&it.name))
                     })
                 });
             if !renewed && !self.may_go(call, finding) {
@@ -377,6 +378,42 @@ impl<'a> Shapes<'a> {
             && contains(&finding.matched, &call.range)
             && !call.name.contains('.');
         of_finding || within || named || constant
+    }
+
+    /// Whether a call is given what is flagged, or is a method of what was made of it.
+    fn is_made_of(&self, call: &Call<'a>, finding: &Finding) -> bool {
+        let within = |range: &Range<usize>| contains(range, &finding.matched);
+        // A call that nobody takes the value of is there for what it does.
+        let node = self.before.root;
+        let node = node.descendant_for_byte_range(call.range.start, call.range.end);
+        let parent = node.and_then(|it| it.parent());
+        if parent.is_none_or(|it| it.kind() == "expression_statement") {
+            return false;
+        }
+        if within(&call.range) && !within(&call.callee) {
+            return true;
+        }
+        let Some(receiver) = call.name.split('.').next().filter(|it| *it != call.name) else {
+            return false;
+        };
+        let mut made: HashSet<&str> = HashSet::new();
+        self.before.within(&self.region.0, |node| {
+            let right = node
+                .child_by_field_name("right")
+                .or_else(|| node.child_by_field_name("value"));
+            let left = node
+                .child_by_field_name("left")
+                .or_else(|| node.child_by_field_name("declarator"));
+            let (Some(left), Some(right)) = (left, right) else {
+                return;
+            };
+            let of = within(&right.byte_range())
+                || !self.before.name_set(&right.byte_range()).is_disjoint(&made);
+            if of {
+                made.extend(self.before.name_set(&left.byte_range()));
+            }
+        });
+        made.contains(receiver)
     }
 
     /// What is flagged for being assigned is still assigned.
