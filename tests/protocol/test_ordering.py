@@ -191,3 +191,46 @@ def patiently(client: Client, document: Document) -> list[Json]:
             if error.code != -32802:
                 raise
     raise AssertionError("the analysis was never ready")
+
+
+def test_a_change_that_arrives_late_is_put_in_its_place(start: Start) -> None:
+    # What Helix 25.01 was recorded to send for `c` on a whole line, the second half first.
+    client = start(capabilities(encodings=["utf-8"]))
+    uri = "file:///late.py"
+    text = "".join(f"line_{number} = {number}\n" for number in range(4)) + samples.PY_PICKLE
+    first = {"range": span((1, 0), (2, 0)), "text": ""}
+    second = {"range": span((0, 10), (0, 10)), "text": "\n"}
+    third = {"range": span((1, 0), (1, 0)), "text": "import sys"}
+    client.open(uri, text)
+    # The numbers have gaps in Helix, for changes that it keeps to itself.
+    for version, change in ((1, {"range": span((0, 0), (0, 0)), "text": ""}), (4, second)):
+        client.change(uri, version, [change])
+    client.change(uri, 3, [first])
+    client.change(uri, 5, [third])
+    expected = text
+    for change in (first, second, third):
+        expected = apply(expected, change, "utf-8")
+    answer = client.request("secondlook/text", {"uri": uri})
+    assert answer == {"version": 5, "text": expected}
+    fresh = start(capabilities(encodings=["utf-8"]))
+    fresh.open(uri, expected)
+    found, wanted = client.diagnostics(uri, 5), fresh.diagnostics(uri, 1)
+    assert wanted and [it["range"] for it in found] == [it["range"] for it in wanted]
+
+
+def test_a_version_that_was_there_already_is_no_late_one(start: Start) -> None:
+    client = start(capabilities(encodings=["utf-8"]))
+    uri = "file:///again.py"
+    client.open(uri, "a = 1\n")
+    for version, letter in ((2, "x"), (3, "y"), (2, "z")):
+        client.change(uri, version, [{"range": span((0, 0), (0, 0)), "text": letter}])
+    assert client.request("secondlook/text", {"uri": uri})["text"] == "zyxa = 1\n"
+
+
+def span(start: tuple[int, int], end: tuple[int, int]) -> Json:
+    """A range by its lines and columns."""
+    (line, column), (last, final) = start, end
+    return {
+        "start": {"line": line, "character": column},
+        "end": {"line": last, "character": final},
+    }

@@ -41,10 +41,19 @@ def stated(**more: Any) -> Json:
     return out | more
 
 
+ABLE = stated()
+
+
 class Editor:
     """A client with one document and a model in its settings."""
 
-    def __init__(self, client: Client, server: ModelServer | None, **options: Any) -> None:
+    def __init__(
+        self,
+        client: Client,
+        server: ModelServer | None,
+        stated: Json | None = None,
+        **options: Any,
+    ) -> None:
         self.client = client
         self.server = server
         if server:
@@ -55,7 +64,7 @@ class Editor:
                 "model-timeout": 60000,
                 "model-repairs": 0,
             } | {name.replace("_", "-"): value for name, value in options.items()}
-        client.initialize(stated(), initializationOptions=client.settings)
+        client.initialize(stated or ABLE, initializationOptions=client.settings)
         client.open(URI, CODE)
         (self.diagnostic,) = client.diagnostics(URI, 1)
 
@@ -128,6 +137,32 @@ def test_a_revision_is_applied_with_progress_and_a_note(client: Client) -> None:
     kinds = [it["kind"] for it in editor.progress()]
     assert kinds[0] == "begin" and kinds[-1] == "end" and "report" in kinds
     assert editor.progress()[0]["cancellable"] is True
+
+
+@pytest.mark.parametrize("reason", ["discarded", "the text changed", None])
+def test_who_discards_a_revision_is_told_nothing(client: Client, reason: str | None) -> None:
+    client.applies = {"applied": False} | ({"failureReason": reason} if reason else {})
+    with serve(chat(ANSWER)) as server:
+        editor = Editor(client, server)
+        editor.run(editor.action("Revise with"))
+        client.wait(lambda: bool(editor.applied()), "the edit")
+        if reason == "discarded":
+            time.sleep(0.5)
+            client.request("secondlook/status", {})
+            assert editor.said() == []
+        else:
+            client.wait(lambda: bool(editor.said()), "a word about it")
+            assert "did not apply" in editor.said()[0]
+
+
+def test_who_sees_no_progress_is_told_of_the_question(client: Client) -> None:
+    with serve(chat(ANSWER)) as server:
+        quiet = stated()
+        quiet["window"] = {}
+        editor = Editor(client, server, stated=quiet)
+        editor.run(editor.action("Revise with"))
+        client.wait(lambda: bool(editor.applied()), "the edit")
+    assert "asking the model" in editor.said()[0]
 
 
 def test_resolving_asks_no_model(client: Client) -> None:

@@ -60,6 +60,8 @@ class Client:
         self.trouble: list[str] = []
         # What a server is told that asks for our settings.
         self.settings: Any = None
+        # What a server is told that wants an edit applied.
+        self.applies: Json = {"applied": True}
         self._on_message = on_message
         self._changed = threading.Condition()
         self._ended = False
@@ -244,5 +246,5 @@ class Client:
         if message["method"] == "window/showDocument":
             return {"success": True}
         if message["method"] == "workspace/applyEdit":
-            return {"applied": True}
+            return self.applies
         return None

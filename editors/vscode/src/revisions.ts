@@ -9,8 +9,11 @@ const SCHEME = "secondlook-revision";
 
 type Next = (params: ApplyWorkspaceEditParams) => unknown;
 
+/** What became of a proposal; `discarded` is a word of the protocol, after which the server is silent. */
+type Decision = "apply" | "discarded" | "the text changed";
+
 interface Waiting {
-    decide(apply: boolean): void;
+    decide(decision: Decision): void;
 }
 
 /** The proposals that wait for their reader, by the address of the proposed text. */
@@ -62,23 +65,23 @@ async function after(edit: WorkspaceEdit): Promise<{ document: vscode.TextDocume
     return { document, text };
 }
 
-async function ask(title: string, made: { document: vscode.TextDocument; text: string }): Promise<boolean> {
+async function ask(title: string, made: { document: vscode.TextDocument; text: string }): Promise<Decision> {
     count += 1;
     const { document } = made;
     const uri = vscode.Uri.from({ scheme: SCHEME, path: document.uri.path, query: String(count) });
     const key = uri.toString();
     texts.set(key, made.text);
-    const decided = new Promise<boolean>((decide) => waiting.set(key, { decide }));
+    const decided = new Promise<Decision>((decide) => waiting.set(key, { decide }));
     await vscode.commands.executeCommand("setContext", "secondlook.revisionShown", true);
     const name = document.uri.path.split("/").pop() ?? "";
     await vscode.commands.executeCommand("vscode.diff", document.uri, uri, `${title} (${name})`, { preview: true });
     const buttons = vscode.window
         .showInformationMessage(`${title}: checked. Apply it?`, "Apply", "Discard")
-        .then((answer) => answer && waiting.get(key)?.decide(answer === "Apply"));
+        .then((answer) => answer && waiting.get(key)?.decide(answer === "Apply" ? "apply" : "discarded"));
     const changed = vscode.workspace.onDidChangeTextDocument((event) => {
         if (event.document === document && event.contentChanges.length > 0) {
             // The server would refuse it as well: it is for another text.
-            waiting.get(key)?.decide(false);
+            waiting.get(key)?.decide("the text changed");
         }
     });
     try {
@@ -117,34 +120,37 @@ export async function handle(params: ApplyWorkspaceEditParams, next: Next): Prom
         return pass(params.edit);
     }
     const { version } = made.document;
-    const wanted = await ask(params.label ?? "Revision", made);
-    if (!wanted || made.document.version !== version) {
-        return { applied: false, failureReason: "discarded" };
+    const decision = await ask(params.label ?? "Revision", made);
+    if (decision !== "apply") {
+        return { applied: false, failureReason: decision };
+    }
+    if (made.document.version !== version) {
+        return { applied: false, failureReason: "the text changed" };
     }
     const result = await pass(confirmed(params.edit));
     await vscode.window.showTextDocument(made.document, { preserveFocus: false });
     return result;
 }
 
-function decideAll(apply: boolean): void {
+function decideAll(decision: Decision): void {
     const active = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
     const key = active instanceof vscode.TabInputTextDiff ? active.modified.toString() : undefined;
     const one = key === undefined ? undefined : waiting.get(key);
     // Without a diff in front there is at most one that can be meant.
     const chosen = one ?? [...waiting.values()].pop();
-    chosen?.decide(apply);
+    chosen?.decide(decision);
 }
 
 /** Registers the texts and the commands. */
 export function register(): vscode.Disposable[] {
     return [
         vscode.workspace.registerTextDocumentContentProvider(SCHEME, new Proposals()),
-        vscode.commands.registerCommand("secondlook.revision.apply", () => decideAll(true)),
-        vscode.commands.registerCommand("secondlook.revision.discard", () => decideAll(false)),
+        vscode.commands.registerCommand("secondlook.revision.apply", () => decideAll("apply")),
+        vscode.commands.registerCommand("secondlook.revision.discard", () => decideAll("discarded")),
         vscode.window.tabGroups.onDidChangeTabs((event) => {
             for (const tab of event.closed) {
                 if (tab.input instanceof vscode.TabInputTextDiff) {
-                    waiting.get(tab.input.modified.toString())?.decide(false);
+                    waiting.get(tab.input.modified.toString())?.decide("discarded");
                 }
             }
         }),

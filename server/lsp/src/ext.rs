@@ -20,6 +20,8 @@ pub const COPY_PROMPT: &str = "secondlook.copyPrompt";
 
 /// The command that has the client apply an edit, for clients that know no actions with edits.
 pub(crate) const APPLY_EDIT: &str = "secondlook.applyEdit";
+/// The reason of a client that applied no edit because its reader decided so.
+pub(crate) const DISCARDED: &str = "discarded";
 /// The kind of the action that applies every safe fix.
 pub(crate) const FIX_ALL: &str = "source.fixAll.secondlook";
 /// The code of a diagnostic about a comment that silences nothing.

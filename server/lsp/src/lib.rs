@@ -12,6 +12,7 @@ mod guard;
 mod hover;
 mod inline;
 mod judge;
+mod late;
 mod lines;
 mod ordered;
 mod parent;

@@ -75,6 +75,16 @@ pub(crate) enum Act {
     Regenerate,
 }
 
+impl Act {
+    /// What is said of it while it is done.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Revise => "Revising",
+            Self::Regenerate => "Regenerating",
+        }
+    }
+}
+
 /// What a command is about.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Wish {
@@ -401,8 +411,13 @@ async fn run(session: Arc<Session>, wish: Wish, act: Act, token: Option<Progress
     let name = progress
         .as_ref()
         .map(|it| serde_json::to_value(it.token()).unwrap_or_default());
-    if let Some(name) = &name {
-        session.scanned.can_cancel(name, Arc::clone(&cancelled));
+    match &name {
+        Some(name) => session.scanned.can_cancel(name, Arc::clone(&cancelled)),
+        // Somebody who sees no progress should know that something is being done.
+        None => {
+            let text = format!("{}: asking the model; an edit ends it", act.title());
+            tell(&session, MessageType::Info, &text);
+        }
     }
     let (states, mut news) = unbounded_channel();
     let work = {
@@ -494,7 +509,13 @@ async fn finish(session: &Arc<Session>, wish: &Wish, done: Done) {
                 .client
                 .send_request::<ApplyWorkspaceEditRequest>(params)
                 .await;
-            if !answer.is_ok_and(|it| it.applied) {
+            let refused = match answer {
+                Ok(it) if it.applied => false,
+                // Whoever looked at it and left it need not be told.
+                Ok(it) => it.failure_reason.as_deref() != Some(ext::DISCARDED),
+                Err(_) => true,
+            };
+            if refused {
                 let text = "the editor did not apply the revision; nothing was changed";
                 session
                     .client
@@ -624,11 +645,7 @@ async fn progress(
         }
         None => return None,
     };
-    let title = match act {
-        Act::Revise => "Revising",
-        Act::Regenerate => "Regenerating",
-    };
-    let progress = session.client.progress(token, title);
+    let progress = session.client.progress(token, act.title());
     Some(
         progress
             .with_message("asking")

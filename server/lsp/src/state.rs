@@ -11,11 +11,12 @@ use std::time::Duration;
 use analysis::Finding;
 use dashmap::DashMap;
 use origin::{Confidence, Mark, Origins};
-use syntax::{Change, Document, Edit, Encoding, Language, Step, Text};
+use syntax::{Change, Document, Encoding, Language, Step, Text};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ext::MarkInserted;
+use crate::late::{self, Past};
 use crate::worker::Analyzed;
 use crate::{from_proto, uri};
 
@@ -54,14 +55,6 @@ struct OpenDocument {
     /// Told whenever the stamp changes; dropping it ends the document's worker.
     wanted: watch::Sender<u64>,
     analyzed: watch::Sender<Option<Arc<Analyzed>>>,
-}
-
-/// A text that was, and the edits that led away from it.
-#[derive(Debug)]
-struct Past {
-    version: i32,
-    text: Text,
-    edits: Vec<Edit>,
 }
 
 /// Names a set of diagnostics together with where a client that follows edits by itself has moved
@@ -195,13 +188,29 @@ impl Documents {
         }
     }
 
-    /// Applies changes in the order they came. `false` when the document is not open.
+    /// Applies changes in the order they came, or, where one came late, in that of their versions.
+    /// `false` when the document is not open.
     pub(crate) fn change(&self, uri: &str, version: i32, changes: &[Change]) -> bool {
         let Some(mut open) = self.open.get_mut(uri) else {
             return false;
         };
         let before = open.document.text.clone();
-        let steps = open.document.edit(changes);
+        let current = open.version;
+        let late = (version < current)
+            .then(|| late::place(&mut open.history, current, version, changes))
+            .flatten();
+        let is_late = late.is_some();
+        let (version, steps) = match late {
+            Some(text) => {
+                let whole = Change {
+                    range: None,
+                    encoding: Encoding::Utf8,
+                    text,
+                };
+                (current, open.document.edit(&[whole]))
+            }
+            None => (version, open.document.edit(changes)),
+        };
         if self.takes_text_as_typed.load(Ordering::Relaxed) {
             for step in &steps {
                 open.origins.edit(&step.edit, &step.deleted, &step.inserted);
@@ -209,21 +218,23 @@ impl Documents {
         } else {
             open.origins.follow(&steps, version);
         }
-        if open.history.len() == HISTORY {
-            open.history.pop_front();
-        }
         // Whoever replaces a whole text keeps no places in it.
         let moves = |it: &Step| it.whole || open.reach.is_some_and(|reach| it.edit.start <= reach);
         if steps.iter().any(moves) {
             open.moves += 1;
         }
-        let edits = steps.into_iter().map(|step| step.edit).collect();
-        let past = Past {
-            version: open.version,
-            text: before,
-            edits,
-        };
-        open.history.push_back(past);
+        if !is_late {
+            if open.history.len() == HISTORY {
+                open.history.pop_front();
+            }
+            let past = Past {
+                version: current,
+                text: before,
+                edits: steps.into_iter().map(|step| step.edit).collect(),
+                changes: changes.to_vec(),
+            };
+            open.history.push_back(past);
+        }
         open.version = version;
         open.supersede(self.next_stamp());
         true

@@ -12,20 +12,7 @@ local server, file, expected, insertion = arg[1], arg[2], tonumber(arg[3]), arg[
 local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
 local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
 
-vim.lsp.config("secondlook", {
-  cmd = { server, "lsp" },
-  filetypes = { "python", "c" },
-})
-vim.lsp.enable("secondlook")
-vim.cmd("filetype on")
-vim.cmd.edit(vim.fn.fnameescape(file))
-local buffer = vim.api.nvim_get_current_buf()
-
-local client
-wait_for("the client", function()
-  client = vim.lsp.get_clients({ bufnr = buffer })[1]
-  return client ~= nil and client.initialized
-end)
+local client, buffer = shared.open(server, file)
 seen.encoding = client.offset_encoding
 seen.pulls = client.server_capabilities.diagnosticProvider ~= nil
 seen.before = #vim.diagnostic.get(buffer)

@@ -11,23 +11,8 @@ local server, file, line = arg[1], arg[2], tonumber(arg[3])
 local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
 local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
 
-local settings = vim.json.decode(vim.env.SETTINGS)
-vim.lsp.config("secondlook", {
-  cmd = { server, "lsp" },
-  filetypes = { "python", "c" },
-  init_options = settings,
-  settings = { secondlook = settings },
-})
-vim.lsp.enable("secondlook")
 vim.lsp.inline_completion.enable(true)
-vim.cmd("filetype on")
-vim.cmd.edit(vim.fn.fnameescape(file))
-local buffer = vim.api.nvim_get_current_buf()
-local client
-wait_for("the client", function()
-  client = vim.lsp.get_clients({ bufnr = buffer })[1]
-  return client ~= nil and client.initialized
-end)
+local client, buffer = shared.open(server, file, vim.json.decode(vim.env.SETTINGS))
 seen.provider = client.server_capabilities.inlineCompletionProvider
 
 -- Suggestions come in insert mode only, which a script without a screen cannot stay in.

@@ -11,36 +11,10 @@ local server, file = arg[1], arg[2]
 local line, from, to = tonumber(arg[3]), tonumber(arg[4]), tonumber(arg[5])
 local shared = dofile(vim.fs.dirname(debug.getinfo(1, "S").source:sub(2)) .. "/story.lua")
 local seen, finish, wait_for = shared.seen, shared.finish, shared.wait_for
-seen.progress, seen.messages, seen.offered = {}, {}, {}
+seen.offered = {}
 
-local settings = vim.json.decode(vim.env.SETTINGS)
-vim.lsp.handlers["window/showMessage"] = function(_, params)
-  table.insert(seen.messages, params.message)
-end
-local token
-vim.api.nvim_create_autocmd("LspProgress", {
-  callback = function(event)
-    local params = event.data.params
-    token = params.token
-    table.insert(seen.progress, params.value.kind .. ": " .. (params.value.message or ""))
-  end,
-})
-vim.lsp.config("secondlook", {
-  cmd = { server, "lsp" },
-  filetypes = { "python", "c" },
-  init_options = settings,
-  settings = { secondlook = settings },
-})
-vim.lsp.enable("secondlook")
-vim.cmd("filetype on")
-vim.cmd.edit(vim.fn.fnameescape(file))
-local buffer = vim.api.nvim_get_current_buf()
-
-local client
-wait_for("the client", function()
-  client = vim.lsp.get_clients({ bufnr = buffer })[1]
-  return client ~= nil and client.initialized
-end)
+local cancel, ended = shared.follow()
+local client, buffer = shared.open(server, file, vim.json.decode(vim.env.SETTINGS))
 client:notify("secondlook/markInserted", {
   uri = vim.uri_from_bufnr(buffer),
   version = vim.lsp.util.buf_versions[buffer],
@@ -51,8 +25,7 @@ vim.api.nvim_win_set_cursor(0, { line + 1, from + 1 })
 
 wait_for("the diagnostic", function() return #vim.diagnostic.get(buffer) == 1 end)
 
-local function text() return table.concat(vim.api.nvim_buf_get_lines(buffer, 0, -1, false), "\n") end
-local before = text()
+local before = shared.text(buffer)
 
 local function regenerate()
   vim.lsp.buf.code_action({
@@ -64,29 +37,15 @@ local function regenerate()
   })
 end
 
-local function ended()
-  local count = 0
-  for _, it in ipairs(seen.progress) do
-    count = count + (vim.startswith(it, "end") and 1 or 0)
-  end
-  return count
-end
-
 regenerate()
-wait_for("the model's first words", function()
-  for _, it in ipairs(seen.progress) do
-    if it:find("answering", 1, true) then
-      return true
-    end
-  end
-end)
-client:notify("window/workDoneProgress/cancel", { token = token })
+shared.wait_for_words()
+cancel(client)
 wait_for("the end of the first", function() return ended() == 1 end)
-seen.untouched = before == text()
+seen.untouched = before == shared.text(buffer)
 
 regenerate()
 wait_for("the end of the second", function() return ended() == 2 end)
-wait_for("the edit, or a reason", function() return text() ~= before or #seen.messages > 0 end)
+wait_for("the edit, or a reason", function() return shared.text(buffer) ~= before or #seen.messages > 0 end)
 wait_for("the end of the diagnostic", function() return #vim.diagnostic.get(buffer) == 0 end)
 vim.cmd.write()
 seen.saved = true
