@@ -11,6 +11,7 @@ pub mod law;
 pub mod lookup;
 pub mod model;
 pub mod options;
+mod pieces;
 pub mod pull;
 pub mod serve;
 pub mod session;

@@ -116,7 +116,7 @@ pub fn gap(tokens: &Tokens, before: &str, after: &str) -> Result<Vec<u32>> {
     out.mark(family[0])?;
     out.text(before)?;
     out.mark(family[1])?;
-    out.text(after)?;
+    out.text_on(after)?;
     out.mark(family[2])?;
     Ok(out.tokens)
 }
@@ -167,6 +167,12 @@ impl<'a> Prompt<'a> {
 
     fn text(&mut self, text: &str) -> Result<()> {
         self.tokens.extend(self.vocabulary.encode(text)?);
+        Ok(())
+    }
+
+    /// Text that is a stretch of another one.
+    fn text_on(&mut self, text: &str) -> Result<()> {
+        self.tokens.extend(self.vocabulary.encode_on(text)?);
         Ok(())
     }
 }

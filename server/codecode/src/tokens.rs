@@ -1,4 +1,4 @@
-//! Text to tokens and back, byte for byte, for byte-level vocabularies of GGUF files and `tokenizer.json`.
+//! Text to tokens and back, byte for byte, for the vocabularies of GGUF files and `tokenizer.json`.
 //! Knows no weights. Special tokens are never read out of text: text is data, and only templates set marks.
 
 use std::{collections::HashMap, path::Path};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::quantized::gguf_file::{Content, Value};
 use tokenizers::{
     Tokenizer,
-    models::bpe::BPE,
+    models::{ModelWrapper, bpe::BPE},
     pre_tokenizers::{
         PreTokenizerWrapper,
         byte_level::ByteLevel,
@@ -18,9 +18,13 @@ use tokenizers::{
     tokenizer::{AddedToken, SplitDelimiterBehavior},
 };
 
+use crate::pieces::{self, Pieces};
+
 /// A vocabulary with its marks.
 pub struct Tokens {
     tokenizer: Tokenizer,
+    /// Set for SentencePiece vocabularies; the others are byte-level.
+    pieces: Option<Pieces>,
     bytes: Vec<Box<[u8]>>,
     marks: HashMap<String, u32>,
     ends: Vec<u32>,
@@ -32,43 +36,42 @@ impl Tokens {
     /// The tokenizer that a GGUF file carries.
     ///
     /// # Errors
-    /// When it is not a byte-level BPE, or is damaged.
+    /// When it is neither a byte-level BPE nor SentencePiece's with scores, or is damaged.
     pub fn from_gguf(file: &Content) -> Result<Self> {
         let kind = string(file, "tokenizer.ggml.model").context("the file carries no tokenizer")?;
-        ensure!(
-            kind == "gpt2",
-            "its tokenizer is of the kind `{kind}`, which a GGUF file does not describe completely; put the model's \
-             tokenizer.json beside it"
-        );
         let names = strings(file, "tokenizer.ggml.tokens")?;
-        let merges = strings(file, "tokenizer.ggml.merges")?
-            .into_iter()
-            .map(|merge| {
-                merge
-                    .split_once(' ')
-                    .map(|(left, right)| (left.to_owned(), right.to_owned()))
-                    .ok_or_else(|| anyhow!("the merge `{merge}` does not name two tokens"))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let vocabulary = names
-            .iter()
-            .enumerate()
-            .map(|(index, name)| (name.clone(), index as u32));
-        let bpe = BPE::builder()
-            .vocab_and_merges(
-                vocabulary.collect::<tokenizers::models::bpe::Vocab>(),
-                merges,
-            )
-            .ignore_merges(flag(file, "tokenizer.ggml.ignore_merges").unwrap_or(false))
-            .build()
-            .map_err(|problem| anyhow!("its vocabulary is damaged: {problem}"))?;
-        let mut tokenizer = Tokenizer::new(bpe);
-        tokenizer.with_pre_tokenizer(Some(splitter(
-            string(file, "tokenizer.ggml.pre").unwrap_or("gpt2"),
-        )?));
+        let kinds = file.metadata.get("tokenizer.ggml.token_type");
+        let (tokenizer, pieces) = match kind {
+            "gpt2" => (byte_level(file, &names)?, None),
+            "llama" => {
+                let kinds: Vec<i64> = kinds
+                    .and_then(|kinds| kinds.to_vec().ok())
+                    .context("the file lacks `tokenizer.ggml.token_type`")?
+                    .iter()
+                    .map(|kind| integer(kind).unwrap_or_default())
+                    .collect();
+                let scores: Vec<f32> = file
+                    .metadata
+                    .get("tokenizer.ggml.scores")
+                    .and_then(|scores| scores.to_vec().ok())
+                    .context("the file lacks `tokenizer.ggml.scores`")?
+                    .iter()
+                    .map(|score| score.to_f32().unwrap_or(f32::NEG_INFINITY))
+                    .collect();
+                let space = flag(file, "tokenizer.ggml.add_space_prefix").unwrap_or(true);
+                (
+                    pieces::tokenizer(&names, &scores, &kinds)?,
+                    Some(Pieces::new(&names, space)?),
+                )
+            }
+            other => bail!(
+                "its tokenizer is of the kind `{other}`, which this program does not know; put the model's \
+                 tokenizer.json beside it"
+            ),
+        };
 
         let mut marks = HashMap::new();
-        if let Some(Value::Array(kinds)) = file.metadata.get("tokenizer.ggml.token_type") {
+        if let Some(Value::Array(kinds)) = kinds {
             for (index, kind) in kinds.iter().enumerate() {
                 // 3 and 4 are control and user-defined; both stand for themselves, not for pieces of text.
                 if matches!(integer(kind), Some(3 | 4))
@@ -78,42 +81,39 @@ impl Tokens {
                 }
             }
         }
-        let mut ends: Vec<u32> = ["eos", "eot"]
-            .iter()
-            .filter_map(|name| {
-                file.metadata
-                    .get(&format!("tokenizer.ggml.{name}_token_id"))
-            })
-            .filter_map(integer)
-            .filter_map(|id| u32::try_from(id).ok())
-            .collect();
-        let begin = (flag(file, "tokenizer.ggml.add_bos_token") == Some(true))
-            .then(|| {
-                file.metadata
-                    .get("tokenizer.ggml.bos_token_id")
-                    .and_then(integer)
-            })
-            .flatten()
-            .and_then(|id| u32::try_from(id).ok());
+        let named = |name: &str| -> Option<u32> {
+            let value = file
+                .metadata
+                .get(&format!("tokenizer.ggml.{name}_token_id"))?;
+            u32::try_from(integer(value)?).ok()
+        };
+        // Marks for gaps are ordinary pieces in some files, and named beside them.
+        for name in [
+            "prefix", "suffix", "middle", "fim_pre", "fim_suf", "fim_mid",
+        ] {
+            if let Some(id) = named(name)
+                && let Some(spelled) = names.get(id as usize)
+            {
+                marks.insert(spelled.clone(), id);
+            }
+        }
+        let mut ends: Vec<u32> = ["eos", "eot"].into_iter().filter_map(named).collect();
+        // SentencePiece models begin with their mark unless the file says otherwise.
+        let begins = flag(file, "tokenizer.ggml.add_bos_token").unwrap_or(pieces.is_some());
+        let begin = begins.then(|| named("bos")).flatten();
         add_ends(&mut ends, &marks);
-        Self::new(
-            tokenizer,
-            &names,
-            marks,
-            ends,
-            begin,
-            string(file, "tokenizer.chat_template").ok(),
-        )
+        let template = string(file, "tokenizer.chat_template").ok();
+        Self::new(tokenizer, pieces, &names, marks, ends, begin, template)
     }
 
     /// The tokenizer of a `tokenizer.json`, with `tokenizer_config.json` and `generation_config.json` beside it
     /// where they are.
     ///
     /// # Errors
-    /// When the file cannot be read or is no byte-level tokenizer.
+    /// When the file cannot be read, or its tokenizer is neither byte-level nor SentencePiece's with bytes.
     pub fn from_folder(folder: &Path) -> Result<Self> {
         let file = folder.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_file(&file)
+        let mut tokenizer = Tokenizer::from_file(&file)
             .map_err(|problem| anyhow!("{}: {problem}", file.display()))?;
         let size = tokenizer.get_vocab_size(true);
         let names: Vec<String> = (0..size)
@@ -124,6 +124,17 @@ impl Tokens {
             .into_iter()
             .map(|(id, token)| (token.content, id))
             .collect();
+        let falls_back =
+            matches!(tokenizer.get_model(), ModelWrapper::BPE(bpe) if bpe.byte_fallback);
+        let pieces = if falls_back {
+            // Its way with spaces is followed by our own code, which gives a literal sign for one back.
+            let way = std::fs::read_to_string(&file)?;
+            let space = pieces::leading_space(&serde_json::from_str(&way)?);
+            tokenizer.with_pre_tokenizer(None::<PreTokenizerWrapper>);
+            Some(Pieces::new(&names, space)?)
+        } else {
+            None
+        };
         let json = |name: &str| -> Option<serde_json::Value> {
             serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()
         };
@@ -150,18 +161,13 @@ impl Tokens {
             .then(|| named("bos_token"))
             .flatten();
         add_ends(&mut ends, &marks);
-        Self::new(
-            tokenizer,
-            &names,
-            marks,
-            ends,
-            begin,
-            config["chat_template"].as_str(),
-        )
+        let template = config["chat_template"].as_str();
+        Self::new(tokenizer, pieces, &names, marks, ends, begin, template)
     }
 
     fn new(
         mut tokenizer: Tokenizer,
+        pieces: Option<Pieces>,
         names: &[String],
         marks: HashMap<String, u32>,
         ends: Vec<u32>,
@@ -174,6 +180,9 @@ impl Tokens {
             .map(|name| {
                 if marks.contains_key(name) {
                     return name.as_bytes().into();
+                }
+                if pieces.is_some() {
+                    return pieces::spelled(name);
                 }
                 spelled(name, &table).unwrap_or_else(|| name.as_bytes().into())
             })
@@ -209,6 +218,7 @@ impl Tokens {
         tokenizer.set_encode_special_tokens(true);
         Ok(Self {
             tokenizer,
+            pieces,
             bytes,
             marks,
             ends,
@@ -217,11 +227,29 @@ impl Tokens {
         })
     }
 
-    /// The tokens of a text, in which nothing is a mark.
+    /// The tokens of a text, in which nothing is a mark. Some vocabularies put a space before it.
     ///
     /// # Errors
     /// When the tokenizer cannot spell the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        match &self.pieces {
+            Some(pieces) => pieces.encode(text, pieces.leading_space, |own| self.raw(own)),
+            None => self.raw(text),
+        }
+    }
+
+    /// The tokens of a text that goes on where another one ended: nothing is put before it.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_on(&self, text: &str) -> Result<Vec<u32>> {
+        match &self.pieces {
+            Some(pieces) => pieces.encode(text, false, |own| self.raw(own)),
+            None => self.raw(text),
+        }
+    }
+
+    fn raw(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self
             .tokenizer
             .encode_fast(text, false)
@@ -293,6 +321,36 @@ impl Tokens {
         (0..self.len().min(other.len()) as u32)
             .find(|&token| self.bytes(token) != other.bytes(token))
     }
+}
+
+/// The tokenizer of a GGUF file with merges.
+fn byte_level(file: &Content, names: &[String]) -> Result<Tokenizer> {
+    let merges = strings(file, "tokenizer.ggml.merges")?
+        .into_iter()
+        .map(|merge| {
+            merge
+                .split_once(' ')
+                .map(|(left, right)| (left.to_owned(), right.to_owned()))
+                .ok_or_else(|| anyhow!("the merge `{merge}` does not name two tokens"))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let vocabulary = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (name.clone(), index as u32));
+    let bpe = BPE::builder()
+        .vocab_and_merges(
+            vocabulary.collect::<tokenizers::models::bpe::Vocab>(),
+            merges,
+        )
+        .ignore_merges(flag(file, "tokenizer.ggml.ignore_merges").unwrap_or(false))
+        .build()
+        .map_err(|problem| anyhow!("its vocabulary is damaged: {problem}"))?;
+    let mut tokenizer = Tokenizer::new(bpe);
+    tokenizer.with_pre_tokenizer(Some(splitter(
+        string(file, "tokenizer.ggml.pre").unwrap_or("gpt2"),
+    )?));
+    Ok(tokenizer)
 }
 
 /// Ways to end an answer that files often leave out of their metadata.
@@ -418,4 +476,95 @@ pub fn integer(value: &Value) -> Option<i64> {
         Value::I64(n) => n,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A vocabulary that SentencePiece trained, and how it spells texts itself: tests/pieces.py makes it.
+    #[derive(serde::Deserialize)]
+    struct Made {
+        tokens: Vec<String>,
+        scores: Vec<f32>,
+        kinds: Vec<i64>,
+        cases: Vec<(String, Vec<u32>)>,
+    }
+
+    fn made() -> Result<Made> {
+        Ok(serde_json::from_str(include_str!("../tests/pieces.json"))?)
+    }
+
+    fn list<T>(items: Vec<T>, wrap: fn(T) -> Value) -> Value {
+        Value::Array(items.into_iter().map(wrap).collect())
+    }
+
+    fn file(made: Made) -> Content {
+        let metadata = [
+            ("tokenizer.ggml.model", Value::String("llama".to_owned())),
+            ("tokenizer.ggml.tokens", list(made.tokens, Value::String)),
+            ("tokenizer.ggml.scores", list(made.scores, Value::F32)),
+            (
+                "tokenizer.ggml.token_type",
+                list(made.kinds, |kind| Value::I32(kind as i32)),
+            ),
+            ("tokenizer.ggml.bos_token_id", Value::U32(1)),
+            ("tokenizer.ggml.eos_token_id", Value::U32(2)),
+        ];
+        Content {
+            magic: candle_core::quantized::gguf_file::VersionedMagic::GgufV3,
+            metadata: metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            tensor_infos: HashMap::new(),
+            tensor_data_offset: 0,
+        }
+    }
+
+    #[test]
+    fn a_sentencepiece_vocabulary_spells_as_sentencepiece_does() -> Result<()> {
+        let made = made()?;
+        let cases = made.cases.clone();
+        assert!(cases.len() > 40);
+        let tokens = Tokens::from_gguf(&file(made))?;
+        assert_eq!(tokens.begin(), Some(1));
+        assert!(tokens.ends(2));
+        for (text, expected) in cases {
+            assert_eq!(tokens.encode(&text)?, expected, "{text:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_text_comes_back_from_a_sentencepiece_vocabulary() -> Result<()> {
+        let tokens = Tokens::from_gguf(&file(made()?))?;
+        let own = "the sign ▁ itself ▁▁, and <0x0A> as text";
+        let cases = made()?.cases;
+        for text in cases.iter().map(|(text, _)| text.as_str()).chain([own]) {
+            let inside = tokens.decode(&tokens.encode_on(text)?);
+            assert_eq!(String::from_utf8(inside)?, text);
+            let first = tokens.decode(&tokens.encode(text)?);
+            let space = if text.is_empty() { "" } else { " " };
+            assert_eq!(String::from_utf8(first)?, format!("{space}{text}"));
+        }
+        let control: Vec<u32> = tokens.encode("<s></s>")?;
+        assert!(!control.contains(&1) && !control.contains(&2));
+        Ok(())
+    }
+
+    #[test]
+    fn a_vocabulary_that_cannot_spell_every_byte_is_refused() -> Result<()> {
+        let mut made = made()?;
+        for name in &mut made.tokens {
+            if name == "<0x7F>" {
+                "gone".clone_into(name);
+            }
+        }
+        let problem = Tokens::from_gguf(&file(made))
+            .err()
+            .map(|it| it.to_string());
+        assert!(problem.is_some_and(|it| it.contains("every byte")));
+        Ok(())
+    }
 }
