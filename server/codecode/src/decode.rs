@@ -1,5 +1,5 @@
 //! Draft, verify, accept: runs the law over two models, step by step or ahead in one piece, with the same tokens.
-//! Knows no weights and no text, only [`LanguageModel`] and token numbers.
+//! Knows no weights and no text, only language models and token numbers.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use crate::{
     draws::Draws,
     law::{Emission, Law, Proposal, Source},
     lookup::Lookup,
-    model::LanguageModel,
+    model::{Branching, LanguageModel, Only, Read, Rows, Texts},
 };
 
 /// How far to draft ahead. None of it changes a token; it only changes what it costs.
@@ -136,76 +136,51 @@ pub fn together(
     base: &mut dyn LanguageModel,
     listener: &mut dyn Listener,
 ) -> Result<Counts> {
-    ensure!(
-        draft.vocabulary() == base.vocabulary(),
-        "the models do not share a vocabulary: the security model knows {} tokens, the base {}; co-decoding needs two \
-         models of one family",
-        draft.vocabulary(),
-        base.vocabulary()
-    );
-    let context = draft.context().min(base.context());
-    let mut text = start(run, context)?;
-    let mut counts = Counts::default();
+    let context = common_context(draft, base)?;
+    let mut lanes = [Lane::new(run, run.draws, context)?];
     if read_prompt(run, draft, listener)?.is_break() || read_prompt(run, base, listener)?.is_break()
     {
-        return Ok(counts);
+        return Ok(Counts::default());
     }
-    while (counts.emitted as usize) < run.limit && text.len() < context {
-        if listener.go_on().is_break() {
-            break;
-        }
-        let room = (run.limit - counts.emitted as usize).min(context - text.len());
-        let proposals = propose(
-            run,
-            draft,
-            &text,
-            counts.emitted,
-            room,
-            &mut counts,
-            listener,
-        )?;
-        if proposals.is_empty() {
-            break;
-        }
+    drive(
+        run,
+        &mut lanes,
+        &mut Only(draft),
+        &mut Only(base),
+        &mut [listener],
+    )?;
+    let [lane] = lanes;
+    Ok(lane.counts)
+}
 
-        // The base reads what it has not read yet and all proposals but the last: a row for each.
-        let mut unread = text[base.length()..].to_vec();
-        unread.extend(
-            proposals
-                .iter()
-                .take(proposals.len() - 1)
-                .map(|proposal| proposal.token),
-        );
-        let rows = base.forward(&unread, proposals.len())?;
-        counts.base_passes += 1;
-
-        let mut ended = false;
-        for (index, &proposal) in proposals.iter().enumerate() {
-            let emission = run
-                .law
-                .judge(proposal, rows.row(index), run.draws.at(counts.emitted));
-            text.push(emission.token);
-            counts.emitted += 1;
-            match emission.source {
-                Source::Draft => counts.accepted += 1,
-                Source::Base => counts.rejected += 1,
-            }
-            ended = listener.token(&emission).is_break();
-            // A replacement that happens to be the proposal leaves what was drafted after it valid.
-            if ended || emission.token != proposal.token {
-                counts.dropped += (proposals.len() - index - 1) as u64;
-                break;
-            }
-        }
-        // The last emitted token is unread by both, whatever it was: one rule for every case.
-        let read = text.len() - 1;
-        draft.truncate(read);
-        base.truncate(read);
-        if ended {
-            break;
-        }
+/// Several samples side by side, each with the tokens that [`together`] gives it alone: one pass reads what all of
+/// them want read, and a sample that ends leaves the others to go on.
+///
+/// Afterwards the caches hold the prompt without its last token.
+///
+/// # Errors
+/// As [`together`], and when so many samples do not fit into a cache beside one another.
+pub fn together_all(
+    run: &Run<'_>,
+    samples: &[Draws],
+    draft: &mut dyn Branching,
+    base: &mut dyn Branching,
+    listeners: &mut [&mut dyn Listener],
+) -> Result<Vec<Counts>> {
+    let context = common_context(draft, base)?;
+    let mut lanes = lanes(run, samples, context, listeners)?;
+    let Some(first) = listeners.first_mut() else {
+        return Ok(Vec::new());
+    };
+    if read_prompt(run, draft, *first)?.is_continue()
+        && read_prompt(run, base, *first)?.is_continue()
+    {
+        let room = run.limit.min(context - run.prompt.len() + 1);
+        let mut drafts = draft.branch(lanes.len(), room)?;
+        let mut bases = base.branch(lanes.len(), room)?;
+        drive(run, &mut lanes, &mut *drafts, &mut *bases, listeners)?;
     }
-    Ok(counts)
+    Ok(lanes.into_iter().map(|lane| lane.counts).collect())
 }
 
 /// Generates with the base alone, as the measure that co-decoding is held against.
@@ -217,61 +192,318 @@ pub fn alone(
     base: &mut dyn LanguageModel,
     listener: &mut dyn Listener,
 ) -> Result<Counts> {
-    let context = base.context();
-    let mut text = start(run, context)?;
-    let mut counts = Counts::default();
+    let mut lanes = [Lane::new(run, run.draws, base.context())?];
     if read_prompt(run, base, listener)?.is_break() {
-        return Ok(counts);
+        return Ok(Counts::default());
     }
-    while (counts.emitted as usize) < run.limit && text.len() < context {
-        if listener.go_on().is_break() {
-            break;
-        }
-        let room = (run.limit - counts.emitted as usize).min(context - text.len());
-        let guess: Vec<u32> = run.plan.lookup.map_or_else(Vec::new, |lookup| {
-            lookup.guess(&text).iter().copied().take(room - 1).collect()
+    drive_alone(run, &mut lanes, &mut Only(base), &mut [listener])?;
+    let [lane] = lanes;
+    Ok(lane.counts)
+}
+
+/// Several samples of the base alone side by side, as [`together_all`].
+///
+/// # Errors
+/// As [`together_all`].
+pub fn alone_all(
+    run: &Run<'_>,
+    samples: &[Draws],
+    base: &mut dyn Branching,
+    listeners: &mut [&mut dyn Listener],
+) -> Result<Vec<Counts>> {
+    let context = base.context();
+    let mut lanes = lanes(run, samples, context, listeners)?;
+    let Some(first) = listeners.first_mut() else {
+        return Ok(Vec::new());
+    };
+    if read_prompt(run, base, *first)?.is_continue() {
+        let room = run.limit.min(context - run.prompt.len() + 1);
+        let mut bases = base.branch(lanes.len(), room)?;
+        drive_alone(run, &mut lanes, &mut *bases, listeners)?;
+    }
+    Ok(lanes.into_iter().map(|lane| lane.counts).collect())
+}
+
+fn common_context(draft: &dyn LanguageModel, base: &dyn LanguageModel) -> Result<usize> {
+    ensure!(
+        draft.vocabulary() == base.vocabulary(),
+        "the models do not share a vocabulary: the security model knows {} tokens, the base {}; co-decoding needs two \
+         models of one family",
+        draft.vocabulary(),
+        base.vocabulary()
+    );
+    Ok(draft.context().min(base.context()))
+}
+
+fn lanes(
+    run: &Run<'_>,
+    samples: &[Draws],
+    context: usize,
+    listeners: &[&mut dyn Listener],
+) -> Result<Vec<Lane>> {
+    ensure!(
+        samples.len() == listeners.len(),
+        "{} samples and {} listeners",
+        samples.len(),
+        listeners.len()
+    );
+    samples
+        .iter()
+        .map(|&draws| Lane::new(run, draws, context))
+        .collect()
+}
+
+/// One sample on its way.
+struct Lane {
+    text: Vec<u32>,
+    draws: Draws,
+    context: usize,
+    counts: Counts,
+    /// What stands earlier in the text and is read ahead.
+    guess: Vec<u32>,
+    proposals: Vec<Proposal>,
+    /// Proposals that cost no pass of their own.
+    along: usize,
+    ended: bool,
+}
+
+impl Lane {
+    fn new(run: &Run<'_>, draws: Draws, context: usize) -> Result<Self> {
+        ensure!(!run.prompt.is_empty(), "the prompt is empty");
+        ensure!(
+            run.prompt.len() < context,
+            "the prompt has {} tokens, and the context holds {context}; nothing could follow it",
+            run.prompt.len()
+        );
+        Ok(Self {
+            text: run.prompt.to_vec(),
+            draws,
+            context,
+            counts: Counts::default(),
+            guess: Vec::new(),
+            proposals: Vec::new(),
+            along: 0,
+            ended: false,
+        })
+    }
+
+    /// How many tokens may still come.
+    fn room(&self, run: &Run<'_>) -> usize {
+        run.limit
+            .saturating_sub(self.counts.emitted as usize)
+            .min(self.context - self.text.len())
+    }
+
+    /// Looks up what may come, and gives all that the model has to read: what it has not yet, and the guess.
+    fn look_ahead(&mut self, run: &Run<'_>, read: usize) -> Vec<u32> {
+        let most = self.room(run).saturating_sub(1);
+        self.guess = run.plan.lookup.map_or_else(Vec::new, |lookup| {
+            lookup
+                .guess(&self.text)
+                .iter()
+                .copied()
+                .take(most)
+                .collect()
         });
-        counts.looked_up += guess.len() as u64;
-        let mut unread = text[base.length()..].to_vec();
-        unread.extend(&guess);
-        let rows = base.forward(&unread, guess.len() + 1)?;
-        counts.base_passes += 1;
-        let mut ended = false;
-        for index in 0..=guess.len() {
-            let (token, probability) = run
-                .law
-                .base_alone(rows.row(index), run.draws.at(counts.emitted));
-            text.push(token);
-            counts.emitted += 1;
+        self.counts.looked_up += self.guess.len() as u64;
+        [&self.text[read..], &self.guess].concat()
+    }
+
+    /// The security model's proposals as far as its own draws come out as guessed, so that every proposal is the
+    /// one that step by step would have made.
+    fn propose_along(&mut self, run: &Run<'_>, rows: &Rows) {
+        self.counts.draft_passes += 1;
+        self.proposals.clear();
+        for (index, guessed) in self.guess.iter().map(Some).chain([None]).enumerate() {
+            let at = self.draws.at(self.counts.emitted + index as u64);
+            let proposal = run.law.propose(rows.row(index), at);
+            self.proposals.push(proposal);
+            if guessed != Some(&proposal.token) {
+                break;
+            }
+            self.counts.guessed += 1;
+        }
+        self.along = self.proposals.len().min(self.guess.len());
+    }
+
+    /// The last proposal, where another one is to follow it.
+    fn wants_more(&self, run: &Run<'_>) -> Option<u32> {
+        let last = self.proposals.last()?;
+        (!self.ended
+            && self.proposals.len() < self.room(run)
+            && self.proposals.len() < self.along + run.plan.ahead
+            && last.probability >= run.plan.doubt)
+            .then_some(last.token)
+    }
+
+    fn propose(&mut self, run: &Run<'_>, rows: &Rows) {
+        self.counts.draft_passes += 1;
+        let position = self.counts.emitted + self.proposals.len() as u64;
+        let proposal = run.law.propose(rows.row(0), self.draws.at(position));
+        self.proposals.push(proposal);
+    }
+
+    /// What the base has not read yet and all proposals but the last: a row for each proposal.
+    fn to_verify(&self, read: usize) -> Vec<u32> {
+        let but_last = self.proposals.len() - 1;
+        let drafted = self.proposals.iter().take(but_last);
+        let unread = self.text[read..].iter().copied();
+        unread
+            .chain(drafted.map(|proposal| proposal.token))
+            .collect()
+    }
+
+    fn judge(&mut self, run: &Run<'_>, rows: &Rows, listener: &mut dyn Listener) {
+        self.counts.base_passes += 1;
+        for (index, &proposal) in self.proposals.iter().enumerate() {
+            let at = self.draws.at(self.counts.emitted);
+            let emission = run.law.judge(proposal, rows.row(index), at);
+            self.text.push(emission.token);
+            self.counts.emitted += 1;
+            match emission.source {
+                Source::Draft => self.counts.accepted += 1,
+                Source::Base => self.counts.rejected += 1,
+            }
+            self.ended = listener.token(&emission).is_break();
+            // A replacement that happens to be the proposal leaves what was drafted after it valid.
+            if self.ended || emission.token != proposal.token {
+                self.counts.dropped += (self.proposals.len() - index - 1) as u64;
+                break;
+            }
+        }
+    }
+
+    fn emit_alone(&mut self, run: &Run<'_>, rows: &Rows, listener: &mut dyn Listener) {
+        self.counts.base_passes += 1;
+        for index in 0..=self.guess.len() {
+            let at = self.draws.at(self.counts.emitted);
+            let (token, probability) = run.law.base_alone(rows.row(index), at);
+            self.text.push(token);
+            self.counts.emitted += 1;
             let emission = Emission {
                 token,
                 source: Source::Base,
                 proposal: Proposal { token, probability },
                 base_probability: probability,
             };
-            ended = listener.token(&emission).is_break();
-            let right = guess.get(index) == Some(&token);
-            counts.guessed += u64::from(right);
-            if ended || !right {
+            self.ended = listener.token(&emission).is_break();
+            let right = self.guess.get(index) == Some(&token);
+            self.counts.guessed += u64::from(right);
+            if self.ended || !right {
                 break;
             }
         }
-        base.truncate(text.len() - 1);
-        if ended {
-            break;
-        }
     }
-    Ok(counts)
 }
 
-fn start(run: &Run<'_>, context: usize) -> Result<Vec<u32>> {
-    ensure!(!run.prompt.is_empty(), "the prompt is empty");
-    ensure!(
-        run.prompt.len() < context,
-        "the prompt has {} tokens, and the context holds {context}; nothing could follow it",
-        run.prompt.len()
-    );
-    Ok(run.prompt.to_vec())
+/// Ends what is full or not wanted any more; the rest goes on.
+fn going_on(run: &Run<'_>, lanes: &mut [Lane], listeners: &mut [&mut dyn Listener]) -> Vec<usize> {
+    for (lane, listener) in lanes.iter_mut().zip(listeners) {
+        lane.ended = lane.ended || lane.room(run) == 0 || listener.go_on().is_break();
+    }
+    (0..lanes.len()).filter(|&at| !lanes[at].ended).collect()
+}
+
+/// One pass in which each of these texts reads its tokens.
+fn pass(model: &mut dyn Texts, unread: &[(usize, Vec<u32>, usize)]) -> Result<Vec<Rows>> {
+    let reads: Vec<Read<'_>> = unread
+        .iter()
+        .map(|(text, tokens, rows)| Read {
+            text: *text,
+            tokens,
+            rows: *rows,
+        })
+        .collect();
+    model.forward(&reads)
+}
+
+fn drive(
+    run: &Run<'_>,
+    lanes: &mut [Lane],
+    draft: &mut dyn Texts,
+    base: &mut dyn Texts,
+    listeners: &mut [&mut dyn Listener],
+) -> Result<()> {
+    loop {
+        let live = going_on(run, lanes, listeners);
+        if live.is_empty() {
+            return Ok(());
+        }
+        let unread: Vec<_> = live
+            .iter()
+            .map(|&at| {
+                let unread = lanes[at].look_ahead(run, draft.length(at));
+                (at, unread, lanes[at].guess.len() + 1)
+            })
+            .collect();
+        for (&at, rows) in live.iter().zip(pass(draft, &unread)?) {
+            let lane = &mut lanes[at];
+            lane.propose_along(run, &rows);
+            // The model has read the guess; of it holds what it then proposed itself.
+            draft.truncate(at, lane.text.len() + lane.proposals.len() - 1);
+        }
+        loop {
+            let mut unread = Vec::new();
+            for &at in &live {
+                if let Some(last) = lanes[at].wants_more(run) {
+                    lanes[at].ended = listeners[at].go_on().is_break();
+                    if !lanes[at].ended {
+                        unread.push((at, vec![last], 1));
+                    }
+                }
+            }
+            if unread.is_empty() {
+                break;
+            }
+            for ((at, ..), rows) in unread.iter().zip(pass(draft, &unread)?) {
+                lanes[*at].propose(run, &rows);
+            }
+        }
+        let unread: Vec<_> = live
+            .into_iter()
+            .filter(|&at| !lanes[at].ended)
+            .map(|at| {
+                let unread = lanes[at].to_verify(base.length(at));
+                (at, unread, lanes[at].proposals.len())
+            })
+            .collect();
+        if unread.is_empty() {
+            continue;
+        }
+        for ((at, ..), rows) in unread.iter().zip(pass(base, &unread)?) {
+            let lane = &mut lanes[*at];
+            lane.judge(run, &rows, &mut *listeners[*at]);
+            // The last emitted token is unread by both, whatever it was: one rule for every case.
+            draft.truncate(*at, lane.text.len() - 1);
+            base.truncate(*at, lane.text.len() - 1);
+        }
+    }
+}
+
+fn drive_alone(
+    run: &Run<'_>,
+    lanes: &mut [Lane],
+    base: &mut dyn Texts,
+    listeners: &mut [&mut dyn Listener],
+) -> Result<()> {
+    loop {
+        let live = going_on(run, lanes, listeners);
+        if live.is_empty() {
+            return Ok(());
+        }
+        let unread: Vec<_> = live
+            .iter()
+            .map(|&at| {
+                let unread = lanes[at].look_ahead(run, base.length(at));
+                (at, unread, lanes[at].guess.len() + 1)
+            })
+            .collect();
+        for (&at, rows) in live.iter().zip(pass(base, &unread)?) {
+            let lane = &mut lanes[at];
+            lane.emit_alone(run, &rows, &mut *listeners[at]);
+            base.truncate(at, lane.text.len() - 1);
+        }
+    }
 }
 
 /// Reads the prompt up to its last token, in pieces.
@@ -290,65 +522,4 @@ fn read_prompt(
         model.forward(piece, 0)?;
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// The security model's proposals for the next positions: at least one, unless the listener broke.
-///
-/// What stands earlier in the text is read ahead in one pass; it counts only as far as the model's own draws
-/// come out the same, so that every proposal is the one that step by step would have made.
-fn propose(
-    run: &Run<'_>,
-    draft: &mut dyn LanguageModel,
-    text: &[u32],
-    position: u64,
-    room: usize,
-    counts: &mut Counts,
-    listener: &mut dyn Listener,
-) -> Result<Vec<Proposal>> {
-    let guess: Vec<u32> = run.plan.lookup.map_or_else(Vec::new, |lookup| {
-        lookup
-            .guess(text)
-            .iter()
-            .copied()
-            .take(room.saturating_sub(1))
-            .collect()
-    });
-    counts.looked_up += guess.len() as u64;
-    let mut unread = text[draft.length()..].to_vec();
-    unread.extend(&guess);
-    let mut proposals = Vec::with_capacity(guess.len() + run.plan.ahead.max(1));
-    let mut rows = draft.forward(&unread, guess.len() + 1)?;
-    counts.draft_passes += 1;
-    for (index, guessed) in guess.iter().map(Some).chain([None]).enumerate() {
-        let proposal = run
-            .law
-            .propose(rows.row(index), run.draws.at(position + index as u64));
-        proposals.push(proposal);
-        if guessed != Some(&proposal.token) {
-            break;
-        }
-        counts.guessed += 1;
-    }
-    // The model has read the guess; of it holds what it then proposed itself.
-    draft.truncate(text.len() + proposals.len() - 1);
-
-    let drafted = proposals.len().min(guess.len());
-    while proposals.len() < room && proposals.len() < drafted + run.plan.ahead {
-        let Some(last) = proposals.last().copied() else {
-            break;
-        };
-        if last.probability < run.plan.doubt {
-            break;
-        }
-        if listener.go_on().is_break() {
-            return Ok(Vec::new());
-        }
-        rows = draft.forward(&[last.token], 1)?;
-        counts.draft_passes += 1;
-        proposals.push(
-            run.law
-                .propose(rows.row(0), run.draws.at(position + proposals.len() as u64)),
-        );
-    }
-    Ok(proposals)
 }

@@ -4,10 +4,12 @@
 mod adapter;
 mod attention;
 mod cached;
+mod matrix;
 mod memory;
 mod network;
 mod safetensors;
 mod shape;
+mod tiles;
 mod weights;
 
 use std::path::{Path, PathBuf};

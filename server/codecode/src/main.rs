@@ -21,7 +21,7 @@ use secondlook_codecode::{
     options::{Laws, Models, Plans},
     pull,
     serve::{Place, Serve, fresh_token, serve},
-    session::{Ask, Finish, Piece, Session},
+    session::{Ask, Finish, Hearer, Piece, Session, Traced},
     template::{self, Message, Role},
 };
 
@@ -303,44 +303,82 @@ fn generate(options: &Generate) -> Result<()> {
     } else {
         template::plain(session.tokens(), &text)?
     };
-    for lane in 0..options.samples.max(1) {
-        let ask = Ask {
-            prompt: &prompt,
-            law,
-            plan: options.plan.plan(),
-            draws: Draws {
-                seed: options.seed,
-                lane,
-            },
-            limit: options.max_tokens,
-            stops: &options.stop,
-            base_only: options.base_only,
-            endless: false,
-        };
-        let mut trace = Vec::new();
-        let answer = session.answer(&ask, &mut |piece: &Piece<'_>| {
-            if options.json {
-                trace.push(piece.token.clone());
-            } else {
-                print!("{}", piece.text);
-                if std::io::stdout().flush().is_err() {
-                    return ControlFlow::Break(());
-                }
+    let ask = Ask {
+        prompt: &prompt,
+        law,
+        plan: options.plan.plan(),
+        draws: Draws {
+            seed: options.seed,
+            lane: 0,
+        },
+        limit: options.max_tokens,
+        stops: &options.stop,
+        base_only: options.base_only,
+        endless: false,
+    };
+    let lanes: Vec<u32> = (0..options.samples.max(1)).collect();
+    for some in lanes.chunks(session.beside(&ask)) {
+        let several = some.len() > 1;
+        let mut papers: Vec<Paper> = some
+            .iter()
+            .map(|_| Paper {
+                live: !options.json && !several,
+                trace: Vec::new(),
+            })
+            .collect();
+        let answers = match (some, papers.as_mut_slice()) {
+            ([lane], [paper]) => {
+                let mut one = ask.clone();
+                one.draws.lane = *lane;
+                vec![session.answer(&one, paper)?]
             }
-            ControlFlow::Continue(())
-        })?;
-        if options.json {
-            let line = serde_json::json!({
-                "text": answer.text, "finish": answer.finish, "counts": answer.counts, "trace": trace,
-                "prompt_tokens": prompt.len(), "tokens": answer.tokens,
-            });
-            println!("{line}");
-        } else {
-            println!("{}", answer.rest);
+            _ => {
+                let mut hearers: Vec<&mut dyn Hearer> = papers
+                    .iter_mut()
+                    .map(|paper| paper as &mut dyn Hearer)
+                    .collect();
+                session.answers(&ask, some, &mut hearers)?
+            }
+        };
+        for (answer, paper) in answers.iter().zip(papers) {
+            if options.json {
+                let line = serde_json::json!({
+                    "text": answer.text, "finish": answer.finish, "counts": answer.counts, "trace": paper.trace,
+                    "prompt_tokens": prompt.len(), "tokens": answer.tokens,
+                });
+                println!("{line}");
+            } else if several {
+                println!("{}", answer.text);
+            } else {
+                println!("{}", answer.rest);
+            }
         }
-        if answer.finish == Finish::Cancelled {
+        if answers
+            .iter()
+            .any(|answer| answer.finish == Finish::Cancelled)
+        {
             break;
         }
     }
     Ok(())
+}
+
+/// What the terminal or the JSON line gets to know of a sample.
+struct Paper {
+    live: bool,
+    trace: Vec<Traced>,
+}
+
+impl Hearer for Paper {
+    fn piece(&mut self, piece: &Piece<'_>) -> ControlFlow<()> {
+        if self.live {
+            print!("{}", piece.text);
+            if std::io::stdout().flush().is_err() {
+                return ControlFlow::Break(());
+            }
+        } else {
+            self.trace.push(piece.token.clone());
+        }
+        ControlFlow::Continue(())
+    }
 }

@@ -59,3 +59,76 @@ pub trait LanguageModel {
     /// held before.
     fn forward(&mut self, tokens: &[u32], rows: usize) -> Result<Rows>;
 }
+
+/// What one text of several reads in a pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'a> {
+    /// Which text.
+    pub text: usize,
+    /// The tokens, after what it holds already. At least one.
+    pub tokens: &'a [u32],
+    /// Logits are given after each of the last so many of them.
+    pub rows: usize,
+}
+
+/// Texts that a model reads side by side: each pass reads some tokens of some of them.
+pub trait Texts {
+    /// How many tokens a row of logits has.
+    fn vocabulary(&self) -> usize;
+
+    /// How many positions each text holds at most.
+    fn context(&self) -> usize;
+
+    /// How many tokens of a text have been read.
+    fn length(&self, text: usize) -> usize;
+
+    /// Forgets everything after a text's first `length` tokens.
+    fn truncate(&mut self, text: usize, length: usize);
+
+    /// Reads in one pass what each of `reads` says, every text at most once.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::forward`]; then no text holds more than before.
+    fn forward(&mut self, reads: &[Read<'_>]) -> Result<Vec<Rows>>;
+}
+
+/// A model's own text as the only one.
+pub struct Only<'a>(pub &'a mut dyn LanguageModel);
+
+impl Texts for Only<'_> {
+    fn vocabulary(&self) -> usize {
+        self.0.vocabulary()
+    }
+
+    fn context(&self) -> usize {
+        self.0.context()
+    }
+
+    fn length(&self, _: usize) -> usize {
+        self.0.length()
+    }
+
+    fn truncate(&mut self, _: usize, length: usize) {
+        self.0.truncate(length);
+    }
+
+    fn forward(&mut self, reads: &[Read<'_>]) -> Result<Vec<Rows>> {
+        reads
+            .iter()
+            .map(|read| self.0.forward(read.tokens, read.rows))
+            .collect()
+    }
+}
+
+/// A model that can continue what it has read in several ways side by side.
+pub trait Branching: LanguageModel {
+    /// How many texts of `room` further tokens fit beside one another; 0 where the model cannot.
+    fn fits(&self, room: usize) -> usize;
+
+    /// `count` texts that all begin with what has been read and go on for at most `room` tokens each. They are
+    /// forgotten with the answer; what has been read stays.
+    ///
+    /// # Errors
+    /// When so many do not fit.
+    fn branch(&mut self, count: usize, room: usize) -> Result<Box<dyn Texts + '_>>;
+}

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use crate::{
-    decode::{Counts, Listener, Plan, Run, alone, together},
+    decode::{Counts, Listener, Plan, Run, alone, alone_all, together, together_all},
     draws::Draws,
     engine::{Load, Model, Need},
     law::{Emission, Law, Source},
@@ -178,36 +178,9 @@ impl Session {
     /// # Errors
     /// When the prompt is too long or a model fails.
     pub fn answer(&mut self, ask: &Ask<'_>, hearer: &mut dyn Hearer) -> Result<Answer> {
-        let common = self
-            .read
-            .iter()
-            .zip(ask.prompt)
-            .take_while(|(a, b)| a == b)
-            .count();
-        self.base.network.truncate(common);
-        if let Some(draft) = &mut self.draft {
-            draft.network.truncate(common);
-        }
-        // Until the end is known, nothing may be taken for read.
-        self.read.truncate(common);
-        let run = Run {
-            law: ask.law,
-            plan: ask.plan,
-            draws: ask.draws,
-            limit: ask.limit,
-            prompt: ask.prompt,
-        };
-        let mut writer = Writer {
-            tokens: &self.base.tokens,
-            stops: ask.stops,
-            endless: ask.endless,
-            hearer,
-            bytes: Vec::new(),
-            text: String::new(),
-            shown: 0,
-            emitted: Vec::new(),
-            finish: Finish::Length,
-        };
+        let common = self.forget_but(ask.prompt);
+        let run = ask.run();
+        let mut writer = Writer::new(&self.base.tokens, ask, hearer);
         let outcome = match &mut self.draft {
             Some(draft) if !ask.base_only => together(
                 &run,
@@ -217,25 +190,115 @@ impl Session {
             ),
             _ => alone(&run, &mut self.base.network, &mut writer),
         };
-        writer.flush();
-        let (finish, text, shown, emitted) =
-            (writer.finish, writer.text, writer.shown, writer.emitted);
-        let counts = outcome?;
+        let answer = writer.done(outcome?);
         // Both caches hold no more than this; a shorter one reads the rest again.
-        self.read = [ask.prompt, &emitted].concat();
+        self.read = [ask.prompt, &answer.tokens].concat();
+        self.forget_unread_draft(ask, common);
+        Ok(answer)
+    }
+
+    /// How many samples of such an answer are generated side by side; 1 where they come one after another.
+    #[must_use]
+    pub fn beside(&self, ask: &Ask<'_>) -> usize {
+        let context = self.context();
+        let taken = ask.prompt.len().saturating_sub(1).min(context);
+        let room = ask.limit.min(context - taken).max(1);
+        let ahead = ask.plan.ahead + ask.plan.lookup.map_or(0, |lookup| lookup.length) + 1;
+        let drafts = match &self.draft {
+            Some(draft) if !ask.base_only => draft.network.fits_after(taken, room),
+            _ => usize::MAX,
+        };
+        self.base
+            .network
+            .fits_after(taken, room)
+            .min(drafts)
+            .min(ROWS_AT_ONCE / ahead)
+            .clamp(1, BESIDE)
+    }
+
+    /// Generates the samples `lanes` of one question side by side: for each the tokens that [`Self::answer`] gives
+    /// it with that lane. At most as many as [`Self::beside`] says.
+    ///
+    /// # Errors
+    /// As [`Self::answer`]; and when there are too many of them.
+    pub fn answers(
+        &mut self,
+        ask: &Ask<'_>,
+        lanes: &[u32],
+        hearers: &mut [&mut dyn Hearer],
+    ) -> Result<Vec<Answer>> {
+        let common = self.forget_but(ask.prompt);
+        let run = ask.run();
+        let samples: Vec<Draws> = lanes
+            .iter()
+            .map(|&lane| Draws { lane, ..ask.draws })
+            .collect();
+        let mut writers: Vec<Writer<'_>> = hearers
+            .iter_mut()
+            .map(|hearer| Writer::new(&self.base.tokens, ask, &mut **hearer))
+            .collect();
+        let mut listeners: Vec<&mut dyn Listener> = writers
+            .iter_mut()
+            .map(|writer| writer as &mut dyn Listener)
+            .collect();
+        let outcome = match &mut self.draft {
+            Some(draft) if !ask.base_only => together_all(
+                &run,
+                &samples,
+                &mut draft.network,
+                &mut self.base.network,
+                &mut listeners,
+            ),
+            _ => alone_all(&run, &samples, &mut self.base.network, &mut listeners),
+        };
+        let counts = outcome?;
+        let answers = writers.into_iter().zip(counts);
+        let answers = answers
+            .map(|(writer, counts)| writer.done(counts))
+            .collect();
+        self.read = ask.prompt.to_vec();
+        self.forget_unread_draft(ask, common);
+        Ok(answers)
+    }
+
+    /// Goes back to where the prompt is what was read last, and says how far that is.
+    fn forget_but(&mut self, prompt: &[u32]) -> usize {
+        let both = self.read.iter().zip(prompt);
+        let common = both.take_while(|(a, b)| a == b).count();
+        self.base.network.truncate(common);
+        if let Some(draft) = &mut self.draft {
+            draft.network.truncate(common);
+        }
+        // Until the end is known, nothing may be taken for read.
+        self.read.truncate(common);
+        common
+    }
+
+    /// A security model that was left out has not read what the base has.
+    fn forget_unread_draft(&mut self, ask: &Ask<'_>, common: usize) {
         if ask.base_only
             && let Some(draft) = &mut self.draft
         {
             draft.network.truncate(common);
         }
-        let rest = text.get(shown..).unwrap_or_default().to_owned();
-        Ok(Answer {
-            text,
-            rest,
-            tokens: emitted,
-            finish,
-            counts,
-        })
+    }
+}
+
+/// The most samples side by side: what they read at once has to stay cheap beside the weights.
+const BESIDE: usize = 8;
+
+/// The most rows of logits that a pass of several samples may give, each as wide as the vocabulary.
+pub(crate) const ROWS_AT_ONCE: usize = 96;
+
+impl Ask<'_> {
+    fn run(&self) -> Run<'_> {
+        Run {
+            law: self.law,
+            plan: self.plan,
+            draws: self.draws,
+            limit: self.limit,
+            prompt: self.prompt,
+        }
     }
 }
 
@@ -271,6 +334,34 @@ struct Writer<'a> {
     shown: usize,
     emitted: Vec<u32>,
     finish: Finish,
+}
+
+impl<'a> Writer<'a> {
+    fn new(tokens: &'a Tokens, ask: &Ask<'a>, hearer: &'a mut dyn Hearer) -> Self {
+        Self {
+            tokens,
+            stops: ask.stops,
+            endless: ask.endless,
+            hearer,
+            bytes: Vec::new(),
+            text: String::new(),
+            shown: 0,
+            emitted: Vec::new(),
+            finish: Finish::Length,
+        }
+    }
+
+    fn done(mut self, counts: Counts) -> Answer {
+        self.take_whole_characters(true);
+        let rest = self.text.get(self.shown..).unwrap_or_default().to_owned();
+        Answer {
+            text: self.text,
+            rest,
+            tokens: self.emitted,
+            finish: self.finish,
+            counts,
+        }
+    }
 }
 
 impl Listener for Writer<'_> {
@@ -389,9 +480,5 @@ impl Writer<'_> {
             .map(str::len)
             .max()
             .unwrap_or(0)
-    }
-
-    fn flush(&mut self) {
-        self.take_whole_characters(true);
     }
 }

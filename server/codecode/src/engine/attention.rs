@@ -64,6 +64,24 @@ impl Rotary {
     }
 }
 
+/// Where one row stands: in its text, and in what is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spot {
+    /// How many tokens stand before it in its text.
+    pub(super) position: usize,
+    /// The text's first so many tokens, kept from the first place on; texts that branch have them in common.
+    pub(super) shared: usize,
+    /// The place of the first token after them.
+    pub(super) own: usize,
+}
+
+impl Spot {
+    /// The place of the row's own key and value.
+    fn place(self) -> usize {
+        self.own + self.position - self.shared
+    }
+}
+
 /// What one block remembers, allocated once for the whole context.
 pub(super) enum Kept {
     /// On the processor: [shared head][position][head], plain numbers.
@@ -94,13 +112,13 @@ impl Kept {
         })
     }
 
-    /// Remembers the keys and values of the positions from `start` on, and mixes values for their queries.
-    /// All three are [positions, heads of their kind * head]; the answer is [positions, heads * head].
+    /// Remembers the keys and values of these rows, and mixes values for their queries. All three are
+    /// [rows, heads of their kind * head]; the answer is [rows, heads * head].
     pub(super) fn attend(
         &mut self,
         shape: &Shape,
         rotary: &Rotary,
-        start: usize,
+        spots: &[Spot],
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
@@ -115,24 +133,26 @@ impl Kept {
                 let mut new = key.flatten_all()?.to_vec1::<f32>()?;
                 let added = value.flatten_all()?.to_vec1::<f32>()?;
                 let width = shape.heads * shape.head;
-                for (index, vector) in queries.chunks_exact_mut(width).enumerate() {
-                    rotary.turn(shape, start + index, vector);
+                for (spot, vector) in spots.iter().zip(queries.chunks_exact_mut(width)) {
+                    rotary.turn(shape, spot.position, vector);
                 }
-                for (index, vector) in new.chunks_exact_mut(shape.shared()).enumerate() {
-                    rotary.turn(shape, start + index, vector);
+                for (spot, vector) in spots.iter().zip(new.chunks_exact_mut(shape.shared())) {
+                    rotary.turn(shape, spot.position, vector);
                 }
                 for (kept, vectors) in [(&mut *keys, &new), (&mut *values, &added)] {
-                    for (index, vector) in vectors.chunks_exact(shape.shared()).enumerate() {
+                    for (spot, vector) in spots.iter().zip(vectors.chunks_exact(shape.shared())) {
                         for (head, part) in vector.chunks_exact(shape.head).enumerate() {
-                            let at = (head * *context + start + index) * shape.head;
+                            let at = (head * *context + spot.place()) * shape.head;
                             kept[at..at + shape.head].copy_from_slice(part);
                         }
                     }
                 }
-                let mixed = host(shape, start, *context, &queries, keys, values);
+                let mixed = host(shape, spots, *context, &queries, keys, values);
                 Ok(Tensor::from_vec(mixed, query.dims(), query.device())?)
             }
             Self::Device { keys, values } => {
+                // On a card there is one text, in order.
+                let start = spots.first().map_or(0, |spot| spot.position);
                 on_device(shape, rotary, start, [query, key, value], keys, values)
             }
         }
@@ -141,7 +161,7 @@ impl Kept {
 
 fn host(
     shape: &Shape,
-    start: usize,
+    spots: &[Spot],
     context: usize,
     queries: &[f32],
     keys: &[f32],
@@ -151,17 +171,20 @@ fn host(
     let scale = 1.0 / (head as f32).sqrt();
     let mut mixed = vec![0.0; queries.len()];
     let one = |(at, (query, out)): (usize, (&[f32], &mut [f32]))| {
-        let (position, shared) = (at / shape.heads, at % shape.heads / group);
-        let from = shared * context * head;
-        let seen = (start + position + 1) * head;
-        let (keys, values) = (&keys[from..from + seen], &values[from..from + seen]);
+        let (spot, of) = (spots[at / shape.heads], at % shape.heads / group);
+        let from = of * context;
+        let common = from * head..(from + spot.shared) * head;
+        let own = (from + spot.own) * head..(from + spot.place() + 1) * head;
+        let keys = [&keys[common.clone()], &keys[own.clone()]];
+        let values = [&values[common], &values[own]];
         pulp::Arch::new().dispatch(|| mix(query, keys, values, scale, out));
     };
+    let farthest = spots.iter().map(|spot| spot.position).max().unwrap_or(0);
     let jobs = queries
         .par_chunks_exact(head)
         .zip(mixed.par_chunks_exact_mut(head))
         .enumerate();
-    if rayon::current_num_threads() > 1 && (queries.len() / head) * (start + 1) > 20_000 {
+    if rayon::current_num_threads() > 1 && (queries.len() / head) * (farthest + 1) > 20_000 {
         jobs.for_each(one);
     } else {
         queries
@@ -173,25 +196,30 @@ fn host(
     mixed
 }
 
-/// Softmax of one query with all keys, times the values. Inlined so that it is compiled for the processor at
-/// hand.
+/// Softmax of one query with all keys, times the values; both in two stretches that follow each other. Inlined so
+/// that it is compiled for the processor at hand.
 #[inline(always)]
-fn mix(query: &[f32], keys: &[f32], values: &[f32], scale: f32, out: &mut [f32]) {
+fn mix(query: &[f32], keys: [&[f32]; 2], values: [&[f32]; 2], scale: f32, out: &mut [f32]) {
     let head = query.len();
-    let mut weights: Vec<f32> = keys
-        .chunks_exact(head)
-        .map(|key| dot(query, key) * scale)
-        .collect();
+    let mut weights: Vec<f32> = Vec::with_capacity((keys[0].len() + keys[1].len()) / head);
+    for stretch in keys {
+        for key in stretch.chunks_exact(head) {
+            weights.push(dot(query, key) * scale);
+        }
+    }
     let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut total = 0.0;
     for weight in &mut weights {
         *weight = (*weight - highest).exp();
         total += *weight;
     }
-    for (&weight, value) in weights.iter().zip(values.chunks_exact(head)) {
-        let share = weight / total;
-        for (sum, &part) in out.iter_mut().zip(value) {
-            *sum += share * part;
+    let mut weights = weights.iter();
+    for stretch in values {
+        for (value, &weight) in stretch.chunks_exact(head).zip(&mut weights) {
+            let share = weight / total;
+            for (sum, &part) in out.iter_mut().zip(value) {
+                *sum += share * part;
+            }
         }
     }
 }

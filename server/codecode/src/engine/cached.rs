@@ -7,14 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::quantized::{
     GgmlDType, QTensor,
     gguf_file::{self, Content, Value},
 };
 use sha2::{Digest, Sha256};
 
-use super::{Load, file_hash, weights};
+use super::{Load, file_hash, tiles, weights};
 
 /// Raised when the arrangement of kept weights changes.
 const FORM: u32 = 2;
@@ -27,7 +27,11 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn for_model(folder: &Path, load: &Load) -> Result<Self> {
         let mut hasher = Sha256::new();
-        hasher.update(format!("form {FORM} tiles {}", weights::tiles_of_bytes()));
+        hasher.update(format!(
+            "form {FORM} tiles {} {}",
+            weights::tiles_of_bytes(),
+            tiles::ready()
+        ));
         for path in [Some(&load.model), load.adapter.as_ref()]
             .into_iter()
             .flatten()
@@ -98,8 +102,10 @@ impl Slot {
         };
         let mut matrices: Vec<(String, &QTensor)> =
             vec![("token_embd.weight".to_owned(), weights.embedding.as_ref())];
-        if !std::sync::Arc::ptr_eq(&weights.embedding, &weights.output) {
-            matrices.push(("output.weight".to_owned(), weights.output.as_ref()));
+        if let Some(output) = weights.output.plain()
+            && !std::sync::Arc::ptr_eq(&weights.embedding, output)
+        {
+            matrices.push(("output.weight".to_owned(), output));
         }
         vector("output_norm.weight".to_owned(), &weights.norm)?;
         for (layer, block) in weights.blocks.iter().enumerate() {
@@ -117,7 +123,8 @@ impl Slot {
                 ("ffn_up", &block.up),
                 ("ffn_down", &block.down),
             ] {
-                matrices.push((format!("blk.{layer}.{part}.weight"), linear.matrix.as_ref()));
+                let matrix = linear.matrix.plain().context("already arranged")?;
+                matrices.push((format!("blk.{layer}.{part}.weight"), matrix));
                 if let Some(bias) = &linear.bias {
                     vector(format!("blk.{layer}.{part}.bias"), bias)?;
                 }

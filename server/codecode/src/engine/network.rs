@@ -1,17 +1,16 @@
 //! The forward pass: tokens in, rows of logits out, keys and values kept.
 //! Knows the arithmetic of the Qwen2 and Llama families, no files and no law.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device, Tensor, quantized::QTensor};
 
 use super::{
-    attention::{Kept, Rotary},
+    attention::{Kept, Rotary, Spot},
+    matrix::Matrix,
     shape::Shape,
     weights::{Linear, Weights},
 };
-use crate::model::{LanguageModel, Rows};
+use crate::model::{Branching, LanguageModel, Read, Rows, Texts};
 
 /// A model's weights with the cache of one text.
 pub struct Network {
@@ -48,13 +47,35 @@ impl Network {
         })
     }
 
+    /// How many texts of `room` tokens fit beside one another after the first `read` ones; 0 on a card, where there
+    /// is one text.
+    #[must_use]
+    pub fn fits_after(&self, read: usize, room: usize) -> usize {
+        if self.device.is_cpu() {
+            self.context.saturating_sub(read) / room.max(1)
+        } else {
+            0
+        }
+    }
+
     /// The model's measures.
     #[must_use]
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    fn pass(&mut self, tokens: &[u32], rows: usize) -> Result<Option<Tensor>> {
+    fn knows(&self, tokens: &[u32]) -> Result<()> {
+        ensure!(
+            tokens
+                .iter()
+                .all(|&token| (token as usize) < self.shape.vocabulary),
+            "a token is outside the model's vocabulary"
+        );
+        Ok(())
+    }
+
+    /// Reads tokens at their spots and gives logits after the `wanted` ones of them.
+    fn pass(&mut self, tokens: &[u32], spots: &[Spot], wanted: &[u32]) -> Result<Option<Tensor>> {
         let width = self.shape.width;
         let count = tokens.len();
         let ids = Tensor::from_slice(tokens, count, &self.device)?;
@@ -67,8 +88,7 @@ impl Network {
             let query = apply(&block.query, &seen)?;
             let key = apply(&block.key, &seen)?;
             let value = apply(&block.value, &seen)?;
-            let mixed =
-                kept.attend(&self.shape, &self.rotary, self.length, &query, &key, &value)?;
+            let mixed = kept.attend(&self.shape, &self.rotary, spots, &query, &key, &value)?;
             state = (state + apply(&block.back, &padded(&mixed, &block.back)?)?)?;
             let seen = padded(
                 &rms_norm(&state, &block.feed_norm, self.shape.epsilon)?,
@@ -77,15 +97,14 @@ impl Network {
             let fed = (apply(&block.gate, &seen)?.silu()? * apply(&block.up, &seen)?)?;
             state = (state + apply(&block.down, &padded(&fed, &block.down)?)?)?;
         }
-        if rows == 0 {
+        if wanted.is_empty() {
             return Ok(None);
         }
-        let last = state.narrow(0, count - rows, rows)?.contiguous()?;
+        let wanted = Tensor::from_slice(wanted, wanted.len(), &self.device)?;
+        let last = state.index_select(&wanted, 0)?;
         let last = rms_norm(&last, &self.weights.norm, self.shape.epsilon)?;
-        Ok(Some(multiply(
-            &self.weights.output,
-            &widened(&last, &self.weights.output)?,
-        )?))
+        let output = &self.weights.output;
+        Ok(Some(output.multiply(&widened(&last, output)?)?))
     }
 }
 
@@ -116,19 +135,115 @@ impl LanguageModel for Network {
             "the context of {} tokens is full",
             self.context
         );
-        ensure!(
-            tokens
-                .iter()
-                .all(|&token| (token as usize) < self.shape.vocabulary),
-            "a token is outside the model's vocabulary"
-        );
-        let logits = self.pass(tokens, rows).context("the forward pass failed")?;
+        self.knows(tokens)?;
+        let spots: Vec<Spot> = (self.length..self.length + tokens.len())
+            .map(|position| Spot {
+                position,
+                shared: 0,
+                own: 0,
+            })
+            .collect();
+        let wanted: Vec<u32> = (tokens.len() - rows..tokens.len())
+            .map(|row| row as u32)
+            .collect();
+        let logits = self
+            .pass(tokens, &spots, &wanted)
+            .context("the forward pass failed")?;
         self.length += tokens.len();
         let values = match logits {
             Some(logits) => logits.flatten_all()?.to_vec1::<f32>()?,
             None => Vec::new(),
         };
         Ok(Rows::new(self.shape.vocabulary, values))
+    }
+}
+
+impl Branching for Network {
+    fn fits(&self, room: usize) -> usize {
+        self.fits_after(self.length, room)
+    }
+
+    fn branch(&mut self, count: usize, room: usize) -> Result<Box<dyn Texts + '_>> {
+        ensure!(
+            count <= self.fits(room),
+            "{count} texts of {room} more tokens do not fit into the context of {} beside one another",
+            self.context
+        );
+        Ok(Box::new(Branches {
+            lengths: vec![self.length; count],
+            shared: self.length,
+            room,
+            network: self,
+        }))
+    }
+}
+
+/// Texts that begin alike: each has its own stretch of the places that the network's own text leaves free.
+struct Branches<'a> {
+    network: &'a mut Network,
+    shared: usize,
+    room: usize,
+    lengths: Vec<usize>,
+}
+
+impl Texts for Branches<'_> {
+    fn vocabulary(&self) -> usize {
+        self.network.shape.vocabulary
+    }
+
+    fn context(&self) -> usize {
+        self.shared + self.room
+    }
+
+    fn length(&self, text: usize) -> usize {
+        self.lengths[text]
+    }
+
+    fn truncate(&mut self, text: usize, length: usize) {
+        self.lengths[text] = self.lengths[text].min(length.max(self.shared));
+    }
+
+    fn forward(&mut self, reads: &[Read<'_>]) -> Result<Vec<Rows>> {
+        let (mut tokens, mut spots, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for read in reads {
+            let length = self.lengths[read.text];
+            ensure!(
+                !read.tokens.is_empty() && read.rows <= read.tokens.len(),
+                "no tokens, or fewer than the rows asked for"
+            );
+            ensure!(
+                length + read.tokens.len() <= self.context(),
+                "the context of {} tokens is full",
+                self.context()
+            );
+            self.network.knows(read.tokens)?;
+            tokens.extend_from_slice(read.tokens);
+            let end = tokens.len() as u32;
+            wanted.extend(end - read.rows as u32..end);
+            spots.extend((length..length + read.tokens.len()).map(|position| Spot {
+                position,
+                shared: self.shared,
+                own: self.shared + read.text * self.room,
+            }));
+        }
+        let logits = self
+            .network
+            .pass(&tokens, &spots, &wanted)
+            .context("the forward pass failed")?;
+        let values = match logits {
+            Some(logits) => logits.flatten_all()?.to_vec1::<f32>()?,
+            None => Vec::new(),
+        };
+        let width = self.network.shape.vocabulary;
+        let mut rest = values.as_slice();
+        let mut all = Vec::with_capacity(reads.len());
+        for read in reads {
+            self.lengths[read.text] += read.tokens.len();
+            let (own, others) = rest.split_at(read.rows * width);
+            all.push(Rows::new(width, own.to_vec()));
+            rest = others;
+        }
+        Ok(all)
     }
 }
 
@@ -155,8 +270,8 @@ fn padded(seen: &Tensor, layer: &Linear) -> Result<Tensor> {
     widened(seen, &layer.matrix)
 }
 
-fn widened(seen: &Tensor, matrix: &QTensor) -> Result<Tensor> {
-    let (has, due) = (seen.dim(D::Minus1)?, matrix.shape().dims()[1]);
+fn widened(seen: &Tensor, matrix: &Matrix) -> Result<Tensor> {
+    let (has, due) = (seen.dim(D::Minus1)?, matrix.columns());
     if has == due {
         Ok(seen.clone())
     } else {
@@ -166,16 +281,15 @@ fn widened(seen: &Tensor, matrix: &QTensor) -> Result<Tensor> {
 
 fn apply(layer: &Linear, seen: &Tensor) -> Result<Tensor> {
     // Query, key and value may be prepared differently; each asks for its own width.
-    let due = layer.matrix.shape().dims()[1];
+    let due = layer.matrix.columns();
     let product = if seen.dim(D::Minus1)? == due {
-        multiply(&layer.matrix, seen)?
+        layer.matrix.multiply(seen)?
     } else if seen.dim(D::Minus1)? > due {
-        multiply(
-            &layer.matrix,
-            &seen.narrow(D::Minus1, 0, due)?.contiguous()?,
-        )?
+        layer
+            .matrix
+            .multiply(&seen.narrow(D::Minus1, 0, due)?.contiguous()?)?
     } else {
-        multiply(&layer.matrix, &widened(seen, &layer.matrix)?)?
+        layer.matrix.multiply(&widened(seen, &layer.matrix)?)?
     };
     match &layer.bias {
         Some(bias) => Ok(product.broadcast_add(bias)?),
@@ -183,15 +297,11 @@ fn apply(layer: &Linear, seen: &Tensor) -> Result<Tensor> {
     }
 }
 
-fn multiply(matrix: &Arc<QTensor>, seen: &Tensor) -> Result<Tensor> {
-    Ok(seen.apply_op1_no_bwd(matrix.as_ref())?)
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::quantized::GgmlDType;
 
-    use super::{Arc, Device, QTensor, Result, Tensor, multiply};
+    use super::{Device, Matrix, QTensor, Result, Tensor};
     use crate::engine::weights::target;
 
     /// Numbers that look random and are the same every time.
@@ -210,6 +320,7 @@ mod tests {
     #[test]
     fn a_row_read_among_others_is_bit_for_bit_the_row_read_alone() -> Result<()> {
         let kinds = [
+            GgmlDType::Q4_0,
             GgmlDType::Q4_1,
             GgmlDType::Q5_0,
             GgmlDType::Q8_0,
@@ -219,16 +330,17 @@ mod tests {
         ];
         for kind in kinds {
             let stored = QTensor::quantize(&noise(64, 1536, 7)?, kind)?;
-            let matrix = match target(Some(kind), 1536) {
+            let matrix = match target(Some(kind), 64, 1536) {
                 Some((to, _)) => QTensor::quantize(&stored.dequantize(&Device::Cpu)?, to)?,
                 None => stored,
             };
-            let matrix = Arc::new(matrix);
+            let mut matrix = Matrix::Plain(matrix.into());
+            matrix.arrange();
             for rows in [2, 3, 4, 5, 8, 9, 17] {
                 let seen = noise(rows, 1536, 11)?;
-                let together = multiply(&matrix, &seen)?.to_vec2::<f32>()?;
+                let together = matrix.multiply(&seen)?.to_vec2::<f32>()?;
                 for (row, together) in together.iter().enumerate() {
-                    let alone = multiply(&matrix, &seen.narrow(0, row, 1)?.contiguous()?)?;
+                    let alone = matrix.multiply(&seen.narrow(0, row, 1)?.contiguous()?)?;
                     let alone = alone.flatten_all()?.to_vec1::<f32>()?;
                     assert!(
                         alone

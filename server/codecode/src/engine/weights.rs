@@ -18,15 +18,17 @@ use super::{
     Load,
     adapter::Adapter,
     cached,
+    matrix::Matrix,
     memory::Need,
     safetensors::{Files, original_name},
     shape::{Rotation, Shape},
+    tiles,
 };
-use crate::tokens::Tokens;
+use crate::{session::ROWS_AT_ONCE, tokens::Tokens};
 
 /// One linear layer: a matrix [out, in] and perhaps a bias [out].
 pub(super) struct Linear {
-    pub(super) matrix: Arc<QTensor>,
+    pub(super) matrix: Matrix,
     pub(super) bias: Option<Tensor>,
 }
 
@@ -48,7 +50,28 @@ pub(super) struct Weights {
     pub(super) embedding: Arc<QTensor>,
     pub(super) blocks: Vec<Block>,
     pub(super) norm: Tensor,
-    pub(super) output: Arc<QTensor>,
+    pub(super) output: Matrix,
+}
+
+impl Weights {
+    /// Puts every matrix into the arrangement that this machine multiplies fastest, one after another, so that no
+    /// two copies of more than one are held.
+    fn arrange(&mut self) {
+        for block in &mut self.blocks {
+            for layer in [
+                &mut block.query,
+                &mut block.key,
+                &mut block.value,
+                &mut block.back,
+                &mut block.gate,
+                &mut block.up,
+                &mut block.down,
+            ] {
+                layer.matrix.arrange();
+            }
+        }
+        self.output.arrange();
+    }
 }
 
 /// A model's files, opened, with nothing but their headers read.
@@ -133,29 +156,41 @@ impl Source {
     pub(super) fn need(&self, context: usize) -> Need {
         let shape = self.shape();
         let mut weights = 0;
-        let mut count = |elements: u64, columns: usize, kind: Option<GgmlDType>| {
-            let (kind, columns) = target(kind, columns)
+        let mut count = |name: &str, dims: &[usize], kind: Option<GgmlDType>| {
+            let elements = dims.iter().product::<usize>() as u64;
+            let columns = dims.last().copied().unwrap_or(1);
+            let rows = elements as usize / columns.max(1);
+            let (kind, columns) = target(kind, rows, columns)
                 .map_or((kind, columns), |(kind, to)| (Some(kind), to.max(columns)));
             let kind = kind.unwrap_or(GgmlDType::Q8_0);
             let bytes = elements * kind.type_size() as u64 / kind.block_size() as u64;
-            // The fast kernels keep their own arrangement beside the compact one.
-            weights += bytes * if packs(kind, columns) { 23 } else { 10 } / 10;
+            // candle's fast kernels keep their own arrangement beside the compact one, ours take its place; rows of
+            // the embedding are also looked up one by one.
+            let tenths = match (tiles::takes(kind, rows, columns), packs(kind, columns)) {
+                (true, _) if name == "token_embd.weight" => 21,
+                (true, _) => 11,
+                (false, true) => 23,
+                (false, false) => 10,
+            };
+            weights += bytes * tenths / 10;
         };
         match self {
             Self::Gguf { content, .. } => {
-                for info in content.tensor_infos.values() {
-                    let columns = info.shape.dims().last().copied().unwrap_or(1);
-                    count(
-                        info.shape.elem_count() as u64,
-                        columns,
-                        Some(info.ggml_dtype),
-                    );
+                for (name, info) in &content.tensor_infos {
+                    count(name, info.shape.dims(), Some(info.ggml_dtype));
                 }
             }
             Self::Folder { files, .. } => {
-                for place in files.names().filter_map(|name| files.get(name)) {
-                    let columns = place.dims.last().copied().unwrap_or(1);
-                    count(place.dims.iter().product::<usize>() as u64, columns, None);
+                let embedding = original_name("token_embd.weight");
+                for name in files.names() {
+                    if let Some(place) = files.get(name) {
+                        let name = if embedding.as_deref() == Some(name) {
+                            "token_embd.weight"
+                        } else {
+                            name
+                        };
+                        count(name, &place.dims, None);
+                    }
                 }
             }
         }
@@ -163,7 +198,7 @@ impl Source {
         Need {
             weights,
             cache: positions * (shape.layers * shape.shared() * 2 * 4) as u64,
-            work: 32 * (shape.vocabulary * 4) as u64 + 64_000_000,
+            work: (2 * ROWS_AT_ONCE * shape.vocabulary * 4) as u64 + 64_000_000,
         }
     }
 }
@@ -225,7 +260,10 @@ pub(super) fn prepare(source: &Source, load: &Load, device: &Device) -> Result<(
         };
         let mut loader = Loader::new(&kept, None, device)?;
         match loader.weights() {
-            Ok(weights) => return Ok((shape, weights)),
+            Ok(mut weights) => {
+                weights.arrange();
+                return Ok((shape, weights));
+            }
             Err(_) => {
                 if let Some(slot) = &slot {
                     slot.discard();
@@ -234,10 +272,11 @@ pub(super) fn prepare(source: &Source, load: &Load, device: &Device) -> Result<(
         }
     }
     let mut loader = Loader::new(source, adapter.as_ref(), device)?;
-    let weights = loader.weights()?;
+    let mut weights = loader.weights()?;
     if let Some(slot) = slot {
         slot.write(&weights);
     }
+    weights.arrange();
     Ok((shape, weights))
 }
 
@@ -246,7 +285,7 @@ impl Source {
         match self {
             Self::Gguf { content, .. } => content.tensor_infos.iter().any(|(_, info)| {
                 let dims = info.shape.dims();
-                dims.len() == 2 && target(Some(info.ggml_dtype), dims[1]).is_some()
+                dims.len() == 2 && target(Some(info.ggml_dtype), dims[0], dims[1]).is_some()
             }),
             Self::Folder { .. } => true,
         }
@@ -279,9 +318,9 @@ impl<'a> Loader<'a> {
         let (width, queries, shared) = (shape.width, shape.heads * shape.head, shape.shared());
         let embedding = self.matrix("token_embd.weight", shape.vocabulary, width)?;
         let output = if self.has("output.weight") {
-            self.matrix("output.weight", shape.vocabulary, width)?
+            Matrix::Plain(self.matrix("output.weight", shape.vocabulary, width)?)
         } else {
-            Arc::clone(&embedding)
+            Matrix::Plain(Arc::clone(&embedding))
         };
         let mut blocks = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
@@ -333,7 +372,7 @@ impl<'a> Loader<'a> {
     fn linear(&mut self, part: &str, rows: usize, columns: usize) -> Result<Linear> {
         let bias = format!("{part}.bias");
         Ok(Linear {
-            matrix: self.matrix(&format!("{part}.weight"), rows, columns)?,
+            matrix: Matrix::Plain(self.matrix(&format!("{part}.weight"), rows, columns)?),
             bias: if self.has(&bias) {
                 Some(self.vector(&bias, rows)?)
             } else {
@@ -382,7 +421,7 @@ impl<'a> Loader<'a> {
             .map(|adapter| adapter.delta(name, rows, columns))
             .transpose()?
             .flatten();
-        let target = target(Some(raw.dtype()), dims[1]);
+        let target = target(Some(raw.dtype()), rows, dims[1]);
         let ready = if delta.is_none() && target.is_none() {
             raw
         } else {
@@ -423,7 +462,14 @@ fn as_stored(delta: &Tensor, name: &str, shape: &Shape) -> Result<Tensor> {
 }
 
 /// What a matrix has to become for a fast kernel to take it: its kind and its columns; `None` leaves it.
-pub(super) fn target(kind: Option<GgmlDType>, columns: usize) -> Option<(GgmlDType, usize)> {
+pub(super) fn target(
+    kind: Option<GgmlDType>,
+    rows: usize,
+    columns: usize,
+) -> Option<(GgmlDType, usize)> {
+    if kind.is_some_and(|kind| tiles::takes(kind, rows, columns)) {
+        return None;
+    }
     let even = columns.is_multiple_of(256);
     let to = if tiles_of_bytes() {
         columns.next_multiple_of(256)
@@ -431,8 +477,8 @@ pub(super) fn target(kind: Option<GgmlDType>, columns: usize) -> Option<(GgmlDTy
         columns
     };
     match kind {
-        // Q6K stays out: one row of it is summed in another order than several, and verifying would then not see what
-        // step by step sees.
+        // Q6K stays out: candle sums one row of it in another order than several, and verifying would then not see
+        // what step by step sees.
         Some(GgmlDType::Q4K | GgmlDType::Q5K) if even => None,
         Some(GgmlDType::Q8_0) if to == columns => None,
         _ if to.is_multiple_of(32) => Some((GgmlDType::Q8_0, to)),

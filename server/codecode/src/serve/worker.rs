@@ -20,7 +20,7 @@ use crate::{
     draws::Draws,
     engine::Load,
     law::Law,
-    session::{Answer, Ask, Finish, Hearer, Piece, Session, Traced},
+    session::{Ask, Finish, Hearer, Piece, Session, Traced},
     template::{self, Message},
 };
 
@@ -232,45 +232,57 @@ fn work(
     let _ = job.to.blocking_send(News::Started {
         prompt: prompt.len(),
     });
-    for sample in 0..job.samples {
-        let ask = Ask {
-            prompt: &prompt,
-            law: job.law,
-            plan: job.plan,
-            draws: Draws {
-                seed: job.seed,
-                lane: sample,
-            },
-            limit: job.limit,
-            stops: &job.stops,
-            base_only: job.base_only,
-            endless: false,
-        };
-        let Answer {
-            rest,
-            finish,
-            counts,
-            ..
-        } = session.answer(
-            &ask,
-            &mut Wire {
+    let ask = Ask {
+        prompt: &prompt,
+        law: job.law,
+        plan: job.plan,
+        draws: Draws {
+            seed: job.seed,
+            lane: 0,
+        },
+        limit: job.limit,
+        stops: &job.stops,
+        base_only: job.base_only,
+        endless: false,
+    };
+    let lanes: Vec<u32> = (0..job.samples).collect();
+    for some in lanes.chunks(session.beside(&ask)) {
+        let mut wires: Vec<Wire<'_>> = some
+            .iter()
+            .map(|&sample| Wire {
                 sample,
                 to: &job.to,
-            },
-        )?;
-        if let Ok(mut all) = numbers.counts.lock() {
-            all.add(&counts);
+            })
+            .collect();
+        let answers = match (some, wires.as_mut_slice()) {
+            ([lane], [wire]) => {
+                let mut one = ask.clone();
+                one.draws.lane = *lane;
+                vec![session.answer(&one, wire)?]
+            }
+            _ => {
+                let mut hearers: Vec<&mut dyn Hearer> = wires
+                    .iter_mut()
+                    .map(|wire| wire as &mut dyn Hearer)
+                    .collect();
+                session.answers(&ask, some, &mut hearers)?
+            }
+        };
+        for (&sample, answer) in some.iter().zip(answers) {
+            if let Ok(mut all) = numbers.counts.lock() {
+                all.add(&answer.counts);
+            }
+            if answer.finish == Finish::Cancelled {
+                numbers.cancelled.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+            let _ = job.to.blocking_send(News::Done {
+                sample,
+                rest: answer.rest,
+                finish: answer.finish,
+                counts: answer.counts,
+            });
         }
-        if finish == Finish::Cancelled {
-            numbers.cancelled.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        }
-        let _ = job.to.blocking_send(News::Done {
-            sample,
-            rest,
-            finish,
-            counts,
-        });
     }
     Ok(())
 }

@@ -1,0 +1,520 @@
+//! Quantised matrices arranged so that one reading of the weights serves up to eight rows, on processors with AVX2.
+//! Knows the blocks of GGUF files and whole products; files and layers are elsewhere.
+//!
+//! candle's own kernels read a weight once per row (Q8_0 without VNNI) or keep sums in memory (Q4_K), so verifying
+//! eight tokens would cost as much as writing them.
+
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "no tiles are multiplied there")
+)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use rayon::prelude::*;
+
+/// Columns of a product, rows of a matrix, that stand beside one another in a tile.
+const WIDE: usize = 8;
+/// Values under one scale in a K kind.
+const LONG: usize = 256;
+/// Values under one scale in the plain kinds.
+const SHORT: usize = 32;
+/// Rows that share one reading of the weights: their sums still fit into registers.
+const TOGETHER: usize = 8;
+
+/// Q4_K: 256 values of eight rows; value = scale · scales · nibble − least · lows.
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+struct Nibble {
+    scale: [f32; WIDE],
+    least: [f32; WIDE],
+    scales: [[u8; WIDE]; 8],
+    lows: [[u8; WIDE]; 8],
+    /// Of eight values in a row the first four in the low halves, for each of the eight rows.
+    nibbles: [[u8; 4 * WIDE]; 32],
+}
+
+/// Q6_K: 256 values of eight rows; value = scale · scales · (number − 32).
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+struct Six {
+    scale: [f32; WIDE],
+    scales: [[u8; WIDE]; 16],
+    nibbles: [[u8; 4 * WIDE]; 32],
+    /// The upper two bits of sixteen values, two bits for each four.
+    highs: [[u8; 4 * WIDE]; 16],
+}
+
+/// Q5_0 and Q4_0: 32 values of eight rows; value = scale · (number − 16).
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Five {
+    /// Halves as the file has them.
+    scale: [u16; WIDE],
+    nibbles: [[u8; 4 * WIDE]; 4],
+    high: [u8; 4 * WIDE],
+}
+
+/// Q8_0: 32 values of eight rows; value = scale · byte.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Eight {
+    scale: [u16; WIDE],
+    bytes: [[u8; 4 * WIDE]; 8],
+}
+
+/// 256 values of a row that is multiplied: value = scale · number, four numbers to a word.
+#[derive(Clone)]
+struct Long {
+    values: [i32; LONG / 4],
+    /// Sums of 32 numbers each, two to a word.
+    of_32: [i32; 4],
+    /// Sums of 16 numbers each, two to a word.
+    of_16: [i32; 8],
+    scale: f32,
+}
+
+impl Default for Long {
+    fn default() -> Self {
+        Self {
+            values: [0; LONG / 4],
+            of_32: [0; 4],
+            of_16: [0; 8],
+            scale: 0.0,
+        }
+    }
+}
+
+/// 32 values of a row that is multiplied.
+#[derive(Clone, Default)]
+struct Short {
+    values: [i32; SHORT / 4],
+    sum: i32,
+    scale: f32,
+}
+
+enum Form {
+    Nibble(Vec<Nibble>),
+    Six(Vec<Six>),
+    Five(Vec<Five>),
+    Eight(Vec<Eight>),
+}
+
+/// A matrix in tiles.
+pub(super) struct Tiles {
+    rows: usize,
+    columns: usize,
+    form: Form,
+}
+
+/// Whether matrices of this kind and width become tiles here.
+///
+/// Where the processor multiplies bytes by fours (VNNI), candle's own tiles are the faster ones.
+pub(super) fn takes(kind: GgmlDType, rows: usize, columns: usize) -> bool {
+    ready()
+        && rows.is_multiple_of(WIDE)
+        && match kind {
+            GgmlDType::Q4K | GgmlDType::Q6K => columns.is_multiple_of(LONG),
+            GgmlDType::Q4_0 | GgmlDType::Q5_0 | GgmlDType::Q8_0 => columns.is_multiple_of(SHORT),
+            _ => false,
+        }
+}
+
+/// Whether tiles are made for this processor at all.
+pub(super) fn ready() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        !super::weights::tiles_of_bytes() && avx2::Avx2::found().is_some()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+impl Tiles {
+    /// Arranges a matrix; `None` leaves it to candle.
+    pub(super) fn new(matrix: &QTensor) -> Option<Self> {
+        let (rows, columns) = matrix.shape().dims2().ok()?;
+        // On a card the card multiplies.
+        let here = matrix.device().is_cpu() && takes(matrix.dtype(), rows, columns);
+        if !here || rows * columns == 0 {
+            return None;
+        }
+        let bytes = matrix.data().ok()?;
+        let form = match matrix.dtype() {
+            GgmlDType::Q4K => Form::Nibble(arrange::<144, _>(&bytes, rows, columns / LONG, nibble)),
+            GgmlDType::Q6K => Form::Six(arrange::<210, _>(&bytes, rows, columns / LONG, six)),
+            GgmlDType::Q5_0 => Form::Five(arrange::<22, _>(&bytes, rows, columns / SHORT, five)),
+            GgmlDType::Q4_0 => Form::Five(arrange::<18, _>(&bytes, rows, columns / SHORT, four)),
+            GgmlDType::Q8_0 => Form::Eight(arrange::<34, _>(&bytes, rows, columns / SHORT, eight)),
+            _ => return None,
+        };
+        Some(Self {
+            rows,
+            columns,
+            form,
+        })
+    }
+
+    /// How many values a row has that it is multiplied with.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows of `columns` values each, times the matrix: for each of them one row of `rows` sums.
+    pub(super) fn multiply(&self, seen: &[f32]) -> Vec<f32> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let features = avx2::Avx2::found().expect("tiles are only made where it is found");
+            match &self.form {
+                Form::Nibble(tiles) => self.with(tiles, seen, features),
+                Form::Six(tiles) => self.with(tiles, seen, features),
+                Form::Five(tiles) => self.with(tiles, seen, features),
+                Form::Eight(tiles) => self.with(tiles, seen, features),
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            unreachable!("no tiles are made for this processor: {}", seen.len())
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn with<K: avx2::Kernel + Sync>(
+        &self,
+        tiles: &[K],
+        seen: &[f32],
+        features: avx2::Avx2,
+    ) -> Vec<f32>
+    where
+        K::Part: Sync,
+    {
+        /// Column groups that one thread takes at once: enough work to be worth handing over.
+        const GROUPS: usize = 16;
+
+        let count = seen.len() / self.columns;
+        let rows: Vec<Vec<K::Part>> = seen
+            .chunks_exact(self.columns)
+            .map(|row| <K::Part as avx2::Part>::of(row, features))
+            .collect();
+        let across = tiles.len() / (self.rows / WIDE);
+        let mut sums = vec![0.0_f32; self.rows * count];
+        let some = |(at, sums): (usize, &mut [f32])| {
+            for (group, sums) in sums.chunks_exact_mut(WIDE * count).enumerate() {
+                let from = (at * GROUPS + group) * across;
+                let tiles = &tiles[from..from + across];
+                for (rows, sums) in rows.chunks(TOGETHER).zip(sums.chunks_mut(WIDE * TOGETHER)) {
+                    beside(tiles, rows, features, sums);
+                }
+            }
+        };
+        if rayon::current_num_threads() > 1 {
+            sums.par_chunks_mut(WIDE * count * GROUPS)
+                .enumerate()
+                .for_each(some);
+        } else {
+            sums.chunks_mut(WIDE * count * GROUPS)
+                .enumerate()
+                .for_each(some);
+        }
+        if count == 1 {
+            return sums;
+        }
+        // From [group][row][8] to [row][group][8].
+        let mut out = vec![0.0; sums.len()];
+        for (group, sums) in sums.chunks_exact(WIDE * count).enumerate() {
+            for (row, sums) in sums.chunks_exact(WIDE).enumerate() {
+                let at = row * self.rows + group * WIDE;
+                out[at..at + WIDE].copy_from_slice(sums);
+            }
+        }
+        out
+    }
+}
+
+/// The kernel compiled for as many rows as there are.
+#[cfg(target_arch = "x86_64")]
+fn beside<K: avx2::Kernel>(
+    tiles: &[K],
+    rows: &[Vec<K::Part>],
+    features: avx2::Avx2,
+    sums: &mut [f32],
+) {
+    macro_rules! of {
+        ($($count:literal)*) => {
+            match rows.len() {
+                $($count => {
+                    let rows: [&[K::Part]; $count] = std::array::from_fn(|row| rows[row].as_slice());
+                    let found = K::sums(tiles, rows, features);
+                    sums.copy_from_slice(found.as_flattened());
+                })*
+                _ => unreachable!("rows come in pieces of at most eight"),
+            }
+        };
+    }
+    of!(1 2 3 4 5 6 7 8);
+}
+
+/// Calls `tile` for every tile with its eight blocks.
+fn arrange<const SIZE: usize, T: Send>(
+    bytes: &[u8],
+    rows: usize,
+    across: usize,
+    tile: fn([&[u8; SIZE]; WIDE]) -> T,
+) -> Vec<T> {
+    let (blocks, _) = bytes.as_chunks::<SIZE>();
+    (0..rows / WIDE * across)
+        .into_par_iter()
+        .map(|at| {
+            let (group, place) = (at / across, at % across);
+            tile(std::array::from_fn(|row| {
+                &blocks[(group * WIDE + row) * across + place]
+            }))
+        })
+        .collect()
+}
+
+/// A number of 16 bits as the tiles keep it wide.
+fn wide(bytes: &[u8]) -> f32 {
+    let bits = u32::from(u16::from_le_bytes([bytes[0], bytes[1]]));
+    let size = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
+    if bits & 0x8000 == 0 { size } else { -size }
+}
+
+/// Values of one block to their places: row `row` of what four values of eight rows share.
+fn spread(values: &[u8], row: usize, nibbles: &mut [[u8; 4 * WIDE]]) {
+    for (pair, eight) in nibbles.iter_mut().zip(values.chunks_exact(8)) {
+        for place in 0..4 {
+            pair[row * 4 + place] = eight[place] & 15 | eight[place + 4] << 4;
+        }
+    }
+}
+
+fn nibble(blocks: [&[u8; 144]; WIDE]) -> Nibble {
+    let mut tile = Nibble {
+        scale: [0.0; WIDE],
+        least: [0.0; WIDE],
+        scales: [[0; WIDE]; 8],
+        lows: [[0; WIDE]; 8],
+        nibbles: [[0; 4 * WIDE]; 32],
+    };
+    for (row, block) in blocks.into_iter().enumerate() {
+        tile.scale[row] = wide(&block[0..2]);
+        tile.least[row] = wide(&block[2..4]);
+        let packed = &block[4..16];
+        for part in 0..8 {
+            // Six bits each: four whole ones, then halves whose upper two bits fill what those left over.
+            let (scale, low) = if part < 4 {
+                (packed[part] & 63, packed[part + 4] & 63)
+            } else {
+                (
+                    packed[part + 4] & 15 | packed[part - 4] >> 6 << 4,
+                    packed[part + 4] >> 4 | packed[part] >> 6 << 4,
+                )
+            };
+            tile.scales[part][row] = scale;
+            tile.lows[part][row] = low;
+        }
+        let mut values = [0; LONG];
+        for (to, from) in values
+            .chunks_exact_mut(64)
+            .zip(block[16..].chunks_exact(32))
+        {
+            for (place, byte) in from.iter().enumerate() {
+                to[place] = byte & 15;
+                to[place + 32] = byte >> 4;
+            }
+        }
+        spread(&values, row, &mut tile.nibbles);
+    }
+    tile
+}
+
+fn six(blocks: [&[u8; 210]; WIDE]) -> Six {
+    let mut tile = Six {
+        scale: [0.0; WIDE],
+        scales: [[0; WIDE]; 16],
+        nibbles: [[0; 4 * WIDE]; 32],
+        highs: [[0; 4 * WIDE]; 16],
+    };
+    for (row, block) in blocks.into_iter().enumerate() {
+        tile.scale[row] = wide(&block[208..210]);
+        for (part, scale) in block[192..208].iter().enumerate() {
+            tile.scales[part][row] = *scale;
+        }
+        let mut values = [0; LONG];
+        for half in 0..2 {
+            let (low, high) = (&block[half * 64..], &block[128 + half * 32..]);
+            for place in 0..32 {
+                let to = &mut values[half * 128 + place..];
+                to[0] = low[place] & 15 | (high[place] & 3) << 4;
+                to[32] = low[place + 32] & 15 | (high[place] >> 2 & 3) << 4;
+                to[64] = low[place] >> 4 | (high[place] >> 4 & 3) << 4;
+                to[96] = low[place + 32] >> 4 | (high[place] >> 6) << 4;
+            }
+        }
+        spread(&values, row, &mut tile.nibbles);
+        for (high, sixteen) in tile.highs.iter_mut().zip(values.chunks_exact(16)) {
+            for (index, value) in sixteen.iter().enumerate() {
+                high[row * 4 + index % 4] |= value >> 4 << (index / 4 * 2);
+            }
+        }
+    }
+    tile
+}
+
+fn five(blocks: [&[u8; 22]; WIDE]) -> Five {
+    let mut tile = Five {
+        scale: [0; WIDE],
+        nibbles: [[0; 4 * WIDE]; 4],
+        high: [0; 4 * WIDE],
+    };
+    for (row, block) in blocks.into_iter().enumerate() {
+        let fifth = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
+        tile.take(row, [block[0], block[1]], &block[6..], |place| {
+            (fifth >> place & 1) as u8 * 16
+        });
+    }
+    tile
+}
+
+fn four(blocks: [&[u8; 18]; WIDE]) -> Five {
+    let mut tile = Five {
+        scale: [0; WIDE],
+        nibbles: [[0; 4 * WIDE]; 4],
+        high: [0; 4 * WIDE],
+    };
+    for (row, block) in blocks.into_iter().enumerate() {
+        // The file's zero is at 8, the tile's at 16.
+        tile.take(row, [block[0], block[1]], &block[2..], |_| 8);
+    }
+    tile
+}
+
+impl Five {
+    fn take(&mut self, row: usize, scale: [u8; 2], halves: &[u8], more: impl Fn(usize) -> u8) {
+        self.scale[row] = u16::from_le_bytes(scale);
+        let mut values = [0; SHORT];
+        for (place, byte) in halves[..16].iter().enumerate() {
+            values[place] = (byte & 15) + more(place);
+            values[place + 16] = (byte >> 4) + more(place + 16);
+        }
+        spread(&values, row, &mut self.nibbles);
+        for (index, value) in values.iter().enumerate() {
+            self.high[row * 4 + index % 4] |= value >> 4 << (index / 4);
+        }
+    }
+}
+
+fn eight(blocks: [&[u8; 34]; WIDE]) -> Eight {
+    let mut tile = Eight {
+        scale: [0; WIDE],
+        bytes: [[0; 4 * WIDE]; 8],
+    };
+    for (row, block) in blocks.into_iter().enumerate() {
+        tile.scale[row] = u16::from_le_bytes([block[0], block[1]]);
+        for (to, from) in tile.bytes.iter_mut().zip(block[2..].chunks_exact(4)) {
+            to[row * 4..row * 4 + 4].copy_from_slice(from);
+        }
+    }
+    tile
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Result;
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+
+    /// Rows that a kind's own numbers can reach the ends with: all alike, in turns, and in between.
+    fn matrix(rows: usize, columns: usize) -> Vec<f32> {
+        let mut state = 3_u64;
+        (0..rows * columns)
+            .map(|at| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                let noise = (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0;
+                match at / columns % 4 {
+                    0 => 1.0,
+                    1 => -1.0,
+                    2 if at % 2 == 0 => 1.0,
+                    2 => -1.0,
+                    _ => noise,
+                }
+            })
+            .collect()
+    }
+
+    /// Rows that lose nothing by being quantised: whole numbers up to 127, times a power of two.
+    fn row(columns: usize, kind: usize) -> Vec<f32> {
+        (0..columns)
+            .map(|at| {
+                let whole = match kind {
+                    0 => 127,
+                    1 => -127,
+                    2 => 127 - 254 * (at as i32 % 2),
+                    _ if at % 32 == 0 => 127,
+                    _ => (at as i32 * 37) % 255 - 127,
+                };
+                whole as f32 / 64.0
+            })
+            .collect()
+    }
+
+    #[test]
+    fn products_are_those_of_the_dequantised_matrix() -> Result<()> {
+        for kind in [
+            GgmlDType::Q4K,
+            GgmlDType::Q6K,
+            GgmlDType::Q4_0,
+            GgmlDType::Q5_0,
+            GgmlDType::Q8_0,
+        ] {
+            let (rows, columns) = (24, 768);
+            if !takes(kind, rows, columns) {
+                // candle multiplies on this processor, and there is nothing here to look at.
+                continue;
+            }
+            let dense = Tensor::from_vec(matrix(rows, columns), (rows, columns), &Device::Cpu)?;
+            let stored = QTensor::quantize(&dense, kind)?;
+            let plain = stored.dequantize(&Device::Cpu)?.to_vec2::<f32>()?;
+            let tiles = Tiles::new(&stored).expect("the kind is taken");
+            let seen: Vec<f32> = (0..4).flat_map(|kind| row(columns, kind)).collect();
+            let products = tiles.multiply(&seen);
+            assert_eq!(products.len(), 4 * rows);
+            for (at, &product) in products.iter().enumerate() {
+                let (seen, weights) = (&seen[at / rows * columns..], &plain[at % rows]);
+                let terms = || {
+                    seen.iter()
+                        .zip(weights)
+                        .map(|(&a, &b)| f64::from(a) * f64::from(b))
+                };
+                let (due, size) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
+                assert!(
+                    (f64::from(product) - due).abs() <= 1e-5 * size,
+                    "{kind:?}: row {} times row {}: {product} where {due} is due",
+                    at / rows,
+                    at % rows
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_fit_into_tiles_is_left_to_candle() -> Result<()> {
+        let of = |rows: usize, columns: usize, kind| -> Result<bool> {
+            let dense = Tensor::from_vec(matrix(rows, columns), (rows, columns), &Device::Cpu)?;
+            Ok(Tiles::new(&QTensor::quantize(&dense, kind)?).is_some())
+        };
+        assert!(!of(12, 256, GgmlDType::Q8_0)?);
+        assert!(!of(16, 256, GgmlDType::Q5K)?);
+        assert_eq!(of(16, 96, GgmlDType::Q8_0)?, ready());
+        Ok(())
+    }
+}
