@@ -162,7 +162,7 @@ fn nibble<const R: usize>(tiles: &[Nibble], rows: [&[Long]; R]) -> [[f32; 8]; R]
             totals[row] = scaled(lows[row], least, -own, totals[row]);
         }
     }
-    totals.map(|total| cast(total))
+    totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -225,7 +225,7 @@ fn six<const R: usize>(tiles: &[Six], rows: [&[Long]; R]) -> [[f32; 8]; R] {
             totals[row] = scaled(sum, scale, parts[row].scale, totals[row]);
         }
     }
-    totals.map(|total| cast(total))
+    totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -282,7 +282,7 @@ fn five<const R: usize>(tiles: &[Five], rows: [&[Short]; R]) -> [[f32; 8]; R] {
             totals[row] = scaled(sum, scale, parts[row].scale, totals[row]);
         }
     }
-    totals.map(|total| cast(total))
+    totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -307,7 +307,7 @@ fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; 8]; R] 
             totals[row] = scaled(sums[row], scale, parts[row].scale, totals[row]);
         }
     }
-    totals.map(|total| cast(total))
+    totals.map(cast)
 }
 
 /// A row in stretches of 256, each with the scale that makes its farthest value 127.
