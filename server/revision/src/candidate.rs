@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use analysis::Finding;
+use kb_schema::{Entry, ExampleKind};
 use syntax::{Descend, Language, Node, walk};
 
 use crate::answer::Fault;
@@ -122,8 +123,14 @@ fn name_of(text: &str, function: Node<'_>) -> Option<String> {
     text.get(node.byte_range()).map(str::to_owned)
 }
 
-/// The edits that put a model's code in the place of a region.
-pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Vec<Edit>, Fault> {
+/// The edits that put a model's code in the place of a region; an import that it forgot is taken from
+/// the entry's own safe examples.
+pub(crate) fn edits(
+    code: &Code<'_>,
+    region: &Region,
+    answer: &str,
+    entry: Option<&Entry>,
+) -> Result<Vec<Edit>, Fault> {
     let answer = answer.replace("\r\n", "\n").replace('\r', "\n");
     let answer = answer.trim_matches('\n');
     let old = &code.text[region.lines.clone()];
@@ -137,8 +144,26 @@ pub(crate) fn edits(code: &Code<'_>, region: &Region, answer: &str) -> Result<Ve
     for line in wanted {
         add_import(code, &line, at, &mut edits);
     }
+    for name in gate::unknown_names(code, &region.lines, &edits) {
+        if let Some(line) = entry.and_then(|it| shown_import(it, &name)) {
+            add_import(code, &line, at, &mut edits);
+        }
+    }
     with_imports(code, &region.lines, &mut edits);
     Ok(edits)
+}
+
+/// The import of a name from a module, as the entry's safe examples have it.
+fn shown_import(entry: &Entry, name: &str) -> Option<String> {
+    let safe = entry.examples(ExampleKind::Secure);
+    let lines = safe.flat_map(|it| it.code.lines().map(str::trim).collect::<Vec<_>>());
+    lines.into_iter().find_map(|line| {
+        let (module, names) = line.strip_prefix("from ")?.split_once(" import ")?;
+        let mut names = names.trim_matches(['(', ')']).split(',');
+        names
+            .any(|it| it.trim() == name)
+            .then(|| format!("from {module} import {name}"))
+    })
 }
 
 /// Adds the imports that new names need, and puts everything in the order of the text.

@@ -353,7 +353,12 @@ impl Judge<'_> {
         };
         let code = self.prompt.mask.restore(&code);
         let code = code.ok_or(Rejection::Answer(Fault::Secret))?;
-        let edits = candidate::edits(&self.code, self.region, &code).map_err(Rejection::Answer)?;
+        let entry = match self.task.target {
+            Target::Finding(finding) => Some(&*finding.entry),
+            Target::Block(..) => None,
+        };
+        let edits = candidate::edits(&self.code, self.region, &code, entry);
+        let edits = edits.map_err(Rejection::Answer)?;
         let after = edit::apply(self.code.text, &edits).ok_or(Rejection::Unusable)?;
         if after == self.code.text {
             return Ok(None);
