@@ -238,6 +238,9 @@ pub struct Test {
     pub minus: Option<bool>,
     /// It is a constant index that is the number of the array's elements, or more (C).
     pub past: Option<bool>,
+    /// It is an index that its own use moves on, as in `items[count++]`, and that nothing in the
+    /// function was compared with (C).
+    pub stepped: Option<bool>,
     /// It is an index whose limit, by `<=`, is the number of the array's elements or more (C).
     pub past_bound: Option<bool>,
     /// It is an index whose limit, by `<=`, is the member of such a name beside the array (C).
@@ -274,6 +277,15 @@ pub enum Use {
     NullCheck,
     /// The function ends while the value is still held by it alone.
     ScopeEnd,
+    /// Kept by somebody else: stored where it outlives the function, or handed to a function that
+    /// may keep it (C).
+    Escape,
+    /// A variable that holds a number or a pointer is declared without a value (C).
+    Declare,
+    /// A variable's own value is read (C).
+    Read,
+    /// Given back by a function of the same file that gives back null on some way (C).
+    NullResult,
 }
 
 /// Which value of a call an event is about.

@@ -29,6 +29,15 @@ pub(crate) enum Fact {
     /// At most this, as it is written; `None` where a stricter limit is known. It is about a
     /// name (see [`bound_id`]), not about data.
     Bound(Option<Arc<str>>),
+    /// It is null here. It is about an object, not about data.
+    Nought,
+}
+
+impl Fact {
+    /// Whether it is about something else than data.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self, Self::Bound(_) | Self::Nought)
+    }
 }
 
 /// The first event of a pattern has happened to an object.
@@ -44,6 +53,12 @@ pub(crate) struct Open {
     pub(crate) everywhere: bool,
     /// What the object was called there.
     pub(crate) name: Option<Box<str>>,
+    /// The data it is, so that what is made of it is known; 0 where that is unknown.
+    pub(crate) root: u64,
+    /// How deep in conditions a variable was declared, where the event is that.
+    pub(crate) depth: u16,
+    /// Some way here did not have the event.
+    pub(crate) partial: bool,
 }
 
 impl Open {
@@ -151,7 +166,7 @@ impl Env {
         let (ours, theirs) = (OnceCell::new(), OnceCell::new());
         let in_ours = |id: u64| ours.get_or_init(|| self.mentioned()).contains(&id);
         let in_theirs = |id: u64| theirs.get_or_init(|| other.mentioned()).contains(&id);
-        let about_name = |guard: &(u64, Fact)| matches!(guard.1, Fact::Bound(_));
+        let about_name = |guard: &(u64, Fact)| guard.1.is_apart();
         let mut kept: Vec<(u64, Fact)> = self
             .guards
             .iter()
@@ -177,7 +192,12 @@ impl Env {
     }
 
     /// Open events of either path stay open, under the conditions that told the paths apart.
-    fn join_open(&mut self, other: &Self) {
+    ///
+    /// `nulls` are the guards of each path: what is null there cannot have had the event.
+    fn join_open(&mut self, other: &Self, nulls: [&[(u64, Fact)]; 2]) {
+        let [mine, theirs] = nulls;
+        let is_null =
+            |guards: &[(u64, Fact)], open: &Open| guards.contains(&(open.obj, Fact::Nought));
         let shared = self
             .decided
             .iter()
@@ -198,14 +218,20 @@ impl Env {
         self.open
             .retain(|open| !open.everywhere || has(&other.open, open));
         for open in &mut self.open {
-            if !has(&other.open, open) {
+            let same = |it: &&Open| it.pattern == open.pattern && it.obj == open.obj;
+            open.partial |= other.open.iter().find(same).is_some_and(|it| it.partial);
+            if !has(&other.open, open) && !is_null(theirs, open) {
+                open.partial = true;
                 open.depend(&apart);
             }
         }
         for open in &other.open {
             if !open.everywhere && !has(&self.open, open) {
                 let mut open = open.clone();
-                open.depend(&apart);
+                if !is_null(mine, &open) {
+                    open.partial = true;
+                    open.depend(&apart);
+                }
                 self.open.push(open);
             }
         }
@@ -303,7 +329,7 @@ impl Env {
                 }
             }
         }
-        self.join_open(other);
+        self.join_open(other, [&guards, &other.guards]);
         self
     }
 }

@@ -10,6 +10,7 @@ mod expr;
 mod flow;
 mod format;
 mod guard;
+mod lifetime;
 mod local;
 mod names;
 pub(crate) mod report;
@@ -119,6 +120,14 @@ pub(crate) struct Eval<'a> {
     /// A check for null here says nothing of doubt.
     quiet_checks: bool,
     in_loop_condition: bool,
+    /// How many conditions there are around.
+    depth: u16,
+    /// What comes from here on may not happen whenever the function is called.
+    branched: bool,
+    /// What becomes of objects, for those who call.
+    handling: lifetime::Handling,
+    /// The events that all that was given back so far has had.
+    given_back: Option<Vec<u32>>,
     /// The expression whose address is being taken.
     addressed: Option<ExprId>,
     /// Expressions whose value nobody takes.
@@ -161,6 +170,10 @@ pub(crate) fn evaluate(
         followed: false,
         quiet_checks: false,
         in_loop_condition: false,
+        depth: 0,
+        branched: false,
+        handling: lifetime::Handling::default(),
+        given_back: None,
         addressed: None,
         discarded: None,
         steps: 0,
@@ -173,6 +186,8 @@ pub(crate) fn evaluate(
         eval.leave_function(Span::default(), None);
     }
     let end = eval.end.take().unwrap_or_else(|| eval.env.clone());
+    eval.settle(&end);
+    eval.handling.gives = eval.given_back.take().unwrap_or_default();
     eval.findings
         .sort_by_key(|it| (it.place.span.start, it.rule));
     let summary = Arc::new(Summary {
@@ -187,6 +202,7 @@ pub(crate) fn evaluate(
             .iter()
             .map(|param| (param.name.clone(), param.star))
             .collect(),
+        handling: std::mem::take(&mut eval.handling),
     });
     Outcome {
         findings: eval.findings,
@@ -516,6 +532,9 @@ impl<'a> Eval<'a> {
     }
 
     fn leave_function(&mut self, span: Span, result: Option<Value>) {
+        if let Some(result) = &result {
+            self.note_given_back(result);
+        }
         self.scope_end(span, result.as_ref());
         // What was proven of it on this way out holds for whoever gets it.
         let result = result.map(|it| crate::env::checked(&it, &Value::number(), &self.env.guards));
@@ -536,6 +555,14 @@ impl<'a> Eval<'a> {
         let id = value::id_of(name);
         // In a loop each round has a variable of its own.
         self.env.open.retain(|open| open.obj != id);
+        if value.is_none() {
+            self.declare_unset(name, ty, span);
+        } else {
+            self.is_set(name);
+        }
+        if let Some(initial) = initial.as_ref().filter(|_| ty.is_static) {
+            self.escape(initial);
+        }
         let mut bound = match (&initial, ty.array) {
             (Some(value), None) => value.clone(),
             (Some(value), Some(_)) => {
@@ -573,6 +600,10 @@ impl<'a> Eval<'a> {
 
     /// Binds the value to whatever stands on the left.
     fn assign(&mut self, target: ExprId, from: Option<ExprId>, value: &Value, span: Span) {
+        self.escape_into(target, value);
+        if let ExprKind::Name(name) = &self.func.expr(target).kind {
+            self.is_set(name);
+        }
         match &self.func.expr(target).kind {
             ExprKind::Tuple(parts) | ExprKind::List(parts) => {
                 for (index, part) in parts.iter().enumerate() {

@@ -30,6 +30,8 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Reach {
     /// It is a constant, and that is the number of the array's elements or more.
     pub(crate) past: bool,
+    /// It is moved on by its use, and nothing was compared with it.
+    pub(crate) stepped: bool,
     /// It was compared, and may still be the number of the array's elements or more.
     pub(crate) past_bound: bool,
     /// The member beside the array that it may be as large as.
@@ -196,6 +198,9 @@ impl Matcher<'_> {
             && test.local.is_none_or(|wanted| value.local == wanted)
             && test.signed.is_none_or(|wanted| value.signed == wanted)
             && test.minus.is_none_or(|wanted| value.minus == wanted)
+            && test
+                .stepped
+                .is_none_or(|wanted| given.reach.is_some_and(|it| it.stepped) == wanted)
             && test
                 .past
                 .is_none_or(|wanted| given.reach.is_some_and(|it| it.past) == wanted)

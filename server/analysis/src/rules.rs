@@ -160,6 +160,12 @@ pub(crate) struct Active {
     pub(crate) event_uses: Vec<(u32, Role, Use)>,
     /// Whether a mere use opens an event of some pattern.
     pub(crate) starts_by_use: bool,
+    /// The patterns that begin with a variable without a value.
+    pub(crate) declares: Vec<u32>,
+    /// The patterns that begin with the result of a function that gives back null.
+    pub(crate) null_results: Vec<u32>,
+    /// The patterns that end where somebody else keeps the value.
+    pub(crate) escapes: Vec<u32>,
     /// Whether some pattern asks how far an index goes.
     pub(crate) asks_reach: bool,
 }
@@ -429,9 +435,18 @@ impl LangRules {
         let has = |rule: u32| known.as_ref().is_none_or(|it| it[rule as usize]);
         let uses = self.event_uses.iter().filter(|(rule, ..)| has(*rule));
         let event_uses: Vec<_> = uses.copied().collect();
+        let with = |wanted: Use| -> Vec<u32> {
+            let uses = event_uses.iter().filter(|(_, _, kind)| *kind == wanted);
+            uses.map(|(rule, ..)| *rule).collect()
+        };
         Active {
             assigns: self.assigns.iter().copied().filter(|it| has(*it)).collect(),
-            starts_by_use: event_uses.iter().any(|(_, role, _)| *role == Role::Start),
+            starts_by_use: event_uses.iter().any(|(_, role, kind)| {
+                *role == Role::Start && !matches!(kind, Use::Declare | Use::NullResult)
+            }),
+            declares: with(Use::Declare),
+            null_results: with(Use::NullResult),
+            escapes: with(Use::Escape),
             asks_reach: self.reaching.iter().any(|it| has(*it)),
             event_uses,
             known,
@@ -481,7 +496,8 @@ impl LangRules {
         }
         let asks_reach = |test: &&Test| {
             let shapes = [&test.past_count, &test.unmeasured];
-            test.past.or(test.past_bound).is_some() || shapes.into_iter().any(Option::is_some)
+            test.past.or(test.past_bound).or(test.stepped).is_some()
+                || shapes.into_iter().any(Option::is_some)
         };
         if pattern.tests().iter().any(asks_reach) {
             self.reaching.push(id);

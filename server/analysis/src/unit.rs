@@ -767,7 +767,7 @@ fn digest(outcome: &Outcome, with_variables: bool) -> u64 {
             place.hash(&mut hasher);
         }
     }
-    summary.params.hash(&mut hasher);
+    (&summary.params, &summary.handling).hash(&mut hasher);
     if with_variables {
         digest_env(&outcome.end).hash(&mut hasher);
     }

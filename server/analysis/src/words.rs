@@ -347,7 +347,9 @@ impl Words {
         self.rules.push(Demand {
             crosses: pattern.on == On::Events
                 || matches!(spot, Spot::Near)
-                || pattern.tests().iter().any(data),
+                || pattern.tests().iter().any(data)
+                // A caller may pass the array that is filled.
+                || pattern.args.values().any(|it| it.kind.as_deref() == Some("array")),
             clauses,
             spot,
             tests: Tests::default(),

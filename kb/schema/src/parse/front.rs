@@ -133,6 +133,7 @@ struct RawTest {
     minus: Option<bool>,
     past: Option<bool>,
     past_bound: Option<bool>,
+    stepped: Option<bool>,
     past_count: Option<String>,
     unmeasured: Option<String>,
     checked: Vec<String>,
@@ -440,6 +441,7 @@ fn build_test(raw: RawTest) -> Result<Test, Trouble> {
         minus: raw.minus,
         past: raw.past,
         past_bound: raw.past_bound,
+        stepped: raw.stepped,
         past_count: maybe_regex(raw.past_count.as_ref()),
         unmeasured: maybe_regex(raw.unmeasured.as_ref()),
         checked: raw

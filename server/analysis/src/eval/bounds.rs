@@ -5,7 +5,7 @@ use syntax::Language;
 
 use super::Eval;
 use crate::env::{Fact, bound_id};
-use crate::ir::{CmpOp, ExprId, ExprKind};
+use crate::ir::{BinOp, CmpOp, ExprId, ExprKind};
 use crate::matching::Reach;
 use crate::value::Value;
 
@@ -77,6 +77,7 @@ impl Eval<'_> {
             return out;
         }
         out.unmeasured = self.unmeasured(base);
+        out.stepped = self.stepped(index);
         let written: String = self.source(self.span(base)).split_whitespace().collect();
         let bound = self.path_of(index).map(|it| bound_id(&it));
         for (_, fact) in self.env.guards.iter().filter(|it| Some(it.0) == bound) {
@@ -112,6 +113,28 @@ impl Eval<'_> {
             }
         }
         out
+    }
+
+    /// Whether `count++` is the index, and the function compares nothing with that.
+    fn stepped(&self, index: ExprId) -> bool {
+        let ExprKind::Assign {
+            target,
+            op: Some(BinOp::Add),
+            ..
+        } = &self.func.expr(index).kind
+        else {
+            return false;
+        };
+        let (ExprKind::Attr { .. }, Some(name)) =
+            (&self.func.expr(*target).kind, self.last_name(*target))
+        else {
+            return false;
+        };
+        // Any other mention may be what keeps it small.
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let body = self.src.find('{').and_then(|at| self.src.get(at..));
+        let words = body.unwrap_or("").split(|c| !is_part(c));
+        words.filter(|it| *it == name).count() == 1
     }
 
     /// The name of the length that is passed next to a buffer, where nothing has looked at it.

@@ -247,6 +247,7 @@ impl<'a> Eval<'a> {
         };
         let discarded = self.discarded.take() == Some(id);
         let (path, receiver) = self.callee(*callee);
+        self.arguments_may_be_set(*callee, args);
         let mut passed = Vec::with_capacity(args.len());
         for arg in args {
             let value = self.expr(arg.value);

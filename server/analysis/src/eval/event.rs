@@ -6,6 +6,7 @@ use kb_schema::{ArgKey, Event, Subject, Use};
 
 use super::Eval;
 use super::call::CallFact;
+use super::lifetime::ends_with_scope;
 use crate::env::{Fact, Open};
 use crate::ir::{ExprId, ExprKind, Span};
 use crate::matching::Matcher;
@@ -14,7 +15,7 @@ use crate::value::{self, Const, Kind, Value};
 
 impl<'a> Eval<'a> {
     /// The identity of the object a value is, for events.
-    fn object(value: &Value) -> Option<u64> {
+    pub(super) fn object(value: &Value) -> Option<u64> {
         if value.kind == Kind::Null {
             return None;
         }
@@ -73,6 +74,12 @@ impl<'a> Eval<'a> {
                         under: Vec::new(),
                         everywhere: false,
                         name: None,
+                        depth: 0,
+                        partial: false,
+                        root: subject
+                            .as_ref()
+                            .and_then(|it| it.roots.first())
+                            .map_or(0, |it| it.id),
                     };
                     self.env.open.push(open);
                 }
@@ -80,9 +87,14 @@ impl<'a> Eval<'a> {
                     .env
                     .open
                     .retain(|open| !(open.pattern == id && open.obj == obj)),
-                Role::End => self.end_event(id, obj, call.span, Some(call)),
+                Role::End => {
+                    self.note_end(id, obj);
+                    self.end_event(id, obj, call.span, Some(call));
+                }
             }
         }
+        self.local_events(call, result);
+        self.escape_arguments(call);
     }
 
     fn event_args_hold(&self, id: u32, role: Role, call: &CallFact<'a>) -> bool {
@@ -104,7 +116,7 @@ impl<'a> Eval<'a> {
 
     /// Passing a value to a function is a use of it.
     fn argument_uses(&mut self, call: &CallFact<'a>) {
-        if self.env.open.is_empty() {
+        if self.env.open.is_empty() && !self.is_unconditional() {
             return;
         }
         let rules = self.around.rules;
@@ -130,7 +142,8 @@ impl<'a> Eval<'a> {
 
     /// `*p`, `p->x`, `p[i]`.
     pub(super) fn dereference(&mut self, id: ExprId, value: &Value) {
-        if self.env.open.is_empty() && !self.around.active.starts_by_use {
+        if self.env.open.is_empty() && !self.around.active.starts_by_use && !self.is_unconditional()
+        {
             return;
         }
         self.use_events(Use::Dereference, id, value, &[]);
@@ -189,7 +202,10 @@ impl<'a> Eval<'a> {
                     .open
                     .retain(|open| !(open.pattern == *id && open.obj == obj)),
                 Role::End if self.was_named_otherwise(*id, obj, at) => {}
-                Role::End => self.end_event(*id, obj, span, None),
+                Role::End => {
+                    self.note_end(*id, obj);
+                    self.end_event(*id, obj, span, None);
+                }
                 Role::Start => self.start_use(*id, obj, value, at),
             }
         }
@@ -220,6 +236,9 @@ impl<'a> Eval<'a> {
                 under: Vec::new(),
                 everywhere: true,
                 name,
+                depth: 0,
+                partial: false,
+                root: 0,
             });
         }
     }
@@ -264,7 +283,7 @@ impl<'a> Eval<'a> {
         }
     }
 
-    fn end_event(&mut self, id: u32, obj: u64, span: Span, call: Option<&CallFact<'a>>) {
+    pub(super) fn end_event(&mut self, id: u32, obj: u64, span: Span, call: Option<&CallFact<'a>>) {
         let Some(open) = self
             .env
             .open
@@ -286,24 +305,19 @@ impl<'a> Eval<'a> {
         if self.env.open.is_empty() {
             return;
         }
-        let returned = result.and_then(Self::object);
         let active = self.around.active;
-        let ends: Vec<u32> = active
-            .event_uses
-            .iter()
-            .filter(|(_, role, kind)| *role == Role::End && *kind == Use::ScopeEnd)
-            .map(|(id, ..)| *id)
-            .collect();
+        let uses = active.event_uses.iter();
+        let ends = uses.filter(|(_, role, kind)| ends_with_scope(*role, *kind));
+        let ends: Vec<u32> = ends.map(|(id, ..)| *id).collect();
         for id in ends {
-            let lost: Vec<Open> = self
-                .env
-                .open
-                .iter()
-                .filter(|open| open.pattern == id && Some(open.obj) != returned)
-                .cloned()
-                .collect();
-            for open in lost {
-                self.end_event(id, open.obj, span, None);
+            for open in self.lost(id, result) {
+                // A function that runs into its end has no statement for that.
+                let at = if span == Span::default() {
+                    open.place.span
+                } else {
+                    span
+                };
+                self.end_event(id, open.obj, at, None);
             }
         }
     }

@@ -26,7 +26,10 @@ impl<'a> Eval<'a> {
         let node = func.expr(id);
         let span = node.span;
         match &node.kind {
-            ExprKind::Name(name) => self.name(id, name),
+            ExprKind::Name(name) => {
+                self.read_name(id, name);
+                self.name(id, name)
+            }
             ExprKind::Str(text) => Value::str(text),
             ExprKind::Bytes(text) => Value::str(text).with(|data| data.kind = Kind::Bytes),
             ExprKind::Int(number) => Value::constant(Const::Int(*number)),
@@ -74,18 +77,22 @@ impl<'a> Eval<'a> {
             ExprKind::Choice { cond, then, other } => {
                 let known = self.expr(*cond);
                 self.null_check(*cond, &known);
+                self.branched = true;
                 let before = self.env.clone();
                 self.refine(*cond, true);
+                self.depth += 1;
                 let yes = self.expr(*then);
                 let after = std::mem::replace(&mut self.env, before);
                 self.refine(*cond, false);
                 let no = self.expr(*other);
+                self.depth -= 1;
                 let env = std::mem::take(&mut self.env);
                 self.env = env.merge(&after);
                 yes.merge(&no)
             }
             ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
                 let values: Vec<Value> = items.iter().map(|it| self.expr(*it)).collect();
+                values.iter().for_each(|it| self.escape(it));
                 list_of(values)
             }
             ExprKind::Dict(entries) => self.dict(entries),
@@ -160,6 +167,10 @@ impl<'a> Eval<'a> {
                 })
             }
             ExprKind::Cast { to, value } => {
+                if &**to == "void" {
+                    // `(void)x` quiets a compiler.
+                    self.may_be_set(*value);
+                }
                 let value = self.expr(*value);
                 let pointer = to.contains('*');
                 value.with(|data| {
@@ -201,7 +212,10 @@ impl<'a> Eval<'a> {
                 last
             }
             ExprKind::Opaque(parts) => {
+                // Assembly writes too.
+                parts.iter().for_each(|it| self.may_be_set(*it));
                 let values: Vec<Value> = parts.iter().map(|it| self.expr(*it)).collect();
+                values.iter().for_each(|it| self.escape(it));
                 Value::carrying(&values)
             }
         }
@@ -547,7 +561,10 @@ impl<'a> Eval<'a> {
         let mut states = Vec::new();
         let mut uses = None;
         for operand in operands {
+            self.depth += u16::from(operand != &operands[0]);
             let value = self.expr(*operand);
+            self.depth -= u16::from(operand != &operands[0]);
+            self.branched = true;
             // The others are evaluated on some ways only.
             if uses.is_none() {
                 uses = Some(self.env.uses());
@@ -630,6 +647,7 @@ impl<'a> Eval<'a> {
         self.addressed = Some(inner);
         let value = self.expr(inner);
         self.addressed = None;
+        self.escape_address(inner, &value);
         let name = match &self.func.expr(inner).kind {
             ExprKind::Name(name) => Some(name),
             _ => None,

@@ -35,6 +35,7 @@ impl<'a> Eval<'a> {
             let known = self.expr(*cond);
             self.null_check(*cond, &known);
             self.quiet_checks = before;
+            self.branched = true;
             let no = self.env.clone();
             let denied = self.proven(*cond, false);
             self.refine(*cond, true);
@@ -43,13 +44,17 @@ impl<'a> Eval<'a> {
             if surely(&known, false) {
                 self.reachable = false;
             }
+            self.depth += 1;
             self.block(body);
+            self.depth -= 1;
             let end = self.state();
             after = join(after, end);
             self.resume(Some(no));
             self.learn(denied, false);
         }
+        self.depth += 1;
         self.block(other);
+        self.depth -= 1;
         let end = self.state();
         self.resume(join(after, end));
     }
@@ -91,6 +96,7 @@ impl<'a> Eval<'a> {
                 let known = self.expr(cond);
                 self.null_check(cond, &known);
                 self.quiet_checks = before;
+                self.branched = true;
                 forever = surely(&known, true);
                 let before = self.env.clone();
                 self.refine(cond, false);
@@ -158,6 +164,7 @@ impl<'a> Eval<'a> {
 
     pub(super) fn switch(&mut self, value: ExprId, arms: &'a [crate::ir::Arm], fallthrough: bool) {
         let subject = self.expr(value);
+        self.branched = true;
         let start = self.state();
         let mut exits: Option<Env> = None;
         let mut falling: Option<Env> = None;
@@ -176,7 +183,9 @@ impl<'a> Eval<'a> {
             if fallthrough {
                 from = join(from, falling.take());
             }
+            self.depth += 1;
             let end = self.run(from, &arm.body);
+            self.depth -= 1;
             if fallthrough {
                 falling = end;
             } else {

@@ -1,6 +1,8 @@
 //! What a condition proves on each of its sides.
 //! Facts attach to the data's roots, so that a check of a derived value guards its source too.
 
+use syntax::Language;
+
 use super::Eval;
 use crate::env::Fact;
 use crate::ir::{CmpOp, ExprId, ExprKind};
@@ -22,10 +24,11 @@ impl Eval<'_> {
 
     /// Takes facts for true from here on.
     pub(super) fn learn(&mut self, facts: Vec<(u64, Fact)>, truth: bool) {
-        let about = facts
-            .iter()
-            .filter(|(_, fact)| !matches!(fact, Fact::Bound(_)));
+        let about = facts.iter().filter(|(_, fact)| !fact.is_apart());
         let ids: Vec<u64> = about.map(|(id, _)| *id).collect();
+        for (obj, _) in facts.iter().filter(|(_, fact)| *fact == Fact::Nought) {
+            self.forget_null(*obj);
+        }
         // What bounds a loop is no flag.
         if !self.in_loop_condition {
             ids.iter().for_each(|id| self.env.tell_apart(*id));
@@ -73,8 +76,18 @@ impl Eval<'_> {
                 self.compared_text(*callee, &args, !truth, out);
                 self.predicate(*callee, &args, truth, out);
             }
-            ExprKind::Assign { target, .. } => self.mention(*target, out),
-            _ => self.mention(cond, out),
+            ExprKind::Assign { target, .. } => {
+                self.mention(*target, out);
+                if !truth {
+                    self.nought(cond, out);
+                }
+            }
+            _ => {
+                self.mention(cond, out);
+                if !truth {
+                    self.nought(cond, out);
+                }
+            }
         }
     }
 
@@ -104,6 +117,14 @@ impl Eval<'_> {
         let telling = !matches!(limit.as_int(), Some(-1..=1));
         if *fact == Fact::Lower && telling {
             Self::add(value, &Fact::Above, out);
+        }
+    }
+
+    /// The expression's object is null.
+    fn nought(&self, id: ExprId, out: &mut Vec<(u64, Fact)>) {
+        let obj = self.peek(id).obj;
+        if obj != 0 && self.around.language == Language::C {
+            out.push((obj, Fact::Nought));
         }
     }
 
@@ -143,7 +164,11 @@ impl Eval<'_> {
                 if b.kind == Kind::Null || a.kind == Kind::Null {
                     Self::add(&a, &Fact::Null, out);
                     Self::add(&b, &Fact::Null, out);
+                    self.nought(if b.kind == Kind::Null { left } else { right }, out);
                     return;
+                }
+                if a.kind == Kind::Pointer && b.as_int() == Some(0) {
+                    self.nought(left, out);
                 }
                 // Equal to a constant, or to something that carries no foreign data.
                 if b.is_constant() || b.roots.is_empty() {

@@ -61,6 +61,8 @@ pub(crate) struct Sink {
     pub(crate) depth: u8,
     /// The argument that has to be built text, where that is a parameter and callers build it.
     pub(crate) stencil: Option<ArgKey>,
+    /// What the matched call was given, where callers say which array that fills.
+    pub(crate) passed: Option<Arc<[Value]>>,
 }
 
 /// What callers need to know of a function.
@@ -70,6 +72,8 @@ pub(crate) struct Summary {
     pub(crate) sinks: Vec<Sink>,
     pub(crate) is_method: bool,
     pub(crate) params: Vec<(Box<str>, u8)>,
+    /// What becomes of objects in it.
+    pub(crate) handling: super::lifetime::Handling,
 }
 
 /// Calls that a sink is followed through, and the most sinks one function passes on.
@@ -123,6 +127,7 @@ impl<'a> Eval<'a> {
             });
             if !matched {
                 self.keep_stencil(id, span, call, receiver_holds);
+                self.keep_filling(id, span, call);
             }
         }
     }
@@ -531,6 +536,7 @@ impl<'a> Eval<'a> {
             amount: evidence.amount,
             depth: 0,
             stencil: None,
+            passed: None,
         });
         true
     }
@@ -667,6 +673,10 @@ impl<'a> Eval<'a> {
             if sink.depth >= MAX_SINK_DEPTH {
                 continue;
             }
+            if sink.passed.is_some() {
+                self.apply_filling(sink, call, bound);
+                continue;
+            }
             if sink.stencil.is_some() {
                 self.apply_stencil(sink, call, bound);
                 continue;
@@ -730,6 +740,7 @@ impl<'a> Eval<'a> {
                     amount: sink.amount,
                     depth: sink.depth + 1,
                     stencil: None,
+                    passed: None,
                 });
             }
         }

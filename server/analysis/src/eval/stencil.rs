@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use kb_schema::{ArgKey, Pattern};
+use kb_schema::{ArgKey, Pattern, Test};
 
 use super::Eval;
 use super::call::CallFact;
-use super::local::{Bound, Passed};
+use super::local::{Bound, Passed, substitute};
 use super::report::{Fact, MAX_SINK_DEPTH, MAX_SINKS, Sink, short, trace};
 use crate::ir::Span;
-use crate::matching::{Evidence, Given, Matcher, NoArguments};
+use crate::matching::{Arguments, Evidence, Found, Given, Matcher, NoArguments};
 use crate::rules::Rule;
 use crate::value::{Origin, Value};
 
@@ -74,7 +74,101 @@ impl<'a> Eval<'a> {
             amount: false,
             depth: 0,
             stencil: Some(key.clone()),
+            passed: None,
         });
+    }
+
+    /// Remembers a call that would match if one of its arguments were an array, where that is a
+    /// pointer that was passed in: callers know what it points at.
+    pub(super) fn keep_filling(&mut self, id: u32, span: Span, call: &CallFact<'a>) {
+        let rules = self.around.rules;
+        let rule = &rules.rules[id as usize];
+        let pattern = rule.pattern();
+        let mut wanted = pattern.args.iter().filter(|(_, test)| is_array(test));
+        let (Some((key, _)), None) = (wanted.next(), wanted.next()) else {
+            return;
+        };
+        let target = single(key).then(|| call.find_arg(key)).flatten();
+        let Some(param) = target.and_then(|arg| untouched(&arg.value)) else {
+            return;
+        };
+        let full = self.sinks.len() >= MAX_SINKS || call.args.len() > MAX_PASSED;
+        if full || !self.around.active.has(id) || !self.in_scope(rule) || !rule.in_body(self.src) {
+            return;
+        }
+        let matcher = Matcher {
+            rules,
+            rule,
+            guards: &self.env.guards,
+            args: call,
+            written: self,
+            assume: false,
+            evidence: RefCell::default(),
+        };
+        let others = pattern.args.iter().filter(|(other, _)| *other != key);
+        if !matcher.args_hold(others) {
+            return;
+        }
+        let fact = Fact {
+            span,
+            matched: call.span,
+            args: call,
+            parts: self.call_parts(call),
+        };
+        let found = self.found(id, fact, &Evidence::default());
+        self.sinks.push(Sink {
+            found: Arc::new(found),
+            params: vec![param],
+            sources: Vec::new(),
+            amount: false,
+            depth: 0,
+            stencil: Some(key.clone()),
+            passed: Some(call.args.iter().map(|arg| arg.value.clone()).collect()),
+        });
+    }
+
+    /// A callee's pattern, asked of the array that this call passes in.
+    pub(super) fn apply_filling(&mut self, sink: &Sink, call: &CallFact<'a>, bound: &Bound) {
+        let rules = self.around.rules;
+        let rule = &rules.rules[sink.found.rule as usize];
+        let (Some(passed), Some(param)) = (&sink.passed, sink.params.first()) else {
+            return;
+        };
+        let Passed::Value(target) = bound.get(*param) else {
+            return;
+        };
+        let values: Arc<[Value]> = passed.iter().map(|it| substitute(it, bound, 3)).collect();
+        let through = (
+            self.place(call.span),
+            format!("passed to `{}`", short(self.source(self.span(call.callee)))),
+        );
+        let mut found = (*sink.found).clone();
+        found.trace.insert(0, through);
+        if let Some(param) = untouched(target) {
+            if sink.depth + 1 < MAX_SINK_DEPTH && self.sinks.len() < MAX_SINKS {
+                self.sinks.push(Sink {
+                    found: Arc::new(found),
+                    params: vec![param],
+                    depth: sink.depth + 1,
+                    passed: Some(values),
+                    ..sink.clone()
+                });
+            }
+            return;
+        }
+        let given = Values(&values);
+        let matcher = Matcher {
+            rules,
+            rule,
+            guards: &self.env.guards,
+            args: &given,
+            written: self,
+            assume: false,
+            evidence: RefCell::default(),
+        };
+        if matcher.args_hold(&rule.pattern().args) {
+            self.keep(found);
+        }
     }
 
     /// Whether the call itself was found to be weak in the same way: one report is enough.
@@ -140,6 +234,32 @@ impl<'a> Eval<'a> {
         found.trace = steps;
         self.keep(found);
     }
+}
+
+/// The most arguments of a call whose values are kept for callers.
+const MAX_PASSED: usize = 12;
+
+/// Positional arguments that stand in another function.
+struct Values<'v>(&'v [Value]);
+
+impl Arguments for Values<'_> {
+    fn find(&self, key: &ArgKey) -> Found<'_> {
+        let (ArgKey::Position(at) | ArgKey::From(at) | ArgKey::Either(at, _)) = key else {
+            return Found::Absent;
+        };
+        let value = self.0.get(*at);
+        value.map_or(Found::Absent, |it| Found::There(Given::of(it, None)))
+    }
+
+    fn each(&self, from: usize, _keywords: bool) -> Vec<Given<'_>> {
+        let rest = self.0.iter().skip(from);
+        rest.map(|it| Given::of(it, None)).collect()
+    }
+}
+
+/// Whether a test asks for an array and nothing else.
+fn is_array(test: &Test) -> bool {
+    test.kind.as_deref() == Some("array")
 }
 
 /// Whether a key names one argument.

@@ -349,6 +349,17 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
                 value,
             }
         }
+        // Switched off by hand.
+        "preproc_if"
+            if node
+                .child_by_field_name("condition")
+                .is_some_and(|it| b.text(it) == "0") =>
+        {
+            let Some(alternative) = node.child_by_field_name("alternative") else {
+                return;
+            };
+            StmtKind::Block(body(b, Some(alternative)))
+        }
         "preproc_if" | "preproc_ifdef" | "preproc_elif" | "preproc_elifdef"
             if node.child_by_field_name("alternative").is_some() =>
         {
