@@ -76,7 +76,7 @@ impl<'a> Eval<'a> {
     }
 
     /// The parameter that an object is, as it was passed.
-    fn param_of(&self, obj: u64) -> Option<u16> {
+    pub(super) fn param_of(&self, obj: u64) -> Option<u16> {
         let params = self.func.params.iter();
         let at = params
             .enumerate()

@@ -88,8 +88,8 @@ impl<'a> Eval<'a> {
         let (Some((key, _)), None) = (wanted.next(), wanted.next()) else {
             return;
         };
-        let target = single(key).then(|| call.find_arg(key)).flatten();
-        let Some(param) = target.and_then(|arg| untouched(&arg.value)) else {
+        let target = place_of(key).and_then(|at| call.positional(at));
+        let Some(param) = target.and_then(|arg| self.param_of(arg.value.obj)) else {
             return;
         };
         let full = self.sinks.len() >= MAX_SINKS || call.args.len() > MAX_PASSED;
@@ -137,14 +137,22 @@ impl<'a> Eval<'a> {
         let Passed::Value(target) = bound.get(*param) else {
             return;
         };
-        let values: Arc<[Value]> = passed.iter().map(|it| substitute(it, bound, 3)).collect();
+        let at = sink.stencil.as_ref().and_then(place_of);
+        let values = passed.iter().enumerate().map(|(index, value)| {
+            if Some(index) == at {
+                target.clone()
+            } else {
+                substitute(value, bound, 3)
+            }
+        });
+        let values: Arc<[Value]> = values.collect();
         let through = (
             self.place(call.span),
             format!("passed to `{}`", short(self.source(self.span(call.callee)))),
         );
         let mut found = (*sink.found).clone();
         found.trace.insert(0, through);
-        if let Some(param) = untouched(target) {
+        if let Some(param) = self.param_of(target.obj) {
             if sink.depth + 1 < MAX_SINK_DEPTH && self.sinks.len() < MAX_SINKS {
                 self.sinks.push(Sink {
                     found: Arc::new(found),
@@ -254,6 +262,14 @@ impl Arguments for Values<'_> {
     fn each(&self, from: usize, _keywords: bool) -> Vec<Given<'_>> {
         let rest = self.0.iter().skip(from);
         rest.map(|it| Given::of(it, None)).collect()
+    }
+}
+
+/// Where the argument stands that a key names.
+fn place_of(key: &ArgKey) -> Option<usize> {
+    match key {
+        ArgKey::Position(at) | ArgKey::Either(at, _) => Some(*at),
+        _ => None,
     }
 }
 
