@@ -145,7 +145,7 @@ pub(crate) fn edits(
         add_import(code, &line, at, &mut edits);
     }
     for name in gate::unknown_names(code, &region.lines, &edits) {
-        if let Some(line) = entry.and_then(|it| shown_import(it, &name)) {
+        if let Some(line) = entry.and_then(|it| shown_import(it, &name, code.text)) {
             add_import(code, &line, at, &mut edits);
         }
     }
@@ -153,16 +153,36 @@ pub(crate) fn edits(
     Ok(edits)
 }
 
-/// The import of a name from a module, as the entry's safe examples have it.
-fn shown_import(entry: &Entry, name: &str) -> Option<String> {
+/// The import of a name from a module, as the entry's safe examples have it. Other people's packages
+/// count only where the file uses them already.
+fn shown_import(entry: &Entry, name: &str, text: &str) -> Option<String> {
+    const STANDARD: &[&str] = &[
+        "collections",
+        "contextlib",
+        "html",
+        "pathlib",
+        "urllib",
+        "xml",
+    ];
+    let used = |module: &str| {
+        let top = module.split('.').next().unwrap_or(module);
+        let mut imports = text.lines().filter_map(|line| {
+            let line = line.trim_start();
+            let rest = line
+                .strip_prefix("import ")
+                .or(line.strip_prefix("from "))?;
+            rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        });
+        STANDARD.contains(&top) || imports.any(|it| it == top)
+    };
     let safe = entry.examples(ExampleKind::Secure);
     let lines = safe.flat_map(|it| it.code.lines().map(str::trim).collect::<Vec<_>>());
     lines.into_iter().find_map(|line| {
         let (module, names) = line.strip_prefix("from ")?.split_once(" import ")?;
         let mut names = names.trim_matches(['(', ')']).split(',');
-        names
-            .any(|it| it.trim() == name)
-            .then(|| format!("from {module} import {name}"))
+        let binds = names.any(|it| it.trim() == name);
+        (binds && used(module)).then(|| format!("from {module} import {name}"))
     })
 }
 

@@ -138,6 +138,11 @@ pub enum Rejection {
         /// Line from 1, in the text afterwards.
         line: usize,
     },
+    /// A statement has a mark for a value where only a name can stand.
+    Misplaced {
+        /// Line from 1, in the text afterwards.
+        line: usize,
+    },
     /// A function declares something of the file anew.
     Redeclared {
         /// Line from 1, in the text afterwards.
@@ -232,6 +237,10 @@ impl fmt::Display for Rejection {
             Self::Unbound { line } => write!(
                 f,
                 "the statement on line {line} has marks for values, and none are passed"
+            ),
+            Self::Misplaced { line } => write!(
+                f,
+                "line {line} passes a value where SQL takes a name only; choose the name from a list"
             ),
             Self::Redeclared { line } => write!(
                 f,

@@ -34,6 +34,9 @@ pub(super) fn check(
             if let Some(line) = more(unbound) {
                 return Err(Rejection::Unbound { line });
             }
+            if let Some(line) = more(misplaced) {
+                return Err(Rejection::Misplaced { line });
+            }
         }
         Language::C => {
             if let Some(line) = more(redeclared) {
@@ -92,6 +95,29 @@ fn unbound(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
         (only && has_marks(&text_of(side, text)?)).then_some(call.range.start)
     });
     alone.collect()
+}
+
+/// Where a statement has a mark for a value after words that a name follows: the database refuses
+/// it, or orders by a text that is the same for every row.
+fn misplaced(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
+    const NAMES: &[&str] = &["by", "from", "into", "table", "join", "update"];
+    let mut out = Vec::new();
+    side.within(range, |node| {
+        let text = (node.kind() == "string").then(|| literal(side, node));
+        let Some(text) = text.flatten() else {
+            return;
+        };
+        let mut words = text.split(|c: char| c.is_whitespace() || "(),;".contains(c));
+        let mut before = words.next().unwrap_or("");
+        for word in words.filter(|it| !it.is_empty()) {
+            let mark = matches!(word, "?" | "%s") || word.starts_with("%(");
+            if mark && NAMES.iter().any(|it| before.eq_ignore_ascii_case(it)) {
+                out.push(node.start_byte());
+            }
+            before = word;
+        }
+    });
+    out
 }
 
 /// What a name was bound to last before a place, within a function.
