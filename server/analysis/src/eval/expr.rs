@@ -86,9 +86,12 @@ impl<'a> Eval<'a> {
                 self.refine(*cond, false);
                 let no = self.expr(*other);
                 self.depth -= 1;
+                // As where two paths meet: each value keeps what its own side has proven of it.
+                let one = crate::env::checked(&yes, &no, &after.guards);
+                let other = crate::env::checked(&no, &yes, &self.env.guards);
                 let env = std::mem::take(&mut self.env);
                 self.env = env.merge(&after);
-                yes.merge(&no)
+                one.merge(&other)
             }
             ExprKind::List(items) | ExprKind::Tuple(items) | ExprKind::Set(items) => {
                 let values: Vec<Value> = items.iter().map(|it| self.expr(*it)).collect();
