@@ -83,6 +83,9 @@ pub(crate) fn edits(
         ));
     }
     if let Some(new) = &fix.replace {
+        if language == Language::C && measures_parameter(text, root, finding, new) {
+            return None;
+        }
         edits.push(Edit::new(
             finding.matched.clone(),
             renderer.render(&lay_out(new))?,
@@ -158,6 +161,32 @@ fn beyond_arguments(
         edits.push(guard::edit(language, text, root, finding)?);
     }
     Some(edits)
+}
+
+/// Whether new text would take the size of a parameter, which is that of a pointer: the array is the
+/// caller's.
+fn measures_parameter(text: &str, root: Node<'_>, finding: &Finding, new: &str) -> bool {
+    let named = finding.parts.iter().find(|it| match &it.key {
+        PartKey::Arg { position, .. } => new.contains(&format!("sizeof({{{position}}})")),
+        _ => false,
+    });
+    let Some(name) = named.and_then(|it| text.get(it.range.clone())) else {
+        return false;
+    };
+    let mut node = root.descendant_for_byte_range(finding.matched.start, finding.matched.end);
+    while let Some(it) = node.filter(|it| it.kind() != "function_definition") {
+        node = it.parent();
+    }
+    let mut head = node.and_then(|it| it.child_by_field_name("declarator"));
+    while let Some(it) = head {
+        if let Some(parameters) = it.child_by_field_name("parameters") {
+            let text = text.get(parameters.byte_range()).unwrap_or("");
+            let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            return words.any(|it| it == name);
+        }
+        head = it.child_by_field_name("declarator");
+    }
+    false
 }
 
 fn speaks_of_argv(fix: &Fix) -> bool {
