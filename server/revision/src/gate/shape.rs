@@ -38,6 +38,7 @@ const PURE: &[&str] = &[
     "max",
     "min",
     "next",
+    "now",
     "ord",
     "quote",
     "range",
@@ -56,8 +57,11 @@ const PURE: &[&str] = &[
     "strlen",
     "strncat",
     "strncpy",
+    "time",
+    "time_ns",
     "tuple",
     "upper",
+    "utcnow",
     "values",
     "zip",
 ];
@@ -209,7 +213,16 @@ impl<'a> Shapes<'a> {
     fn inputs(&self, finding: Option<&Finding>) -> Result<(), Rejection> {
         let old = self.reads(&self.before, &self.region.0);
         let new = self.reads(&self.after, &self.region.1);
-        for (function, name) in &old {
+        // What is drawn at random is made of nothing, where the entry says to draw it.
+        let drawn = finding.is_some_and(|it| {
+            let draws = |call: &Call<'_>| {
+                call.name.starts_with("secrets.") && it.entry.apis.contains(&call.name)
+            };
+            let before = self.before.calls(&self.region.0);
+            let after = self.after.calls(&self.region.1);
+            after.iter().any(|it| draws(it)) && !before.iter().any(|it| draws(it))
+        });
+        for (function, name) in old.iter().filter(|_| !drawn) {
             if !new.contains(&(*function, *name)) {
                 return Err(Rejection::Input {
                     name: (*name).to_owned(),
@@ -371,7 +384,8 @@ impl<'a> Shapes<'a> {
                 || finding
                     .trace
                     .iter()
-                    .any(|it| overlap(&it.range, &call.range)));
+                    .any(|it| overlap(&it.range, &call.range))
+                || finding.slice.iter().any(|it| overlap(it, &call.range)));
         // A constant in the form of a call: `EVP_md5()`.
         let constant = call.arguments.is_some_and(|it| it.named_child_count() == 0)
             && callee.is_some_and(|it| it.range != call.callee)
