@@ -143,6 +143,8 @@ pub enum Rejection {
         /// Line from 1, in the text afterwards.
         line: usize,
     },
+    /// A search by `LIKE` that found parts of words finds whole ones only.
+    Wildcards,
     /// A function declares something of the file anew.
     Redeclared {
         /// Line from 1, in the text afterwards.
@@ -242,6 +244,9 @@ impl fmt::Display for Rejection {
                 f,
                 "line {line} passes a value where SQL takes a name only; choose the name from a list"
             ),
+            Self::Wildcards => {
+                f.write_str("the `%` of the search by LIKE is gone; it belongs into the value now")
+            }
             Self::Redeclared { line } => write!(
                 f,
                 "line {line} declares something of the file anew, instead of using it"

@@ -37,6 +37,11 @@ pub(super) fn check(
             if let Some(line) = more(misplaced) {
                 return Err(Rejection::Misplaced { line });
             }
+            if has_wildcards(before.text.get(region.0.clone()).unwrap_or(""))
+                && !has_wildcards(after.text.get(region.1.clone()).unwrap_or(""))
+            {
+                return Err(Rejection::Wildcards);
+            }
         }
         Language::C => {
             if let Some(line) = more(redeclared) {
@@ -95,6 +100,22 @@ fn unbound(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
         (only && has_marks(&text_of(side, text)?)).then_some(call.range.start)
     });
     alone.collect()
+}
+
+/// Whether a search by `LIKE` begins or ends with anything: a `%` at a quote, or before a hole. One
+/// that becomes a mark has to go into the value.
+fn has_wildcards(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let near = ["'%", "\"%", "%'", "%\"", "%{", "}%"];
+    lower.contains("like")
+        && near.iter().any(|it| {
+            let mut places = lower.match_indices(it);
+            // `'%s'` is a place for a value and no wildcard.
+            places.any(|(at, found)| {
+                let rest = lower.get(at + found.len()..).unwrap_or("");
+                !(found.ends_with('%') && rest.starts_with(['s', '(']))
+            })
+        })
 }
 
 /// Where a statement has a mark for a value after words that a name follows: the database refuses
