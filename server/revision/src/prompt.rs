@@ -12,6 +12,7 @@ use syntax::Language;
 use crate::advice::{self, Advice};
 use crate::answer::SENTINEL;
 use crate::demonstration::{self, Cure};
+use crate::gate::Rejection;
 use crate::mask::Mask;
 use crate::model::{Message, Role};
 
@@ -266,9 +267,16 @@ fn worked(language: Language, finding: &Finding, cure: &Cure) -> [Message; 2] {
 }
 
 /// What a model is told when its candidate was refused.
-pub(crate) fn repair(reason: &str) -> Message {
+pub(crate) fn repair(rejection: &Rejection) -> Message {
+    // A reason says what is wrong; where models do not see what to do instead, that is said too.
+    let hint = match rejection {
+        Rejection::Unknown { name } => format!(
+            " Nothing outside of the snippet can be added: write what `{name}` stands for into the code itself, such as a list of your own."
+        ),
+        _ => String::new(),
+    };
     let text = format!(
-        "That revision was checked and refused: {reason}.\n\nRevise the original snippet again so that this no longer holds, and answer with the whole snippet in one fenced code block and nothing else."
+        "That revision was checked and refused: {rejection}.{hint}\n\nRevise the original snippet again so that this no longer holds, and answer with the whole snippet in one fenced code block and nothing else."
     );
     Message {
         role: Role::User,

@@ -295,13 +295,13 @@ pub fn revise(
                 }
                 Err(rejection) => rejection,
             };
-            let reason = rejection.to_string();
+            let told = prompt::repair(&rejection);
             out.rejected.push(rejection);
             messages.push(Message {
                 role: Role::Assistant,
                 text: candidate_text(&answer.text),
             });
-            messages.push(prompt::repair(&reason));
+            messages.push(told);
         }
         // Where nothing is proven, nothing changed is an answer; else another sample is asked for.
         let open = matches!(task.target, Target::Block(..)) || mode.asks() != Some(Mode::Community);

@@ -38,10 +38,10 @@ def test_the_first_minute_with_a_package_that_brings_its_program(
     shutil.copytree(tools.extension, copy, ignore=left_out)
     (copy / "node_modules").symlink_to(tools.extension / "node_modules")
     mark = tmp_path / "ran"
-    program(copy / "bin" / "secondlook", mark, f'exec {secondlook.path} "$@"')
+    server = program(tmp_path / "built" / "secondlook", mark, f'exec {secondlook.path} "$@"')
     package = tmp_path / "bundled.vsix"
     packed = subprocess.run(
-        ["npm", "run", "package", "--", "--target", "linux-x64", "--out", str(package)],
+        ["npm", "run", "package:platform", "--", "linux-x64", str(server), "--out", str(package)],
         cwd=copy,
         capture_output=True,
         text=True,

@@ -220,7 +220,7 @@ impl<'a> Shapes<'a> {
             };
             let before = self.before.calls(&self.region.0);
             let after = self.after.calls(&self.region.1);
-            after.iter().any(|it| draws(it)) && !before.iter().any(|it| draws(it))
+            after.iter().any(draws) && !before.iter().any(draws)
         });
         for (function, name) in old.iter().filter(|_| !drawn) {
             if !new.contains(&(*function, *name)) {
