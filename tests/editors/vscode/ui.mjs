@@ -11,7 +11,7 @@ import { browse, person, plain } from "./browser.mjs";
 
 const [playwright, browser, port, workspace, pictures, home] = process.argv.slice(2);
 fs.mkdirSync(pictures, { recursive: true });
-const { launched, page, outside } = await browse(playwright, browser, 1180, 700);
+const { launched, page, outside } = await browse(playwright, browser, 1340, 700);
 const { press, visit, sees, inCode, open, goTo, command, suggestion } = person(page);
 
 const step = (what) => console.log(`UI ${what}`);

@@ -351,8 +351,12 @@ pub(super) fn unknown(
         .into_iter()
         .filter(|(name, node)| !known.contains(name) && !is_imported(*node))
         .collect();
+    let members = match after.language {
+        Language::Python => strange_members(before, after, &region.1),
+        Language::C => Vec::new(),
+    };
     if new.is_empty() {
-        return Vec::new();
+        return members;
     }
     let bound = match after.language {
         Language::Python => bound_python(after, &region.1),
@@ -365,13 +369,64 @@ pub(super) fn unknown(
                 Language::C => C_WORDS.contains(&name) || declared(after, name),
             }
     };
-    let mut out: Vec<String> = Vec::new();
+    let mut out = members;
     for (name, _) in new {
         if !means(name) && !out.iter().any(|it| it == name) {
             out.push(name.to_owned());
         }
     }
     out
+}
+
+/// Members of an object of one's own that its class never gives it: read through `self` in a class
+/// that stands for itself, and named nowhere before.
+fn strange_members(before: &Side<'_>, after: &Side<'_>, region: &Range<usize>) -> Vec<String> {
+    let mut read: Vec<&str> = Vec::new();
+    let mut given: HashSet<&str> = HashSet::new();
+    after.within(region, |node| {
+        let object = node.child_by_field_name("object");
+        let name = node.child_by_field_name("attribute");
+        let (Some(object), Some(name)) = (object, name) else {
+            return;
+        };
+        if node.kind() != "attribute" || after.of(object) != "self" {
+            return;
+        }
+        let assigned = node
+            .parent()
+            .is_some_and(|it| it.child_by_field_name("left") == Some(node));
+        if assigned {
+            given.insert(after.of(name));
+        } else if alone(node) {
+            read.push(after.of(name));
+        }
+    });
+    let named = |name: &str| {
+        let mut words = before
+            .text
+            .split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|it| it == name)
+    };
+    let strange = |name: &&str| !given.contains(name) && !name.starts_with("__") && !named(name);
+    let mut out: Vec<String> = read
+        .into_iter()
+        .filter(strange)
+        .map(|it| format!("self.{it}"))
+        .collect();
+    out.dedup();
+    out
+}
+
+/// Whether code stands in a class that inherits from none.
+fn alone(mut node: Node<'_>) -> bool {
+    while let Some(parent) = node.parent() {
+        if parent.kind() == "class_definition" {
+            let bases = parent.child_by_field_name("superclasses");
+            return bases.is_none_or(|it| it.named_child_count() == 0);
+        }
+        node = parent;
+    }
+    false
 }
 
 /// Whether a name only says what is imported.
