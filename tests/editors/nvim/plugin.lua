@@ -130,7 +130,14 @@ function stories.whole()
   wait_for("the reason", function() return float() ~= nil end)
   local shown = vim.api.nvim_win_get_buf(float())
   seen.reason = table.concat(vim.api.nvim_buf_get_lines(shown, 0, -1, false), "\n")
-  vim.api.nvim_win_close(float(), true)
+  -- A second time enters the window, which stays while it is read.
+  local code = vim.api.nvim_get_current_win()
+  vim.cmd("SecondLook")
+  vim.cmd("normal! G")
+  seen.entered = vim.api.nvim_get_current_win() == float()
+  vim.api.nvim_feedkeys("q", "xt", false)
+  wait_for("the window's end", function() return float() == nil end)
+  vim.api.nvim_set_current_win(code)
 
   seen.status = require("secondlook").status()
   seen.words = vim.fn.getcompletion("SecondLook ", "cmdline")
@@ -167,6 +174,21 @@ function stories.whole()
   end)
   wait_for("its findings", function() return #findings() == 1 end)
   seen.recovered = true
+
+  -- A fix that wants to be read is chosen from a menu, not refused.
+  vim.api.nvim_buf_set_lines(0, 0, -1, false, {
+    "#include <stdio.h>", "#include <string.h>", "", "void greet(const char *name)", "{",
+    "    char copy[16];", "    strcpy(copy, name);", "    puts(copy);", "}",
+  })
+  wait_for("the other finding", function()
+    local first = findings()[1]
+    return #findings() == 1 and first.code == "c/strcpy-unbounded"
+  end)
+  vim.ui.select = function(items, _, done) done(items[1], 1) end
+  vim.api.nvim_win_set_cursor(0, { 7, 0 })
+  vim.cmd("SecondLook fix")
+  wait_for("the chosen fix", function() return #findings() == 0 end)
+  seen.chosen = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), "\n")
 end
 
 -- A model is asked: cancelled once, applied once.

@@ -102,6 +102,8 @@ def test_from_an_accepted_suggestion_to_a_saved_fix_and_over_a_crash(
     assert diagnostic["line"] == 6
     assert "https://" in seen["reason"]
     assert diagnostic["code"] in seen["reason"]
+    assert seen["entered"]
+    assert 'snprintf(copy, sizeof(copy), "%s", name);' in seen["chosen"]
     assert seen["status"] == "AI? 1"
     assert {"why", "fix", "revise", "cancel", "scan", "restart"} <= set(seen["words"])
     assert seen["saved"]

@@ -68,7 +68,7 @@ local function apply(it, buf, action)
   end, buf)
 end
 
----Applies the first action that a test takes.
+---Applies the first action that a test takes; `none` is said, or done with all of them.
 local function first(test, none)
   actions(function(it, buf, list)
     for _, action in ipairs(list) do
@@ -77,7 +77,11 @@ local function first(test, none)
         return
       end
     end
-    client.say(none)
+    if type(none) == "function" then
+      none(list)
+    else
+      client.say(none)
+    end
   end)
 end
 
@@ -110,7 +114,19 @@ end
 M.words.fix = function()
   first(function(action)
     return action.isPreferred == true
-  end, "there is no checked fix here")
+  end, function(list)
+    local finding = rationale.finding()
+    if not finding or #list == 0 then
+      client.say("nothing is flagged here")
+      return
+    end
+    -- A fix that may change more than the weakness is chosen by whoever reads it.
+    local at = { finding.lnum + 1, finding.col }
+    vim.lsp.buf.code_action({
+      context = { only = { "quickfix" }, diagnostics = {} },
+      range = { start = at, ["end"] = at },
+    })
+  end)
 end
 
 M.words.revise = function()

@@ -63,15 +63,24 @@ function M.show()
     return
   end
   M.fetch(function(lines)
-    local buf, opened = vim.lsp.util.open_floating_preview(lines, "markdown", {
+    -- What Markdown needs escaped reads better without.
+    local plain = vim.tbl_map(function(line)
+      return (line:gsub("\\([_*])", "%1"))
+    end, lines)
+    -- Not BufLeave: whoever enters the window to read on leaves the buffer.
+    local buf, opened = vim.lsp.util.open_floating_preview(plain, "markdown", {
       border = "rounded",
       focus_id = "secondlook",
       max_width = 90,
       wrap = true,
-      close_events = { "CursorMoved", "BufLeave", "InsertCharPre" },
+      close_events = { "CursorMoved", "InsertCharPre" },
     })
     window = opened
-    vim.keymap.set("n", "q", "<cmd>close<cr>", { buffer = buf, nowait = true })
+    vim.wo[opened].linebreak = true
+    vim.wo[opened].smoothscroll = true
+    for _, key in ipairs({ "q", "<Esc>" }) do
+      vim.keymap.set("n", key, "<cmd>close<cr>", { buffer = buf, nowait = true })
+    end
   end)
 end
 
