@@ -218,6 +218,15 @@ def test_a_change_that_arrives_late_is_put_in_its_place(start: Start) -> None:
     assert wanted and [it["range"] for it in found] == [it["range"] for it in wanted]
 
 
+def test_a_late_change_before_a_whole_text_changes_nothing(start: Start) -> None:
+    client = start(capabilities(encodings=["utf-8"]))
+    uri = "file:///whole.py"
+    client.open(uri, "a = 1\n")
+    client.change(uri, 4, [{"text": "b = 2\n"}])
+    client.change(uri, 3, [{"range": span((0, 0), (0, 1)), "text": "c"}])
+    assert client.request("secondlook/text", {"uri": uri}) == {"version": 4, "text": "b = 2\n"}
+
+
 def test_a_version_that_was_there_already_is_no_late_one(start: Start) -> None:
     client = start(capabilities(encodings=["utf-8"]))
     uri = "file:///again.py"

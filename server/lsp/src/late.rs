@@ -14,15 +14,22 @@ pub(crate) struct Past {
     pub(crate) version: i32,
     pub(crate) text: Text,
     pub(crate) edits: Vec<Edit>,
-    pub(crate) changes: Vec<Change>,
+    /// As they were sent; none where a whole text was, which is not kept a second time.
+    pub(crate) changes: Option<Vec<Change>>,
+}
+
+/// Changes as they are kept: none where one of them is a whole text.
+pub(crate) fn kept(changes: &[Change]) -> Option<Vec<Change>> {
+    let ranged = changes.iter().all(|it| it.range.is_some());
+    ranged.then(|| changes.to_vec())
 }
 
 /// Puts changes that were made before the last ones in their place, and gives the text that is
-/// there then. `None` where no version between two that arrived is missing: then the sender counts
+/// there then: the present one, where a whole text came after them. `None` where no version between two that arrived is missing: then the sender counts
 /// in some way of its own, and what comes is taken as it comes.
 pub(crate) fn place(
     history: &mut VecDeque<Past>,
-    current: i32,
+    (current, now): (i32, &Text),
     version: i32,
     changes: &[Change],
 ) -> Option<String> {
@@ -33,7 +40,10 @@ pub(crate) fn place(
     }
     let mut all = changes.to_vec();
     for past in history.range(at..) {
-        all.extend_from_slice(&past.changes);
+        let Some(changes) = &past.changes else {
+            return Some(now.to_string());
+        };
+        all.extend_from_slice(changes);
     }
     // The texts between were never the sender's.
     history.truncate(at + 1);
@@ -57,6 +67,6 @@ pub(crate) fn place(
         old_end: old.end,
         new_end: new.end,
     }];
-    past.changes = all;
+    past.changes = kept(&all);
     Some(text)
 }

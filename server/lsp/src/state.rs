@@ -197,7 +197,7 @@ impl Documents {
         let before = open.document.text.clone();
         let current = open.version;
         let late = (version < current)
-            .then(|| late::place(&mut open.history, current, version, changes))
+            .then(|| late::place(&mut open.history, (current, &before), version, changes))
             .flatten();
         let is_late = late.is_some();
         let (version, steps) = match late {
@@ -231,7 +231,7 @@ impl Documents {
                 version: current,
                 text: before,
                 edits: steps.into_iter().map(|step| step.edit).collect(),
-                changes: changes.to_vec(),
+                changes: late::kept(changes),
             };
             open.history.push_back(past);
         }

@@ -9,7 +9,6 @@ use super::call::CallFact;
 use super::lifetime::ends_with_scope;
 use crate::env::{Fact, Open};
 use crate::ir::{ExprId, ExprKind, Span};
-use crate::matching::Matcher;
 use crate::rules::Role;
 use crate::value::{self, Const, Kind, Value};
 
@@ -102,15 +101,7 @@ impl<'a> Eval<'a> {
         let Some(Event::Call { args, .. }) = rules.event(id, role) else {
             return false;
         };
-        let matcher = Matcher {
-            rules,
-            rule: &rules.rules[id as usize],
-            guards: &self.env.guards,
-            args: call,
-            written: self,
-            assume: false,
-            evidence: std::cell::RefCell::default(),
-        };
+        let matcher = self.matcher(&rules.rules[id as usize], call);
         matcher.args_hold(args)
     }
 

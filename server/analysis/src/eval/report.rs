@@ -13,6 +13,7 @@ use crate::env::Open;
 use crate::finding::PartKey;
 use crate::ir::{CmpOp, ExprId, ExprKind, Span};
 use crate::matching::{Arguments, Evidence, Given, Matcher, NoArguments, Written};
+use crate::rules::Rule;
 use crate::value::{Note, Origin, Place, Root, Seg, Value};
 
 /// A part of the match, relative to its function.
@@ -91,6 +92,19 @@ pub(super) struct Fact<'f> {
 }
 
 impl<'a> Eval<'a> {
+    /// Asks a rule's tests of arguments, as things stand here.
+    pub(super) fn matcher<'m>(&'m self, rule: &'m Rule, args: &'m dyn Arguments) -> Matcher<'m> {
+        Matcher {
+            rules: self.around.rules,
+            rule,
+            guards: &self.env.guards,
+            args,
+            written: self,
+            assume: false,
+            evidence: RefCell::default(),
+        }
+    }
+
     pub(super) fn match_call(&mut self, call: &CallFact<'a>, discarded: bool) {
         let rules = self.around.rules;
         let ids: Vec<u32> = rules.calls.find(&call.path).copied().collect();
@@ -500,15 +514,7 @@ impl<'a> Eval<'a> {
         if !self.around.active.has(id) || !self.in_scope(rule) {
             return false;
         }
-        let mut matcher = Matcher {
-            rules,
-            rule,
-            guards: &self.env.guards,
-            args: fact.args,
-            written: self,
-            assume: false,
-            evidence: RefCell::default(),
-        };
+        let mut matcher = self.matcher(rule, fact.args);
         if holds(&matcher, pattern) {
             if !rule.in_body(self.src) {
                 return false;
@@ -682,15 +688,7 @@ impl<'a> Eval<'a> {
                 continue;
             }
             let rule = &rules.rules[sink.found.rule as usize];
-            let matcher = Matcher {
-                rules,
-                rule,
-                guards: &self.env.guards,
-                args: &NoArguments,
-                written: self,
-                assume: false,
-                evidence: RefCell::default(),
-            };
+            let matcher = self.matcher(rule, &NoArguments);
             let mut direct: Option<Root> = None;
             let mut params: Vec<u16> = Vec::new();
             for param in &sink.params {

@@ -1,7 +1,6 @@
 //! Text that a helper passes on as it came: what is built in the caller is judged by the callee's
 //! pattern. It knows one call and one summary, and evaluates no body.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use kb_schema::{ArgKey, Pattern, Test};
@@ -44,15 +43,7 @@ impl<'a> Eval<'a> {
         if self.sinks.len() >= MAX_SINKS || !self.in_scope(rule) {
             return;
         }
-        let matcher = Matcher {
-            rules,
-            rule,
-            guards: &self.env.guards,
-            args: call,
-            written: self,
-            assume: false,
-            evidence: RefCell::default(),
-        };
+        let matcher = self.matcher(rule, call);
         let others = pattern.args.iter().filter(|(other, _)| *other != key);
         if !receiver_holds(&matcher, pattern)
             || !matcher.args_hold(others)
@@ -96,15 +87,7 @@ impl<'a> Eval<'a> {
         if full || !self.around.active.has(id) || !self.in_scope(rule) || !rule.in_body(self.src) {
             return;
         }
-        let matcher = Matcher {
-            rules,
-            rule,
-            guards: &self.env.guards,
-            args: call,
-            written: self,
-            assume: false,
-            evidence: RefCell::default(),
-        };
+        let matcher = self.matcher(rule, call);
         let others = pattern.args.iter().filter(|(other, _)| *other != key);
         if !matcher.args_hold(others) {
             return;
@@ -165,15 +148,7 @@ impl<'a> Eval<'a> {
             return;
         }
         let given = Values(&values);
-        let matcher = Matcher {
-            rules,
-            rule,
-            guards: &self.env.guards,
-            args: &given,
-            written: self,
-            assume: false,
-            evidence: RefCell::default(),
-        };
+        let matcher = self.matcher(rule, &given);
         if matcher.args_hold(&rule.pattern().args) {
             self.keep(found);
         }
@@ -216,15 +191,7 @@ impl<'a> Eval<'a> {
             }
             return;
         }
-        let matcher = Matcher {
-            rules,
-            rule,
-            guards: &self.env.guards,
-            args: &NoArguments,
-            written: self,
-            assume: false,
-            evidence: RefCell::default(),
-        };
+        let matcher = self.matcher(rule, &NoArguments);
         if !matcher.holds(test, &Given::of(value, None)) || self.is_reported(rule, call) {
             return;
         }
