@@ -291,7 +291,7 @@ options! {
     detect_origin, "detect-origin", Server, replaces: bool = true;
     /// Whether the server also looks at files of the workspace that are not open.
     scan_workspace, "scan-workspace", Server, replaces: bool = false;
-    /// How long after a change its analysis starts; an analysis that the next change makes useless is ended by it anyway.
+    /// How long after a change its analysis starts; an analysis that the next change makes useless is ended by it anyway, and a text whose analysis takes long waits for a pause in the typing by itself.
     debounce, "debounce", Server, replaces: Millis = Millis(0);
     /// How long a request waits for the analysis of the text as it stands.
     patience, "patience", Server, replaces: Millis = Millis(2_500);

@@ -15,6 +15,7 @@ mod judge;
 mod late;
 mod lines;
 mod ordered;
+mod pace;
 mod parent;
 mod publish;
 mod reconfigure;

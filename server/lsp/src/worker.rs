@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use analysis::{Analysis, Finding, Host, Idle, Memo, Snapshot, Source};
 use config::Settings;
@@ -13,11 +14,13 @@ use revision::Fixes;
 use syntax::{Document, Language, Text};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout_at;
 
 use crate::judge::Judge;
 use crate::lines;
 use crate::session::Session;
 use crate::state::{Following, Job};
+use crate::pace::{Pace, Wait};
 use crate::{publish, reconfigure, uri};
 
 /// One text with everything that was found out about it.
@@ -165,13 +168,16 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
     let mut memo = Memo::default();
     let mut settled = None;
     let mut debounce = session.debounce;
+    let mut pace = Pace::default();
     while following.wanted.has_changed().is_ok() {
         if rules.wait_for(Option::is_some).await.is_err() {
             break;
         }
-        if !debounce.is_zero() {
-            tokio::time::sleep(debounce).await;
-        }
+        let asked = Wait {
+            quiet: debounce,
+            most: debounce,
+        };
+        settle_down(&mut following.wanted, asked.max(pace.wait(Instant::now()))).await;
         let Ok(permit) = session.permits.acquire().await else {
             break;
         };
@@ -202,12 +208,14 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
                 path: uri::path(&name),
                 settings: config.of(&name),
             };
+            let began = Instant::now();
             let analyzed = analyze(job, judge, &ready, &mut memo, &cancelled);
-            (memo, analyzed)
+            (memo, analyzed, began.elapsed())
         });
         let analyzed = match worked.await {
-            Ok((kept, analyzed)) => {
+            Ok((kept, analyzed, took)) => {
                 memo = kept;
+                pace.note(took, analyzed.is_some(), Instant::now());
                 analyzed
             }
             Err(error) => {
@@ -242,6 +250,20 @@ pub(crate) async fn follow(session: Arc<Session>, uri: String, mut following: Fo
     publish::clear(&session, &uri).await;
 }
 
+/// Waits until nothing has changed for a while, or for as long as is waited at most.
+async fn settle_down(wanted: &mut watch::Receiver<u64>, wait: Wait) {
+    let most = tokio::time::Instant::now() + wait.most;
+    loop {
+        let until = most.min(tokio::time::Instant::now() + wait.quiet);
+        if tokio::time::Instant::now() >= until {
+            break;
+        }
+        if !matches!(timeout_at(until, wanted.changed()).await, Ok(Ok(()))) {
+            break;
+        }
+    }
+}
+
 fn analyze(
     mut job: Job,
     judge: Judge,
@@ -249,7 +271,7 @@ fn analyze(
     memo: &mut Memo,
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Analyzed> {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     if !judge.wants_text(job.document.text.len_bytes()) {
         return Some(Analyzed::empty(job, judge));
     }
