@@ -18,9 +18,9 @@ use tokio::time::timeout_at;
 
 use crate::judge::Judge;
 use crate::lines;
+use crate::pace::{Pace, Wait};
 use crate::session::Session;
 use crate::state::{Following, Job};
-use crate::pace::{Pace, Wait};
 use crate::{publish, reconfigure, uri};
 
 /// One text with everything that was found out about it.
