@@ -168,7 +168,10 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
     let proven = subject
         .finding
         .filter(|_| matches!(mode.asks(), Some(Mode::Community)));
-    let cure = proven.and_then(|it| demonstration::cure(&it.entry, &code));
+    let cure = proven.and_then(|it| {
+        let line = mask.hide(line_of(subject.text, it.range.start));
+        demonstration::cure(&it.entry, &code, &line, subject.text)
+    });
     let shown: Vec<Message> = match (proven, cure) {
         (Some(finding), Some(cure)) => worked(subject.language, finding, &cure).into(),
         _ => Vec::new(),
@@ -206,7 +209,7 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
         }
         Mode::Community | Mode::Templates | Mode::TemplatesCommunity => {
             if let Some(finding) = subject.finding {
-                fact(&mut ask, subject, finding, &mask);
+                fact(&mut ask, subject, finding, &mask, shown.is_empty());
                 if shown.is_empty()
                     && let Some(example) = demonstration::safe(&finding.entry, &code)
                 {
@@ -227,8 +230,13 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
     if let Some(finding) = proven {
         let _ = writeln!(
             ask,
-            "\nNow write the snippet again so that line {} is safe.",
-            line_in(subject, finding.range.start)
+            "\nNow write the snippet again so that line {} is safe{}.",
+            line_in(subject, finding.range.start),
+            if shown.is_empty() {
+                ""
+            } else {
+                ", in the way of your earlier answer"
+            }
         );
     } else {
         let _ = writeln!(
@@ -313,7 +321,10 @@ fn fenced(out: &mut String, tag: &str, text: &str) {
     );
 }
 
-fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask) {
+///
+/// Beside a worked cure a small model takes pieces of the general advice and not the cure, so that
+/// is only given where there is none.
+fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask, advised: bool) {
     let line = |byte: usize| line_in(subject, byte);
     let entry = &finding.entry;
     let cwe: Vec<String> = entry.cwe_names().collect();
@@ -353,11 +364,19 @@ fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask)
         "Why it matters: {}",
         advice::shorten(&advice::plain(&entry.body().why), 300)
     );
-    let _ = writeln!(
-        out,
-        "What to do: {}\n",
-        advice::shorten(&advice::plain(&entry.body().guideline), 700)
-    );
+    if advised {
+        let guideline = advice::plain(&entry.body().guideline);
+        let _ = writeln!(out, "What to do: {}", advice::shorten(&guideline, 700));
+    }
+    out.push('\n');
+}
+
+/// The line that a place stands in.
+fn line_of(text: &str, byte: usize) -> &str {
+    let (before, after) = text.split_at_checked(byte).unwrap_or((text, ""));
+    let start = before.rfind('\n').map_or(0, |it| it + 1);
+    let end = after.find('\n').map_or(text.len(), |it| byte + it);
+    text.get(start..end).unwrap_or("")
 }
 
 /// The line of a place within the snippet, from 1.

@@ -82,6 +82,14 @@ impl Eval<'_> {
                     self.nought(cond, out);
                 }
             }
+            ExprKind::Attr { base, name, .. } if name.starts_with("is_") => {
+                self.mention(cond, out);
+                // A property may be a predicate as well as a method: `address.is_private`.
+                let value = self.peek(cond);
+                let path = value.path.clone().unwrap_or_else(|| (**name).into());
+                Self::add(&value, &Fact::Call(path.clone()), out);
+                Self::add(&self.peek(*base), &Fact::Call(path), out);
+            }
             _ => {
                 self.mention(cond, out);
                 if !truth {
