@@ -6,6 +6,7 @@ mod guise;
 mod hollow;
 mod names;
 mod shape;
+mod texts;
 mod tree;
 
 use std::collections::HashMap;
@@ -112,6 +113,18 @@ pub enum Rejection {
     /// A name is used that means nothing here.
     Unknown {
         /// The name.
+        name: String,
+    },
+    /// A text is given to a function that takes bytes.
+    Text {
+        /// The text, as it is written.
+        name: String,
+        /// The function.
+        call: String,
+    },
+    /// A template is named that the code did not have.
+    Page {
+        /// Its name.
         name: String,
     },
     /// A comment asks a checker to look away.
@@ -221,6 +234,13 @@ impl fmt::Display for Rejection {
             Self::Extra { call } => write!(f, "it adds a call of `{call}` that nothing asked for"),
             Self::Unknown { name } => {
                 write!(f, "it uses `{name}`, which is neither defined nor imported")
+            }
+            Self::Text { name, call } => write!(
+                f,
+                "`{call}` takes bytes, and {name} is a text; encode it"
+            ),
+            Self::Page { name } => {
+                write!(f, "it names a template, {name}, that the code did not have")
             }
             Self::Silenced { line } => {
                 write!(f, "a comment on line {line} asks a checker to look away")
@@ -481,6 +501,7 @@ fn keeps(
     guises.check(finding)?;
     shapes.check(finding)?;
     hollow::check(&before, &after, region)?;
+    texts::check(&before, &after, region)?;
     // What the entry's author wrote into its cures means something to those who use the library.
     let own = finding.map(|it| words_of(&it.entry)).unwrap_or_default();
     let mut unknown = names::unknown(&before, &after, region).into_iter();

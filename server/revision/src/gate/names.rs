@@ -351,10 +351,13 @@ pub(super) fn unknown(
         .into_iter()
         .filter(|(name, node)| !known.contains(name) && !is_imported(*node))
         .collect();
-    let members = match after.language {
+    let mut members = match after.language {
         Language::Python => strange_members(before, after, &region.1),
         Language::C => Vec::new(),
     };
+    if after.language == Language::Python {
+        members.extend(escaped(before, after, region));
+    }
     if new.is_empty() {
         return members;
     }
@@ -414,6 +417,76 @@ fn strange_members(before: &Side<'_>, after: &Side<'_>, region: &Range<usize>) -
         .map(|it| format!("self.{it}"))
         .collect();
     out.dedup();
+    out
+}
+
+/// Names that only comprehensions bind, read outside of them.
+fn escaped(
+    before: &Side<'_>,
+    after: &Side<'_>,
+    region: &(Range<usize>, Range<usize>),
+) -> Vec<String> {
+    let inside = |side: &Side<'_>, name: &str, mut node: Node<'_>| {
+        while let Some(parent) = node.parent() {
+            let clauses = parent.named_child_count();
+            let mut parts =
+                (0..clauses).filter_map(|it| parent.named_child(u32::try_from(it).ok()?));
+            let binds = parts.any(|it| {
+                let target = it.child_by_field_name("left");
+                it.kind() == "for_in_clause"
+                    && target.is_some_and(|it| {
+                        let mut words = side
+                            .of(it)
+                            .split(|c: char| !c.is_alphanumeric() && c != '_');
+                        words.any(|it| it == name)
+                    })
+            });
+            if binds {
+                return true;
+            }
+            node = parent;
+        }
+        false
+    };
+    let bound: HashSet<&str> = before
+        .names(&region.0)
+        .into_iter()
+        .filter(|(name, node)| inside(before, name, *node))
+        .map(|(name, _)| name)
+        .collect();
+    if bound.is_empty() {
+        return Vec::new();
+    }
+    let elsewhere = before.names(&(0..before.text.len()));
+    let free: HashSet<&str> = elsewhere
+        .into_iter()
+        .filter(|(name, node)| bound.contains(name) && !inside(before, name, *node))
+        .map(|(name, _)| name)
+        .collect();
+    let used = after.names(&region.1).into_iter();
+    let out = used.filter(|(name, node)| {
+        bound.contains(name)
+            && !free.contains(name)
+            && !inside(after, name, *node)
+            && !BUILTINS.contains(name)
+    });
+    let mut out: Vec<&str> = out.map(|(name, _)| name).collect();
+    // What the revision itself binds outside of one means something.
+    let given = outside(after, &region.1);
+    out.retain(|it| !given.contains(it));
+    out.dedup();
+    out.into_iter().map(str::to_owned).collect()
+}
+
+/// Names that statements of a range bind, comprehensions left out.
+fn outside<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
+    let mut out = HashSet::new();
+    side.within(region, |node| {
+        let binder = node.parent().filter(|it| it.kind() != "for_in_clause");
+        if node.kind() == "identifier" && binder.is_some_and(|it| imports::binds(it, node)) {
+            out.insert(side.of(node));
+        }
+    });
     out
 }
 
