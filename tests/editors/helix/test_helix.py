@@ -43,6 +43,13 @@ def from_page(name: str) -> str:
     return found[1]
 
 
+def said_of_clangd() -> str:
+    """What the page writes in clangd's place, so that the reason comes from our server."""
+    found = re.search(r'`(\{ name = "clangd"[^`]*\})`', PAGE.read_text())
+    assert found, f"{PAGE} does not say how clangd is not asked for its hover"
+    return found[1]
+
+
 class Helix(Terminal):
     """A Helix in a private tmux."""
 
@@ -103,13 +110,19 @@ def helix(program: Path, secondlook: Secondlook, tmp_path: Path) -> Iterator[Sta
     started: list[Helix] = []
     beside = os.environ.get("SECONDLOOK_BESIDE", "")
 
-    def start(file: Path, languages: str = "") -> Helix:
+    def start(file: Path, languages: str = "", *, alone: bool = False) -> Helix:
         on_path = secondlook.home / "bin"
         on_path.mkdir(exist_ok=True)
         (on_path / "secondlook").symlink_to(secondlook.path)
         config = tmp_path / "config" / "helix"
         config.mkdir(parents=True)
-        (config / "languages.toml").write_text(from_page("languages.toml") + languages)
+        servers = from_page("languages.toml")
+        if alone:
+            # What the page says of a reason that is read whole: first in the list, or the only one
+            # that is asked.
+            servers = servers.replace('["pylsp", "secondlook"]', '["secondlook", "pylsp"]')
+            servers = servers.replace('"clangd"', said_of_clangd())
+        (config / "languages.toml").write_text(servers + languages)
         (config / "config.toml").write_text(from_page("config.toml"))
         environment = secondlook.environment | {
             "PATH": f"{on_path}:{beside}:{os.environ['PATH']}",
@@ -119,7 +132,9 @@ def helix(program: Path, secondlook: Secondlook, tmp_path: Path) -> Iterator[Sta
         }
         made = Helix(tmp_path / "tmux", environment)
         log = tmp_path / "helix.log"
-        made.start(shlex.join([str(program), "-vv", "--log", str(log), str(file)]))
+        words = [str(program), "-vv", "--log", str(log), str(file)]
+        # The folder in which Helix is started is its workspace.
+        made.start(f"cd {shlex.quote(str(file.parent))} && {shlex.join(words)}")
         started.append(made)
         made.wait("the file", lambda screen: file.name in screen)
         return made
@@ -200,8 +215,8 @@ def test_a_revision_ends_with_an_edit_and_is_applied_once(
         editor.wait("the finding", lambda screen: "shell command" in screen)
         editor.press("]", "d")
         editor.choose("Revise with community knowledge")
-        # Helix turns its wheel for the first server of the list only, so the model is looked at.
         editor.wait("the question", lambda _: len(model.requests) == 1)
+        editor.wait("the progress", lambda screen: "the model is answering" in screen)
         # An edit ends it; then it is asked again, of the new text.
         editor.press("Escape", "i")
         editor.type(" ")
@@ -215,3 +230,29 @@ def test_a_revision_ends_with_an_edit_and_is_applied_once(
         editor.saved(file, CURED)
         assert model.settled()
     assert len(model.requests) == 2
+
+
+def test_the_reason_is_read_and_the_workspace_scanned(
+    helix: Start, secondlook: Secondlook, folder: Path
+) -> None:
+    file = folder / "report.c"
+    file.write_text(START + COMPLETION)
+    (folder / "secondlook.toml").write_text("")
+    other = folder / "ask.c"
+    other.write_text("#include <stdio.h>\n\nvoid ask(char *name)\n{\n    gets(name);\n}\n")
+    editor = helix(file, alone=True)
+    editor.wait("the finding", lambda screen: "this format string is data" in screen)
+    editor.press("Escape", "]", "d", "Space", "k")
+    editor.wait("the reason", lambda screen: "What people say" in screen)
+    editor.press("Escape")
+    editor.command("lsp-workspace-command secondlook.scanWorkspace")
+
+    def listed(screen: str) -> bool:
+        if "c/gets" in screen and "ask.c" in screen:
+            return True
+        # The list is of the moment in which it is opened.
+        editor.press("Escape", "Space", "D")
+        time.sleep(1)
+        return False
+
+    editor.wait("a finding in a file that is not open", listed)
