@@ -3,7 +3,8 @@
 --   nvim --headless --clean -n -l plugin.lua STORY FILE [INSERTION]
 --
 -- Environment: PLUGIN, the folder of the plugin; STUBS, a folder with stand-ins for assistants;
--- PATIENCE_MS; MODEL_URL for the story `revise`. The program `secondlook` is found on the PATH.
+-- PATIENCE_MS; MODEL_URL for the story `revise`, SETTINGS as JSON for others; LSPCONFIG or OLD_SETUP
+-- for the older ways to set it up. The program `secondlook` is found on the PATH.
 -- Exit code 1 when something that should come does not, with what it was in `missing`.
 
 local story, file, insertion = arg[1], arg[2], arg[3]
@@ -22,7 +23,9 @@ end
 
 vim.opt.runtimepath:prepend(vim.env.PLUGIN)
 vim.opt.runtimepath:append(vim.env.STUBS)
-if vim.env.MODEL_URL then
+if vim.env.SETTINGS then
+  vim.g.secondlook = { settings = vim.json.decode(vim.env.SETTINGS) }
+elseif vim.env.MODEL_URL then
   vim.g.secondlook = {
     settings = {
       ["model-provider"] = "openai-chat",
@@ -33,7 +36,10 @@ if vim.env.MODEL_URL then
   }
 end
 vim.cmd("runtime! plugin/secondlook.lua")
-if vim.lsp.enable and not vim.env.OLD_SETUP then
+if vim.env.LSPCONFIG then
+  require("secondlook").lspconfig()
+  require("lspconfig").secondlook.setup({})
+elseif vim.lsp.enable and not vim.env.OLD_SETUP then
   vim.lsp.enable("secondlook")
 else
   require("secondlook").setup()
@@ -231,6 +237,28 @@ function stories.revise()
   wait_for("the end of the second", function() return count("end") == 2 end)
   vim.cmd.write()
   seen.saved = true
+end
+
+-- A block that an AI inserted is written anew by a local model.
+function stories.regenerate()
+  vim.g.completion = vim.fn.readfile(insertion)
+  vim.api.nvim_win_set_cursor(0, { vim.api.nvim_buf_line_count(buffer), 0 })
+  require("copilot.suggestion").accept()
+  wait_for("a finding that is marked", function()
+    local first = findings()[1]
+    return first and first.message:find("[AI-inserted]", 1, true)
+  end)
+  to_finding()
+  vim.cmd("SecondLook regenerate")
+  wait_for("the safe block", function() return #findings() == 0 end)
+  vim.cmd.write()
+  seen.saved = true
+end
+
+-- A file that stands alone, in no project.
+function stories.alone()
+  wait_for("the finding", function() return #findings() >= 1 end)
+  seen.root = client_of_buffer().config.root_dir or vim.NIL
 end
 
 -- Everything else that `:SecondLook` does.

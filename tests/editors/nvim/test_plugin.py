@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.binary import ROOT, Secondlook
+from support.local_program import Local
 from support.model_server import chat, hang, serve
 
 DRIVER = Path(__file__).with_name("plugin.lua")
@@ -32,6 +33,9 @@ CODE = (
     '    emoji = "🙂"; out = subprocess.run("ls -l " + folder, shell=True)\n'
     "    return out, emoji\n"
 )
+BEGUN = "import subprocess\n\n\ndef list_folder(folder):\n"
+WEAK = '    command = "ls -l " + folder\n    return subprocess.run(command, shell=True)\n'
+SAFE = '    command = ["ls", "-l", "--", folder]\n    return subprocess.run(command)'
 CURED = CODE.replace('"ls -l " + folder, shell=True', '["ls", "-l", "--", folder]')
 
 
@@ -159,6 +163,32 @@ def test_the_setup_for_older_versions_starts_the_server_too(
     (folder / "ask.c").write_text("#include <stdio.h>\n\nvoid ask(char *n)\n{\n    gets(n);\n}\n")
     seen = drive(nvim, secondlook, "commands", file, OLD_SETUP="1")
     assert seen["restarted"]
+
+
+def test_nvim_lspconfig_in_its_older_form_starts_the_server_too(
+    nvim: Path, secondlook: Secondlook, folder: Path
+) -> None:
+    file = folder / "report.c"
+    file.write_text(START + COMPLETION)
+    assert drive(nvim, secondlook, "alone", file, LSPCONFIG="1")["root"] is None
+    (folder / "secondlook.toml").write_text("")
+    assert drive(nvim, secondlook, "alone", file, LSPCONFIG="1")["root"] == str(folder)
+
+
+def test_an_inserted_block_is_written_anew(
+    nvim: Path, secondlook: Secondlook, folder: Path, tmp_path: Path
+) -> None:
+    file = folder / "app.py"
+    file.write_text(BEGUN)
+    insertion = secondlook.home / "completion.py"
+    insertion.write_text(WEAK)
+    local = Local(tmp_path / "local", "answer", fillings=(SAFE,))
+    settings = json.dumps(local.settings())
+    seen = drive(nvim, secondlook, "regenerate", file, insertion, SETTINGS=settings)
+    assert seen["saved"]
+    assert file.read_text() == BEGUN + SAFE + "\n"
+    assert len(local.notes("question")) == 1
+    assert local.gone()
 
 
 def test_the_help_has_its_tags(nvim: Path, secondlook: Secondlook, folder: Path) -> None:

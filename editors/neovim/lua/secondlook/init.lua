@@ -41,6 +41,8 @@ function M.lspconfig()
       return vim.fs.root(name, config.root_markers)
     end
     made.root_markers = nil
+    -- A file in no project gets a server as well, as it does everywhere else.
+    made.single_file_support = true
     configs.secondlook = { default_config = made }
   end
 end
