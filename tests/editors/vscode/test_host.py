@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from support.local_program import Local
 from support.model_server import chat, hang, serve
-from support.vscode import Start
+from support.vscode import Start, Tools
 
 HOST = Path(__file__).with_name("host.mjs")
 CURED = (
@@ -36,8 +37,32 @@ def test_the_extension_in_its_host(start: Start, folder: Path, tmp_path: Path) -
         assert model.settled()
     print(said)
     assert result == 0, said + (code.state / "log").read_text()[-3000:]
-    assert said.count("TEST passed") >= 10
+    assert said.count("TEST passed") >= 11
     assert "TEST failed" not in said
     # Cancelled, discarded, applied: each was one question.
     assert len(model.requests) == 3
     assert len(local.notes("question")) == 1
+
+
+def test_marks_where_vs_code_gives_no_reason_of_a_change(
+    tools: Tools, start: Start, folder: Path, tmp_path: Path
+) -> None:
+    # The server that the tests drive gives it to every extension; VS Code as people install it
+    # keeps it from those that do not ask. So this copy looks for it under a name that nobody has.
+    copy = tmp_path / "extension"
+    shutil.copytree(tools.extension, copy, ignore=shutil.ignore_patterns("node_modules", "*.vsix"))
+    program = copy / "dist" / "extension.js"
+    assert "detailedReason" in program.read_text()
+    program.write_text(program.read_text().replace("detailedReason", "withheldReason"))
+    code = start(folder, REASONS="withheld", ONLY="mark")
+    result, said = code.node(
+        HOST,
+        tools.playwright,
+        tools.browser,
+        str(code.port),
+        folder,
+        copy,
+        copy / "dist" / "tests" / "index",
+    )
+    assert result == 0, said + (code.state / "log").read_text()[-3000:]
+    assert said.count("TEST passed") == 3 and "TEST failed" not in said
