@@ -5,8 +5,8 @@ import type { LanguageClient } from "vscode-languageclient/node";
 
 import * as settings from "./settings";
 
-/** How long an accepted suggestion may take to arrive, in milliseconds. */
-const PATIENCE = 500;
+/** How long an accepted suggestion may take to arrive, in milliseconds: on a busy machine, seconds. */
+const PATIENCE = 5000;
 
 /** The proposed part of a change event; absent in released versions for released extensions. */
 interface Reason {
