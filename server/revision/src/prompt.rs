@@ -161,6 +161,30 @@ Rules:
 
 /// Builds the question of a mode.
 pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget: usize) -> Prompt {
+    compose(subject, mode, advice, budget, true)
+}
+
+/// The question of [`build`] without the entry's general advice, where there is a worked cure to go
+/// by: beside one a small model takes names out of the advice that nobody has defined. `None` where
+/// nothing is left out.
+pub(crate) fn build_brief(
+    subject: &Subject<'_>,
+    mode: Mode,
+    advice: &[Advice],
+    budget: usize,
+) -> Option<Prompt> {
+    let prompt = compose(subject, mode, advice, budget, false);
+    // Rules, the shown question with its answer, and the question.
+    (prompt.messages.len() > 2).then_some(prompt)
+}
+
+fn compose(
+    subject: &Subject<'_>,
+    mode: Mode,
+    advice: &[Advice],
+    budget: usize,
+    whole: bool,
+) -> Prompt {
     let mask = Mask::of(subject.language, subject.text);
     let language = tag(subject.language);
     let code = subject.text.get(subject.region.clone()).unwrap_or("");
@@ -209,7 +233,8 @@ pub(crate) fn build(subject: &Subject<'_>, mode: Mode, advice: &[Advice], budget
         }
         Mode::Community | Mode::Templates | Mode::TemplatesCommunity => {
             if let Some(finding) = subject.finding {
-                fact(&mut ask, subject, finding, &mask, shown.is_empty());
+                let advised = whole || shown.is_empty();
+                fact(&mut ask, subject, finding, &mask, advised);
                 if shown.is_empty()
                     && let Some(example) = demonstration::safe(&finding.entry, &code)
                 {
@@ -321,9 +346,6 @@ fn fenced(out: &mut String, tag: &str, text: &str) {
     );
 }
 
-///
-/// Beside a worked cure a small model takes pieces of the general advice and not the cure, so that
-/// is only given where there is none.
 fn fact(out: &mut String, subject: &Subject<'_>, finding: &Finding, mask: &Mask, advised: bool) {
     let line = |byte: usize| line_in(subject, byte);
     let entry = &finding.entry;

@@ -183,7 +183,11 @@ fn build(
     bytes: usize,
 ) -> Result<Prompt, Failure> {
     let mode = mode.asks().ok_or(Failure::NoPrompt)?;
-    let subject = Subject {
+    Ok(prompt::build(&subject(task, region), mode, advice, bytes))
+}
+
+fn subject<'a>(task: &Task<'a>, region: &Region) -> Subject<'a> {
+    Subject {
         language: task.language,
         text: task.text,
         region: region.lines.clone(),
@@ -195,8 +199,7 @@ fn build(
             Target::Finding(_) => &[],
             Target::Block(_, entries) => entries,
         },
-    };
-    Ok(prompt::build(&subject, mode, advice, bytes))
+    }
 }
 
 /// Asks for a revision, with repairs, and gives back the smallest candidate that passes the gate.
@@ -216,6 +219,10 @@ pub fn revise(
     let tree = syntax::parse(task.language, task.text);
     let region = region(task, tree.root_node()).ok_or(Failure::TooLong)?;
     let prompt = build(task, &region, mode, advice, effort.prompt_bytes)?;
+    let brief = mode.asks().and_then(|mode| {
+        let subject = subject(task, &region);
+        prompt::build_brief(&subject, mode, advice, effort.prompt_bytes)
+    });
     let code = Code {
         snapshot: task.snapshot,
         language: task.language,
@@ -235,7 +242,11 @@ pub fn revise(
     let mut out = Outcome::default();
     let mut best: Option<Vec<Edit>> = None;
     for sample in 0..effort.samples.max(1) {
-        let mut messages = prompt.messages.clone();
+        // What goes wrong in one wording often goes right in the other, and a repair mostly repeats
+        // what was refused: so the second wording comes before any repair.
+        let mut briefly = effort.repairs > 0 && brief.is_some();
+        let first = brief.as_ref().filter(|_| briefly).unwrap_or(&prompt);
+        let mut messages = first.messages.clone();
         let mut insisted = false;
         for attempt in 0..=effort.repairs {
             let question = Question {
@@ -275,6 +286,11 @@ pub fn revise(
                     }
                     break;
                 }
+                Ok(None) if briefly && attempt < effort.repairs => {
+                    briefly = false;
+                    messages.clone_from(&prompt.messages);
+                    continue;
+                }
                 Ok(None) => {
                     // What is proven is said once more before the model is taken at its word.
                     if let Target::Finding(finding) = task.target
@@ -297,6 +313,11 @@ pub fn revise(
             };
             let told = prompt::repair(&rejection);
             out.rejected.push(rejection);
+            if briefly {
+                briefly = false;
+                messages.clone_from(&prompt.messages);
+                continue;
+            }
             messages.push(Message {
                 role: Role::Assistant,
                 text: candidate_text(&answer.text),
