@@ -242,18 +242,13 @@ pub fn revise(
     let mut out = Outcome::default();
     let mut best: Option<Vec<Edit>> = None;
     for sample in 0..effort.samples.max(1) {
-        // What goes wrong in one wording often goes right in the other, and a repair mostly repeats
-        // what was refused: so the second wording comes before any repair.
-        let mut briefly = effort.repairs > 0 && brief.is_some();
-        let first = brief.as_ref().filter(|_| briefly).unwrap_or(&prompt);
-        let mut messages = first.messages.clone();
-        let mut insisted = false;
+        let mut talk = Talk::new(&prompt, brief.as_ref().filter(|_| effort.repairs > 0));
         for attempt in 0..=effort.repairs {
             let question = Question {
-                messages: messages.clone(),
+                messages: talk.messages.clone(),
                 max_tokens: effort.max_tokens,
                 // Asked in the same way, a model says the same; told twice, it needs room.
-                temperature: if sample == 0 && attempt < 2 && !insisted {
+                temperature: if sample == 0 && attempt < 2 && !talk.insisted {
                     0.0
                 } else {
                     VARIETY
@@ -286,24 +281,18 @@ pub fn revise(
                     }
                     break;
                 }
-                Ok(None) if briefly && attempt < effort.repairs => {
-                    briefly = false;
-                    messages.clone_from(&prompt.messages);
-                    continue;
-                }
                 Ok(None) => {
+                    if attempt < effort.repairs && talk.reword(&prompt) {
+                        continue;
+                    }
                     // What is proven is said once more before the model is taken at its word.
                     if let Target::Finding(finding) = task.target
                         && mode.asks() == Some(Mode::Community)
-                        && !insisted
+                        && !talk.insisted
                         && attempt < effort.repairs
                     {
-                        insisted = true;
-                        messages.push(Message {
-                            role: Role::Assistant,
-                            text: candidate_text(&answer.text),
-                        });
-                        messages.push(prompt.insist(task.text, finding));
+                        talk.insisted = true;
+                        talk.reply(&answer.text, prompt.insist(task.text, finding));
                         continue;
                     }
                     out.unchanged = true;
@@ -313,16 +302,9 @@ pub fn revise(
             };
             let told = prompt::repair(&rejection);
             out.rejected.push(rejection);
-            if briefly {
-                briefly = false;
-                messages.clone_from(&prompt.messages);
-                continue;
+            if !talk.reword(&prompt) {
+                talk.reply(&answer.text, told);
             }
-            messages.push(Message {
-                role: Role::Assistant,
-                text: candidate_text(&answer.text),
-            });
-            messages.push(told);
         }
         // Where nothing is proven, nothing changed is an answer; else another sample is asked for.
         let open = matches!(task.target, Target::Block(..)) || mode.asks() != Some(Mode::Community);
@@ -338,6 +320,43 @@ pub fn revise(
         edits,
     });
     Ok(out)
+}
+
+/// One sample's questions. What goes wrong in one wording often goes right in the other, and an
+/// answer that is sent back mostly comes again: so the second wording comes before any repair.
+struct Talk {
+    messages: Vec<Message>,
+    /// Asked without the general advice so far.
+    is_brief: bool,
+    /// What is proven was said once more.
+    insisted: bool,
+}
+
+impl Talk {
+    fn new(prompt: &Prompt, brief: Option<&Prompt>) -> Self {
+        Self {
+            messages: brief.unwrap_or(prompt).messages.clone(),
+            is_brief: brief.is_some(),
+            insisted: false,
+        }
+    }
+
+    /// Begins anew in the other wording; `false` where there is none left.
+    fn reword(&mut self, prompt: &Prompt) -> bool {
+        if self.is_brief {
+            self.messages.clone_from(&prompt.messages);
+        }
+        std::mem::take(&mut self.is_brief)
+    }
+
+    /// Sends an answer back with what is to be said of it.
+    fn reply(&mut self, answer: &str, told: Message) {
+        self.messages.push(Message {
+            role: Role::Assistant,
+            text: candidate_text(answer),
+        });
+        self.messages.push(told);
+    }
 }
 
 /// A refused answer as it is sent back: so much that the model knows what is spoken of.
