@@ -108,7 +108,7 @@ def test_a_lie_changes_nothing(secondlook: Secondlook, tmp_path: Path, case: Cas
     path = write(case, case.before, tmp_path / name)
     line = finding_line(secondlook, path, case.entry)
     with serve(chat(case.answer)) as server:
-        words = server.options(model_repairs=1)
+        words = server.options(model_repairs=2)
         done = secondlook(
             "revise",
             f"{path}:{line}",
@@ -123,10 +123,10 @@ def test_a_lie_changes_nothing(secondlook: Secondlook, tmp_path: Path, case: Cas
     assert done.code == 1, done
     assert path.read_bytes() == write(case, case.before, tmp_path / "again").read_bytes()
     (item,) = json.loads(done.out)["items"]
-    assert item["how"] == "refused" and len(item["reasons"]) == 2, item
-    # The second question tells the model why the first answer was refused.
-    assert len(server.requests) == 2
-    assert item["reasons"][0] in server.requests[1]["messages"][-1]["content"]
+    assert item["how"] == "refused" and len(item["reasons"]) == 3, item
+    # The last question tells the model why the answer before it was refused.
+    assert len(server.requests) == 3
+    assert item["reasons"][1] in server.requests[2]["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize("case", cases("good"), ids=lambda it: it.name)
@@ -184,8 +184,10 @@ def test_the_question_states_the_finding_and_quotes_advice(
     with serve(chat("NO CHANGE NEEDED")) as server:
         done = revise(secondlook, shell, server, "--write")
     assert done.code == 1, done
-    sent = server.requests[0]["messages"]
-    assert all(turn["content"].strip() in shown.out for turn in sent)
+    lines = {it.strip() for it in shown.out.splitlines()}
+    for request in server.requests[:2]:
+        told = "".join(turn["content"] + "\n" for turn in request["messages"])
+        assert {it.strip() for it in told.splitlines()} <= lines, told
     assert shell.read_text() == SHELL
 
 
