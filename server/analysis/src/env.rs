@@ -162,27 +162,29 @@ impl Env {
     }
 
     fn shared_guards(&self, other: &Self) -> Vec<(u64, Fact)> {
+        // Paths that part late have most of their guards in common.
+        let pairs = self.guards.iter().zip(&other.guards);
+        let common = pairs.take_while(|(a, b)| a == b).count();
+        let (mine, others) = (&self.guards[common..], &other.guards[common..]);
+        if mine.is_empty() && others.is_empty() {
+            return self.guards.clone();
+        }
+        let known: FxHashSet<&(u64, Fact)> = self.guards.iter().collect();
+        let known_there: FxHashSet<&(u64, Fact)> = other.guards.iter().collect();
         // Most joins never ask which data each path holds.
         let (ours, theirs) = (OnceCell::new(), OnceCell::new());
         let in_ours = |id: u64| ours.get_or_init(|| self.mentioned()).contains(&id);
         let in_theirs = |id: u64| theirs.get_or_init(|| other.mentioned()).contains(&id);
         let about_name = |guard: &(u64, Fact)| guard.1.is_apart();
-        let mut kept: Vec<(u64, Fact)> = self
-            .guards
-            .iter()
-            .filter(|guard| {
-                other.guards.contains(guard)
-                    || (!about_name(guard) && in_ours(guard.0) && !in_theirs(guard.0))
-            })
-            .cloned()
-            .collect();
-        for guard in &other.guards {
-            let replaced = !about_name(guard) && in_theirs(guard.0) && !in_ours(guard.0);
-            if replaced && !kept.contains(guard) {
-                kept.push(guard.clone());
-            }
-        }
-        kept
+        let kept_here = mine.iter().filter(|guard| {
+            known_there.contains(guard)
+                || (!about_name(guard) && in_ours(guard.0) && !in_theirs(guard.0))
+        });
+        let kept_there = others.iter().filter(|guard| {
+            !known.contains(guard) && !about_name(guard) && in_theirs(guard.0) && !in_ours(guard.0)
+        });
+        let common = self.guards[..common].iter();
+        common.chain(kept_here).chain(kept_there).cloned().collect()
     }
 
     /// The roots of which variables hold data.
@@ -196,8 +198,10 @@ impl Env {
     /// `nulls` are the guards of each path: what is null there cannot have had the event.
     fn join_open(&mut self, other: &Self, nulls: [&[(u64, Fact)]; 2]) {
         let [mine, theirs] = nulls;
-        let is_null =
-            |guards: &[(u64, Fact)], open: &Open| guards.contains(&(open.obj, Fact::Nought));
+        let is_null = |guards: &[(u64, Fact)]| -> FxHashSet<u64> {
+            let null = guards.iter().filter(|it| it.1 == Fact::Nought);
+            null.map(|it| it.0).collect()
+        };
         let shared = self
             .decided
             .iter()
@@ -211,28 +215,39 @@ impl Env {
             .chain(other.decided.iter().skip(shared))
             .map(|(id, _)| *id)
             .collect();
-        let has = |list: &[Open], open: &Open| {
-            list.iter()
-                .any(|it| it.pattern == open.pattern && it.obj == open.obj)
-        };
+        // By hash, because a long function opens hundreds of events and joins as many paths.
+        let key = |open: &Open| (open.pattern, open.obj);
+        let mut there: FxHashMap<(u32, u64), bool> = FxHashMap::default();
+        for open in &other.open {
+            there.entry(key(open)).or_insert(open.partial);
+        }
         self.open
-            .retain(|open| !open.everywhere || has(&other.open, open));
-        for open in &mut self.open {
-            let same = |it: &&Open| it.pattern == open.pattern && it.obj == open.obj;
-            open.partial |= other.open.iter().find(same).is_some_and(|it| it.partial);
-            if !has(&other.open, open) && !is_null(theirs, open) {
-                open.partial = true;
-                open.depend(&apart);
+            .retain(|open| !open.everywhere || there.contains_key(&key(open)));
+        let mut here: FxHashSet<(u32, u64)> = self.open.iter().map(key).collect();
+        if !self.open.is_empty() {
+            let null = is_null(theirs);
+            for open in &mut self.open {
+                match there.get(&key(open)) {
+                    Some(partial) => open.partial |= partial,
+                    None if !null.contains(&open.obj) => {
+                        open.partial = true;
+                        open.depend(&apart);
+                    }
+                    None => {}
+                }
             }
         }
-        for open in &other.open {
-            if !open.everywhere && !has(&self.open, open) {
-                let mut open = open.clone();
-                if !is_null(mine, &open) {
-                    open.partial = true;
-                    open.depend(&apart);
+        if !other.open.is_empty() {
+            let null = is_null(mine);
+            for open in &other.open {
+                if !open.everywhere && here.insert(key(open)) {
+                    let mut open = open.clone();
+                    if !null.contains(&open.obj) {
+                        open.partial = true;
+                        open.depend(&apart);
+                    }
+                    self.open.push(open);
                 }
-                self.open.push(open);
             }
         }
         // What told the paths apart was looked at, whichever way it came out.
