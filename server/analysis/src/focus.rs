@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use rustc_hash::FxHashMap;
-use syntax::Language;
+use syntax::{Language, NodeNames};
 
 use crate::layout::{self, Layout, Part};
 use crate::unit::MAX_NAMESAKES;
@@ -42,12 +42,12 @@ impl Reduced {
             // From what stands for the body up to the function.
             for _ in 0..4 {
                 match node {
-                    Some(it) if it.kind() == "function_definition" => break,
+                    Some(it) if it.kind_name() == "function_definition" => break,
                     other => node = other.and_then(|it| it.parent()),
                 }
             }
             node.is_some_and(|it| {
-                it.kind() == "function_definition"
+                it.kind_name() == "function_definition"
                     && it.start_byte() <= name.start
                     && it.end_byte() >= inside.end
                     && it.end_byte() <= body.end + 1

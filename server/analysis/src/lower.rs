@@ -5,7 +5,7 @@ mod c;
 mod outline;
 mod python;
 
-use syntax::Language;
+use syntax::{Language, NodeNames};
 use tree_sitter::Node;
 
 pub(crate) use c::declarations;
@@ -101,14 +101,13 @@ impl<'a> Builder<'a> {
 fn children<'t>(node: Node<'t>) -> Vec<Node<'t>> {
     let mut cursor = node.walk();
     node.named_children(&mut cursor)
-        .filter(|child| child.kind() != "comment")
+        .filter(|child| child.kind_name() != "comment")
         .collect()
 }
 
 /// The text of a node's operator.
 fn operator<'a>(b: &Builder<'a>, node: Node<'_>) -> &'a str {
-    node.child_by_field_name("operator")
-        .map_or("", |it| b.text(it))
+    node.field("operator").map_or("", |it| b.text(it))
 }
 
 /// The operands of a left-leaning chain of one operator, flattened: long sums nest as deep as they
@@ -118,15 +117,12 @@ fn spine<'t>(b: &Builder<'_>, node: Node<'t>) -> Vec<Node<'t>> {
     let mut operands = Vec::new();
     let mut current = node;
     loop {
-        let (Some(left), Some(right)) = (
-            current.child_by_field_name("left"),
-            current.child_by_field_name("right"),
-        ) else {
+        let (Some(left), Some(right)) = (current.field("left"), current.field("right")) else {
             operands.push(current);
             break;
         };
         operands.push(right);
-        if left.kind() == node.kind() && operator(b, left) == op {
+        if left.kind_name() == node.kind_name() && operator(b, left) == op {
             current = left;
         } else {
             operands.push(left);

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use kb_schema::{Language, PeerRule};
 use memchr::memmem;
+use syntax::NodeNames;
 use tree_sitter::Node;
 
 use crate::{Analysis, Finding};
@@ -247,7 +248,7 @@ pub(crate) fn comments(text: &str, root: Node<'_>) -> Vec<Comment> {
         .filter_map(|(at, length, dialect)| {
             // Only a comment silences: the same words in a string are data.
             let node = root.descendant_for_byte_range(at, at + 1)?;
-            if node.kind() != "comment" {
+            if node.kind_name() != "comment" {
                 return None;
             }
             read(text, &lines, at..at + length, dialect)

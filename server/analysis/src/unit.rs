@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
-use syntax::Language;
+use syntax::{Language, NodeNames};
 use tree_sitter::Node;
 
 use crate::env::Env;
@@ -240,7 +240,7 @@ fn is_torn(root: Node<'_>) -> bool {
     let mut torn = false;
     syntax::walk(root, |it| {
         torn |= it.is_error() || it.is_missing();
-        match it.has_error() && it.kind() != "function_definition" {
+        match it.has_error() && it.kind_name() != "function_definition" {
             _ if torn => syntax::Descend::Stop,
             true => syntax::Descend::Into,
             false => syntax::Descend::Past,
@@ -718,11 +718,11 @@ impl Unit<'_, '_> {
 }
 
 fn is_function(node: Node<'_>) -> bool {
-    let inner = match node.kind() {
-        "decorated_definition" => node.child_by_field_name("definition"),
+    let inner = match node.kind_name() {
+        "decorated_definition" => node.field("definition"),
         _ => Some(node),
     };
-    inner.is_some_and(|it| it.kind() == "function_definition")
+    inner.is_some_and(|it| it.kind_name() == "function_definition")
 }
 
 /// The distinct names of a function, in order of first mention.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use analysis::Finding;
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use crate::arguments::Arguments;
 use crate::edit::Edit;
@@ -138,9 +138,9 @@ fn push(word: &mut Option<Vec<Bit>>, c: char) {
 fn is_added(text: &str, root: Node<'_>, hole: &Range<usize>) -> Option<bool> {
     let node = root.named_descendant_for_byte_range(hole.start, hole.end)?;
     let parent = outside_brackets(node).parent()?;
-    let operator = parent.child_by_field_name("operator");
+    let operator = parent.field("operator");
     Some(
-        parent.kind() == "binary_operator"
+        parent.kind_name() == "binary_operator"
             && operator.is_some_and(|it| &text[it.byte_range()] == "+"),
     )
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use analysis::Finding;
 use kb_schema::{Entry, ExampleKind};
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use crate::answer::Fault;
 use crate::edit::{Edit, line_ending};
@@ -51,7 +51,7 @@ impl Region {
         let mut node = root.descendant_for_byte_range(range.start, range.end.max(range.start));
         let mut around = None;
         while let Some(it) = node {
-            if it.kind() == "function_definition" {
+            if it.kind_name() == "function_definition" {
                 around = Some(it);
             }
             node = it.parent();
@@ -86,7 +86,10 @@ fn one_function(root: Node<'_>, range: &Range<usize>) -> bool {
 }
 
 fn is_function(node: Node<'_>) -> bool {
-    matches!(node.kind(), "function_definition" | "decorated_definition")
+    matches!(
+        node.kind_name(),
+        "function_definition" | "decorated_definition"
+    )
 }
 
 fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
@@ -96,13 +99,13 @@ fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
         if here.end < range.start || here.start > range.end || found.is_some() {
             return Descend::Past;
         }
-        let definition = match node.kind() {
+        let definition = match node.kind_name() {
             "function_definition" => Some(node),
-            "decorated_definition" => node.child_by_field_name("definition"),
+            "decorated_definition" => node.field("definition"),
             _ => None,
         };
         if let Some(definition) = definition
-            && definition.kind() == "function_definition"
+            && definition.kind_name() == "function_definition"
             && here.start >= range.start
             && here.end <= range.end
         {
@@ -115,9 +118,9 @@ fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
 
 fn name_of(text: &str, function: Node<'_>) -> Option<String> {
     let mut node = function
-        .child_by_field_name("name")
-        .or_else(|| function.child_by_field_name("declarator"))?;
-    while let Some(inner) = node.child_by_field_name("declarator") {
+        .field("name")
+        .or_else(|| function.field("declarator"))?;
+    while let Some(inner) = node.field("declarator") {
         node = inner;
     }
     text.get(node.byte_range()).map(str::to_owned)
@@ -247,11 +250,13 @@ fn of_function(
     let mut found: Option<Range<usize>> = None;
     let mut several = false;
     walk(tree.root_node(), |node| {
-        if node.kind() == "function_definition" && name_of(answer, node).as_deref() == Some(name) {
+        if node.kind_name() == "function_definition"
+            && name_of(answer, node).as_deref() == Some(name)
+        {
             several |= found.is_some();
             let decorated = node
                 .parent()
-                .filter(|it| it.kind() == "decorated_definition");
+                .filter(|it| it.kind_name() == "decorated_definition");
             let keeps = old.trim_start().starts_with('@');
             let node = decorated.filter(|_| keeps).unwrap_or(node);
             found = Some(gate::whole_lines(answer, &node.byte_range()));

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use analysis::{Finding, PartKey};
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use crate::edit::Edit;
 use crate::parameterize::{Merged, pieces_in};
@@ -37,7 +37,7 @@ pub(crate) fn edit(
     let inside = root
         .named_descendant_for_byte_range(hole.start, hole.end)?
         .parent()
-        .is_some_and(|it| it.kind() == "interpolation");
+        .is_some_and(|it| it.kind_name() == "interpolation");
     if inside && wrapper.contains(['"', '\'', '\\']) {
         return None;
     }
@@ -56,7 +56,7 @@ fn joined(text: &str, root: Node<'_>, finding: &Finding) -> Vec<Range<usize>> {
         return Vec::new();
     };
     let mut holes = Vec::new();
-    match node.kind() {
+    match node.kind_name() {
         "identifier" => {
             let value = assigned(text, node);
             value
@@ -77,16 +77,16 @@ fn assigned<'a>(text: &str, used: Node<'a>) -> Option<Node<'a>> {
         while let Some(statement) = before {
             let assignment = statement
                 .named_child(0)
-                .filter(|it| it.kind() == "assignment");
-            let left = assignment.and_then(|it| it.child_by_field_name("left"));
+                .filter(|it| it.kind_name() == "assignment");
+            let left = assignment.and_then(|it| it.field("left"));
             if left.is_some_and(|it| text.get(it.byte_range()) == Some(name)) {
-                return assignment.and_then(|it| it.child_by_field_name("right"));
+                return assignment.and_then(|it| it.field("right"));
             }
             before = statement.prev_named_sibling();
         }
         node = node
             .parent()
-            .filter(|it| it.kind() != "function_definition")?;
+            .filter(|it| it.kind_name() != "function_definition")?;
     }
 }
 
@@ -98,12 +98,12 @@ fn leaves(text: &str, top: Node<'_>, out: &mut Vec<Range<usize>>) {
         if out.len() >= MOST {
             return;
         }
-        let callee = node.child_by_field_name("function");
+        let callee = node.field("function");
         let joins = callee
             .and_then(|it| text.get(it.byte_range()))
             .is_some_and(|it| it.ends_with("path.join") || it == "join" || it.ends_with("Path"));
-        let arguments = node.child_by_field_name("arguments").filter(|_| joins);
-        match (node.kind(), arguments) {
+        let arguments = node.field("arguments").filter(|_| joins);
+        match (node.kind_name(), arguments) {
             ("call", Some(arguments)) if arguments.named_child_count() > 1 => {
                 let mut cursor = arguments.walk();
                 let inner: Vec<Node<'_>> = arguments.named_children(&mut cursor).collect();

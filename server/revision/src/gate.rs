@@ -14,7 +14,7 @@ use std::fmt;
 use std::ops::Range;
 
 use analysis::{Analysis, Finding, Memo, Snapshot, Source};
-use syntax::Node;
+use syntax::{Node, NodeNames};
 
 use crate::edit::{self, Edit};
 use crate::imports;
@@ -614,14 +614,14 @@ fn inside(
 fn header_end(root: Node<'_>, function: &Range<usize>) -> Option<usize> {
     let mut node = root.descendant_for_byte_range(function.start, function.end)?;
     loop {
-        if let Some(body) = node.child_by_field_name("body") {
+        if let Some(body) = node.field("body") {
             // In Python a comment may stand between the colon and the body; it is no header.
             let mut cursor = node.walk();
-            let colon = node.children(&mut cursor).find(|it| it.kind() == ":");
+            let colon = node.children(&mut cursor).find(|it| it.kind_name() == ":");
             return Some(colon.map_or(body.start_byte(), |it| it.end_byte()));
         }
         // A decorated function holds the definition as a child.
-        node = node.child_by_field_name("definition")?;
+        node = node.field("definition")?;
     }
 }
 

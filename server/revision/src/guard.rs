@@ -2,7 +2,7 @@
 //! that says so. Knows C's declarations, and of a function only its type.
 
 use analysis::Finding;
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use crate::edit::{Edit, indentation, line_ending};
 
@@ -22,17 +22,17 @@ pub(crate) fn edit(
     let mut node = root.named_descendant_for_byte_range(from.start, from.end)?;
     let mut name = None;
     let statement = loop {
-        match node.kind() {
+        match node.kind_name() {
             "init_declarator" => {
-                let mut target = node.child_by_field_name("declarator")?;
-                while target.kind() == "pointer_declarator" {
-                    target = target.child_by_field_name("declarator")?;
+                let mut target = node.field("declarator")?;
+                while target.kind_name() == "pointer_declarator" {
+                    target = target.field("declarator")?;
                 }
-                name = Some(target).filter(|it| it.kind() == "identifier");
+                name = Some(target).filter(|it| it.kind_name() == "identifier");
             }
             "assignment_expression" => {
-                let left = node.child_by_field_name("left")?;
-                let plain = matches!(left.kind(), "identifier" | "field_expression");
+                let left = node.field("left")?;
+                let plain = matches!(left.kind_name(), "identifier" | "field_expression");
                 name = Some(left).filter(|_| plain);
             }
             "expression_statement" | "declaration" => break node,
@@ -43,11 +43,11 @@ pub(crate) fn edit(
     };
     let name = text.get(name?.byte_range())?;
     // A statement of its own, not the body of an `if` without braces.
-    if statement.parent()?.kind() != "compound_statement" {
+    if statement.parent()?.kind_name() != "compound_statement" {
         return None;
     }
     let mut function = statement;
-    while function.kind() != "function_definition" {
+    while function.kind_name() != "function_definition" {
         function = function.parent()?;
     }
     let failure = failure(text, function)?;
@@ -61,12 +61,12 @@ pub(crate) fn edit(
 
 /// How a function of this type says that it failed.
 fn failure(text: &str, function: Node<'_>) -> Option<&'static str> {
-    let declarator = function.child_by_field_name("declarator")?;
-    if declarator.kind() == "pointer_declarator" {
+    let declarator = function.field("declarator")?;
+    if declarator.kind_name() == "pointer_declarator" {
         return Some("return NULL;");
     }
-    let kind = text.get(function.child_by_field_name("type")?.byte_range())?;
-    let name = declarator.child_by_field_name("declarator")?;
+    let kind = text.get(function.field("type")?.byte_range())?;
+    let name = declarator.field("declarator")?;
     if text.get(name.byte_range())? == "main" {
         return Some("return 1;");
     }

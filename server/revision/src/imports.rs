@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use crate::edit::{Edit, line_ending};
 
@@ -41,10 +41,10 @@ struct Bound<'t> {
 fn bound<'t>(text: &str, root: Node<'t>, at: usize) -> Vec<Bound<'t>> {
     let mut out = Vec::new();
     walk(root, |node| {
-        match node.kind() {
+        match node.kind_name() {
             "import_statement" => items(text, node, "", &mut out),
             "import_from_statement" => {
-                if let Some(module) = node.child_by_field_name("module_name") {
+                if let Some(module) = node.field("module_name") {
                     let module = text[module.byte_range()].to_owned();
                     items(text, node, &module, &mut out);
                 }
@@ -63,11 +63,8 @@ fn bound<'t>(text: &str, root: Node<'t>, at: usize) -> Vec<Bound<'t>> {
 fn items<'t>(text: &str, statement: Node<'t>, module: &str, out: &mut Vec<Bound<'t>>) {
     let mut cursor = statement.walk();
     for item in statement.children_by_field_name("name", &mut cursor) {
-        let (path, alias) = match item.kind() {
-            "aliased_import" => (
-                item.child_by_field_name("name"),
-                item.child_by_field_name("alias"),
-            ),
+        let (path, alias) = match item.kind_name() {
+            "aliased_import" => (item.field("name"), item.field("alias")),
             _ => (Some(item), None),
         };
         let Some(path) = path else { continue };
@@ -114,7 +111,7 @@ fn ensure_module(text: &str, root: Node<'_>, module: &str, at: usize) -> Option<
 fn is_bound(text: &str, root: Node<'_>, name: &str) -> bool {
     let mut found = false;
     walk(root, |node| {
-        if node.kind() == "identifier" && &text[node.byte_range()] == name {
+        if node.kind_name() == "identifier" && &text[node.byte_range()] == name {
             found |= node.parent().is_some_and(|parent| binds(parent, node));
         }
         if found { Descend::Stop } else { Descend::Into }
@@ -124,8 +121,8 @@ fn is_bound(text: &str, root: Node<'_>, name: &str) -> bool {
 
 /// Whether a parent node binds this child as a name.
 pub(crate) fn binds(parent: Node<'_>, child: Node<'_>) -> bool {
-    let is = |field| parent.child_by_field_name(field) == Some(child);
-    match parent.kind() {
+    let is = |field| parent.field(field) == Some(child);
+    match parent.kind_name() {
         "assignment" | "augmented_assignment" | "for_statement" | "for_in_clause" => is("left"),
         "function_definition"
         | "class_definition"
@@ -155,7 +152,7 @@ fn new_import(text: &str, root: Node<'_>, module: &str) -> Edit {
     let mut is_import = false;
     let mut cursor = root.walk();
     for child in root.named_children(&mut cursor) {
-        match child.kind() {
+        match child.kind_name() {
             "comment" => continue,
             "future_import_statement" | "import_statement" | "import_from_statement" => {
                 last = Some(child);
@@ -178,7 +175,7 @@ fn new_import(text: &str, root: Node<'_>, module: &str) -> Edit {
 fn is_docstring(statement: Node<'_>) -> bool {
     statement
         .named_child(0)
-        .is_some_and(|it| it.kind() == "string")
+        .is_some_and(|it| it.kind_name() == "string")
 }
 
 /// The end of the line around a byte, before its terminator.
@@ -213,9 +210,9 @@ fn ensure_header(text: &str, root: Node<'_>, header: &str, at: usize) -> Import 
     let mut last: Option<Range<usize>> = None;
     let mut present = false;
     walk(root, |node| {
-        match node.kind() {
+        match node.kind_name() {
             "preproc_include" => {
-                let path = node.child_by_field_name("path");
+                let path = node.field("path");
                 let path = path.map_or("", |it| &text[it.byte_range()]);
                 present |= path.trim_matches(['<', '>', '"']) == header;
                 // One that only some builds see is no place for another, but a guard is.
@@ -242,7 +239,7 @@ fn ensure_header(text: &str, root: Node<'_>, header: &str, at: usize) -> Import 
 
 fn conditional(mut node: Node<'_>) -> bool {
     while let Some(parent) = node.parent() {
-        match parent.kind() {
+        match parent.kind_name() {
             "preproc_if" | "preproc_elif" | "preproc_else" => return true,
             "preproc_ifdef" if parent.parent().is_some_and(|it| it.parent().is_some()) => {
                 return true;
@@ -317,7 +314,7 @@ pub(crate) fn only_imports(language: Language, root: Node<'_>, edit: &Edit) -> b
                 let before = at.saturating_sub(1);
                 let mut node = root.descendant_for_byte_range(before, at);
                 while let Some(it) = node {
-                    if it.kind() == "import_from_statement" {
+                    if it.kind_name() == "import_from_statement" {
                         return true;
                     }
                     node = it.parent();

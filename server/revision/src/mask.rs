@@ -1,7 +1,7 @@
 //! Secrets of the code, hidden in what a model is shown and put back into what it wrote. It guesses
 //! by names and by form, and rather hides too much: what is hidden comes back.
 
-use syntax::{Descend, Language, walk};
+use syntax::{Descend, Language, NodeNames, walk};
 
 /// Names beside which a string is taken for a secret, in lower case.
 const NAMES: &[&str] = &[
@@ -73,7 +73,7 @@ impl Mask {
     pub(crate) fn of(language: Language, text: &str) -> Self {
         let mut out = Self::default();
         let tree = syntax::parse(language, text);
-        walk(tree.root_node(), |node| match node.kind() {
+        walk(tree.root_node(), |node| match node.kind_name() {
             "string" | "string_literal" => {
                 let literal = &text[node.byte_range()];
                 let line = text[..node.start_byte()].rfind('\n').map_or(0, |at| at + 1);
@@ -81,7 +81,7 @@ impl Mask {
                 let mut cursor = node.walk();
                 let built = node
                     .named_children(&mut cursor)
-                    .any(|it| it.kind() == "interpolation");
+                    .any(|it| it.kind_name() == "interpolation");
                 if !built {
                     out.literal(literal, &before);
                 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use analysis::{Finding, Piece};
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use crate::arguments::Arguments;
 use crate::edit::{Edit, line_ending};
@@ -51,7 +51,7 @@ pub(crate) fn edits(
 /// The node of an argument without the brackets around it.
 pub(crate) fn unwrapped<'t>(text: &str, root: Node<'t>, range: Range<usize>) -> Option<Node<'t>> {
     let mut node = root.named_descendant_for_byte_range(range.start, range.end)?;
-    while node.kind() == "parenthesized_expression" {
+    while node.kind_name() == "parenthesized_expression" {
         node = node
             .named_child(0)
             .filter(|_| node.named_child_count() == 1)?;
@@ -69,15 +69,15 @@ pub(crate) fn assigned_once(
     variable: Node<'_>,
     built: &Range<usize>,
 ) -> Option<()> {
-    if variable.kind() != "identifier" {
+    if variable.kind_name() != "identifier" {
         return None;
     }
     let name = &text[variable.byte_range()];
     let value = root.named_descendant_for_byte_range(built.start, built.end)?;
     let value = outside_brackets(value);
-    let assignment = value.parent().filter(|it| it.kind() == "assignment")?;
-    let target = assignment.child_by_field_name("left")?;
-    if target.kind() != "identifier" || &text[target.byte_range()] != name {
+    let assignment = value.parent().filter(|it| it.kind_name() == "assignment")?;
+    let target = assignment.field("left")?;
+    if target.kind_name() != "identifier" || &text[target.byte_range()] != name {
         return None;
     }
     let function = &finding.function;
@@ -90,7 +90,7 @@ pub(crate) fn assigned_once(
     let read: Vec<&str> = {
         let mut read = Vec::new();
         walk(value, |node| {
-            if node.kind() == "identifier" {
+            if node.kind_name() == "identifier" {
                 read.push(&text[node.byte_range()]);
             }
             Descend::Into
@@ -101,7 +101,7 @@ pub(crate) fn assigned_once(
         if node.end_byte() <= function.start || node.start_byte() >= function.end {
             return Descend::Past;
         }
-        if node.kind() == "identifier" {
+        if node.kind_name() == "identifier" {
             let word = &text[node.byte_range()];
             uses += usize::from(word == name);
             let bound = node.parent().is_some_and(|parent| binds(parent, node));
@@ -121,7 +121,7 @@ fn reached_once(block: Node<'_>, node: Node<'_>) -> bool {
         if parent == block {
             return true;
         }
-        match parent.kind() {
+        match parent.kind_name() {
             "for_statement"
             | "while_statement"
             | "lambda"
@@ -146,7 +146,7 @@ pub(crate) fn is_bytes(text: &str, root: Node<'_>, built: &Range<usize>) -> bool
         if node.end_byte() <= built.start || node.start_byte() >= built.end {
             return Descend::Past;
         }
-        if node.kind() == "string_start" {
+        if node.kind_name() == "string_start" {
             found |= text[node.byte_range()].contains(['b', 'B']);
         }
         Descend::Into
@@ -235,42 +235,40 @@ pub(crate) fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<
         seen.push(hole.clone());
         let outer = outside_brackets(node);
         let parent = outer.parent()?;
-        match parent.kind() {
+        match parent.kind_name() {
             "interpolation" => {}
             "binary_operator" => {
-                let operator = parent.child_by_field_name("operator")?;
-                let of_percent = operator.kind() == "%";
-                if of_percent && node.kind() == "tuple" {
+                let operator = parent.field("operator")?;
+                let of_percent = operator.kind_name() == "%";
+                if of_percent && node.kind_name() == "tuple" {
                     if node.named_child_count() != times {
                         return None;
                     }
                     let value = node.named_child(u32::try_from(turn).ok()?)?;
                     *hole = value.byte_range();
                 } else if of_percent {
-                    let left = parent.child_by_field_name("left")?;
+                    let left = parent.field("left")?;
                     let named = text[left.byte_range()].contains("%(");
-                    if times > 1 || named || node.kind() == "dictionary" {
+                    if times > 1 || named || node.kind_name() == "dictionary" {
                         return None;
                     }
-                } else if operator.kind() != "+" {
+                } else if operator.kind_name() != "+" {
                     return None;
                 }
             }
             "tuple" => {
                 let holder = outside_brackets(parent).parent()?;
-                if holder.kind() != "binary_operator" {
+                if holder.kind_name() != "binary_operator" {
                     return None;
                 }
             }
             "argument_list" | "keyword_argument" => {
                 let mut call = parent.parent()?;
-                if parent.kind() == "keyword_argument" {
+                if parent.kind_name() == "keyword_argument" {
                     call = call.parent()?;
                 }
-                let function = call.child_by_field_name("function")?;
-                let name = function
-                    .child_by_field_name("attribute")
-                    .unwrap_or(function);
+                let function = call.field("function")?;
+                let name = function.field("attribute").unwrap_or(function);
                 if !matches!(&text[name.byte_range()], "format" | "str") {
                     return None;
                 }
@@ -286,7 +284,7 @@ pub(crate) fn pieces_in(text: &str, root: Node<'_>, pieces: &[Piece]) -> Option<
 
 pub(crate) fn outside_brackets(mut node: Node<'_>) -> Node<'_> {
     while let Some(parent) = node.parent()
-        && parent.kind() == "parenthesized_expression"
+        && parent.kind_name() == "parenthesized_expression"
     {
         node = parent;
     }

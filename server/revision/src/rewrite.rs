@@ -3,7 +3,7 @@
 
 use analysis::Finding;
 use regex::Regex;
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use crate::edit::{Edit, indentation, line_ending};
 
@@ -65,7 +65,7 @@ pub(crate) fn compare(
     // A negation binds more loosely than what may stand around it.
     let loose = node.parent().is_some_and(|it| {
         matches!(
-            it.kind(),
+            it.kind_name(),
             "not_operator" | "comparison_operator" | "binary_operator"
         )
     });
@@ -94,7 +94,7 @@ pub(crate) fn raise(
     let message = node.named_child(1).map(|it| &text[it.byte_range()]);
     let source = &text[condition.byte_range()];
     let plain = matches!(
-        condition.kind(),
+        condition.kind_name(),
         "identifier" | "attribute" | "call" | "subscript" | "parenthesized_expression"
     );
     let source = if plain {
@@ -115,9 +115,9 @@ pub(crate) fn raise(
 fn enclosing<'t>(root: Node<'t>, finding: &Finding, kind: &str) -> Option<Node<'t>> {
     let range = &finding.matched;
     let mut node = root.named_descendant_for_byte_range(range.start, range.end)?;
-    while node.kind() != kind {
+    while node.kind_name() != kind {
         // Expressions lie in their statement, and a statement in no other of its kind.
-        if matches!(node.kind(), "module" | "function_definition" | "block") {
+        if matches!(node.kind_name(), "module" | "function_definition" | "block") {
             return None;
         }
         node = node.parent()?;

@@ -2,7 +2,7 @@
 
 use analysis::{Finding, PartKey};
 use kb_schema::{ArgKey, Fix};
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use crate::arguments::Arguments;
 use crate::edit::{Edit, indentation, line_ending};
@@ -174,17 +174,17 @@ fn measures_parameter(text: &str, root: Node<'_>, finding: &Finding, new: &str) 
         return false;
     };
     let mut node = root.descendant_for_byte_range(finding.matched.start, finding.matched.end);
-    while let Some(it) = node.filter(|it| it.kind() != "function_definition") {
+    while let Some(it) = node.filter(|it| it.kind_name() != "function_definition") {
         node = it.parent();
     }
-    let mut head = node.and_then(|it| it.child_by_field_name("declarator"));
+    let mut head = node.and_then(|it| it.field("declarator"));
     while let Some(it) = head {
-        if let Some(parameters) = it.child_by_field_name("parameters") {
+        if let Some(parameters) = it.field("parameters") {
             let text = text.get(parameters.byte_range()).unwrap_or("");
             let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
             return words.any(|it| it == name);
         }
-        head = it.child_by_field_name("declarator");
+        head = it.field("declarator");
     }
     false
 }

@@ -2,7 +2,7 @@
 //! scanf and arrays whose size is a number in the code.
 
 use analysis::Finding;
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use crate::arguments::Arguments;
 use crate::edit::Edit;
@@ -88,21 +88,21 @@ fn size_of(text: &str, root: Node<'_>, finding: &Finding, name: &str) -> Option<
             return Descend::Past;
         }
         let declared = matches!(
-            node.kind(),
+            node.kind_name(),
             "array_declarator" | "pointer_declarator" | "init_declarator" | "declaration"
         );
         if declared
-            && let Some(inner) = node.child_by_field_name("declarator")
-            && inner.kind() == "identifier"
+            && let Some(inner) = node.field("declarator")
+            && inner.kind_name() == "identifier"
             && &text[inner.byte_range()] == name
         {
-            let size = node.child_by_field_name("size");
+            let size = node.field("size");
             let size = size.and_then(|it| text[it.byte_range()].parse().ok());
             let mut parent = node.parent();
-            while parent.is_some_and(|it| it.kind().ends_with("declarator")) {
+            while parent.is_some_and(|it| it.kind_name().ends_with("declarator")) {
                 parent = parent.and_then(|it| it.parent());
             }
-            let kind = parent.and_then(|it| it.child_by_field_name("type"));
+            let kind = parent.and_then(|it| it.field("type"));
             let chars = kind.is_some_and(|it| text[it.byte_range()].ends_with("char"));
             sizes.push(size.filter(|_| chars));
         }

@@ -1,6 +1,7 @@
 //! C to `ir`, with the C++ that reads as C. Macros that look like calls are calls; conditional
 //! compilation keeps every branch in sequence; types keep their text and shape only.
 
+use syntax::NodeNames;
 use tree_sitter::Node;
 
 use super::{Builder, Ground, bin_op, children, operator, spine};
@@ -10,11 +11,11 @@ use crate::ir::{
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
-    if node.kind() == "function_definition" {
-        if let Some(declarator) = node.child_by_field_name("declarator") {
+    if node.kind_name() == "function_definition" {
+        if let Some(declarator) = node.field("declarator") {
             out.params = params(b, declarator);
         }
-        if let Some(body) = node.child_by_field_name("body") {
+        if let Some(body) = node.field("body") {
             out.body = block(b, body);
         }
         return;
@@ -43,24 +44,24 @@ fn outlive(stmt: &mut Stmt) {
 fn params(b: &mut Builder<'_>, declarator: Node<'_>) -> Vec<Param> {
     let mut current = declarator;
     for _ in 0..16 {
-        if current.kind() == "function_declarator" {
+        if current.kind_name() == "function_declarator" {
             break;
         }
-        match current.child_by_field_name("declarator") {
+        match current.field("declarator") {
             Some(inner) => current = inner,
             None => return Vec::new(),
         }
     }
-    let Some(list) = current.child_by_field_name("parameters") else {
+    let Some(list) = current.field("parameters") else {
         return Vec::new();
     };
     let mut out = Vec::new();
     for node in children(list)
         .into_iter()
-        .filter(|it| it.kind() == "parameter_declaration")
+        .filter(|it| it.kind_name() == "parameter_declaration")
     {
         let base = base_type(b, node);
-        let Some(declarator) = node.child_by_field_name("declarator") else {
+        let Some(declarator) = node.field("declarator") else {
             continue;
         };
         let (name, mut ty) = declared(b, declarator, base);
@@ -81,10 +82,10 @@ fn params(b: &mut Builder<'_>, declarator: Node<'_>) -> Vec<Param> {
 }
 
 fn base_type(b: &Builder<'_>, node: Node<'_>) -> Type {
-    let base = node.child_by_field_name("type").map_or("", |it| b.text(it));
+    let base = node.field("type").map_or("", |it| b.text(it));
     let mut cursor = node.walk();
     let is_static = node.children(&mut cursor).any(|it| {
-        it.kind() == "storage_class_specifier" && matches!(b.text(it), "static" | "extern")
+        it.kind_name() == "storage_class_specifier" && matches!(b.text(it), "static" | "extern")
     });
     Type {
         base: base.into(),
@@ -97,15 +98,15 @@ fn base_type(b: &Builder<'_>, node: Node<'_>) -> Type {
 fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str, Type) {
     let mut current = declarator;
     for _ in 0..24 {
-        match current.kind() {
+        match current.kind_name() {
             "pointer_declarator" => ty.pointers = ty.pointers.saturating_add(1),
             "array_declarator" => {
-                let size = current.child_by_field_name("size");
+                let size = current.field("size");
                 let number = size
                     .and_then(|it| number(b.text(it)))
                     .and_then(|it| u64::try_from(it).ok());
                 ty.size_name = size
-                    .filter(|it| it.kind() == "identifier")
+                    .filter(|it| it.kind_name() == "identifier")
                     .map(|it| b.text(it).into());
                 ty.variable_length = size.is_some_and(|it| is_variable(b.text(it)));
                 ty.array = Some(number);
@@ -114,7 +115,7 @@ fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str
             _ => {}
         }
         match current
-            .child_by_field_name("declarator")
+            .field("declarator")
             .or_else(|| current.named_child(0))
         {
             Some(inner) => current = inner,
@@ -136,10 +137,10 @@ pub(crate) fn declarations(text: &str, root: Node<'_>) -> Declarations {
         if seen > MAX_DECLARATIONS {
             break;
         }
-        match node.kind() {
+        match node.kind_name() {
             "preproc_def" => {
-                let name = node.child_by_field_name("name").map(|it| b.text(it));
-                let value = node.child_by_field_name("value").map(|it| b.text(it));
+                let name = node.field("name").map(|it| b.text(it));
+                let value = node.field("value").map(|it| b.text(it));
                 let number = value.and_then(|it| number(it.trim().trim_matches(['(', ')'])));
                 if let (Some(name), Some(number)) = (name, number) {
                     out.macros.insert(name.into(), number);
@@ -158,7 +159,7 @@ pub(crate) fn declarations(text: &str, root: Node<'_>) -> Declarations {
                     let (name, ty) = declared(&b, declarator, base.clone());
                     out.member(name, &ty);
                 }
-                open.extend(node.child_by_field_name("type"));
+                open.extend(node.field("type"));
             }
             "translation_unit"
             | "preproc_if"
@@ -202,8 +203,8 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
 
 /// `#if … #else … #endif`: one of them is compiled, and nobody here knows which.
 fn preproc_choice(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
-    let alternative = node.child_by_field_name("alternative");
-    let head = ["condition", "name"].map(|it| node.child_by_field_name(it));
+    let alternative = node.field("alternative");
+    let head = ["condition", "name"].map(|it| node.field(it));
     let cond = b.opaque(node);
     let mut then = Block::new();
     for child in children(node) {
@@ -229,7 +230,7 @@ fn body(b: &mut Builder<'_>, node: Option<Node<'_>>) -> Block {
     let Some(node) = node else {
         return Block::new();
     };
-    if node.kind() == "compound_statement" {
+    if node.kind_name() == "compound_statement" {
         return block(b, node);
     }
     let mut out = Block::new();
@@ -238,7 +239,7 @@ fn body(b: &mut Builder<'_>, node: Option<Node<'_>>) -> Block {
 }
 
 fn field_expr(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> ExprId {
-    match node.child_by_field_name(field) {
+    match node.field(field) {
         Some(inner) => expr(b, inner),
         None => b.opaque(node),
     }
@@ -247,7 +248,7 @@ fn field_expr(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> ExprId {
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of statement")]
 fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
     let span = b.span(node);
-    let kind = match node.kind() {
+    let kind = match node.kind_name() {
         "expression_statement" => match node.named_child(0) {
             Some(inner) => StmtKind::Expr(expr(b, inner)),
             None => return,
@@ -259,7 +260,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         "if_statement" => if_chain(b, node),
         "while_statement" => {
             let cond = Some(field_expr(b, node, "condition"));
-            let body = body(b, node.child_by_field_name("body"));
+            let body = body(b, node.field("body"));
             StmtKind::While {
                 cond,
                 step: None,
@@ -269,7 +270,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             }
         }
         "do_statement" => {
-            let body = body(b, node.child_by_field_name("body"));
+            let body = body(b, node.field("body"));
             let cond = Some(field_expr(b, node, "condition"));
             StmtKind::While {
                 cond,
@@ -280,8 +281,8 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             }
         }
         "for_statement" => {
-            if let Some(start) = node.child_by_field_name("initializer") {
-                if start.kind() == "declaration" {
+            if let Some(start) = node.field("initializer") {
+                if start.kind_name() == "declaration" {
                     declaration(b, start, out);
                 } else {
                     let id = expr(b, start);
@@ -291,9 +292,9 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
                     });
                 }
             }
-            let cond = node.child_by_field_name("condition").map(|it| expr(b, it));
-            let step = node.child_by_field_name("update").map(|it| expr(b, it));
-            let body = body(b, node.child_by_field_name("body"));
+            let cond = node.field("condition").map(|it| expr(b, it));
+            let step = node.field("update").map(|it| expr(b, it));
+            let body = body(b, node.field("body"));
             StmtKind::While {
                 cond,
                 step,
@@ -313,13 +314,9 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         "return_statement" => StmtKind::Return(node.named_child(0).map(|it| expr(b, it))),
         "break_statement" => StmtKind::Break,
         "continue_statement" => StmtKind::Continue,
-        "goto_statement" => StmtKind::Goto(
-            node.child_by_field_name("label")
-                .map_or("", |it| b.text(it))
-                .into(),
-        ),
+        "goto_statement" => StmtKind::Goto(node.field("label").map_or("", |it| b.text(it)).into()),
         "labeled_statement" => {
-            let label = node.child_by_field_name("label");
+            let label = node.field("label");
             out.push(Stmt {
                 span,
                 kind: StmtKind::Label(label.map_or("", |it| b.text(it)).into()),
@@ -330,15 +327,15 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             return;
         }
         "function_definition" => {
-            let name = node.child_by_field_name("declarator").map_or("", |it| {
+            let name = node.field("declarator").map_or("", |it| {
                 let (name, _) = declared(b, it, Type::default());
                 name
             });
             StmtKind::Function(name.into())
         }
         "preproc_def" => {
-            let name = node.child_by_field_name("name").map_or("", |it| b.text(it));
-            let value = node.child_by_field_name("value");
+            let name = node.field("name").map_or("", |it| b.text(it));
+            let value = node.field("value");
             let Some(number) = value.and_then(|it| number(b.text(it).trim())) else {
                 return;
             };
@@ -350,18 +347,14 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             }
         }
         // Switched off by hand.
-        "preproc_if"
-            if node
-                .child_by_field_name("condition")
-                .is_some_and(|it| b.text(it) == "0") =>
-        {
-            let Some(alternative) = node.child_by_field_name("alternative") else {
+        "preproc_if" if node.field("condition").is_some_and(|it| b.text(it) == "0") => {
+            let Some(alternative) = node.field("alternative") else {
                 return;
             };
             StmtKind::Block(body(b, Some(alternative)))
         }
         "preproc_if" | "preproc_ifdef" | "preproc_elif" | "preproc_elifdef"
-            if node.child_by_field_name("alternative").is_some() =>
+            if node.field("alternative").is_some() =>
         {
             preproc_choice(b, node)
         }
@@ -401,16 +394,9 @@ fn declaration(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         .collect();
     for declarator in declarators {
         let span = b.span(declarator);
-        let (shape, value) = if declarator.kind() == "init_declarator" {
-            let value = declarator
-                .child_by_field_name("value")
-                .map(|it| expr(b, it));
-            (
-                declarator
-                    .child_by_field_name("declarator")
-                    .unwrap_or(declarator),
-                value,
-            )
+        let (shape, value) = if declarator.kind_name() == "init_declarator" {
+            let value = declarator.field("value").map(|it| expr(b, it));
+            (declarator.field("declarator").unwrap_or(declarator), value)
         } else {
             (declarator, None)
         };
@@ -434,16 +420,16 @@ fn declaration(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
 fn declares_function(declarator: Node<'_>) -> bool {
     let mut current = declarator;
     for _ in 0..24 {
-        match current.kind() {
+        match current.kind_name() {
             "function_declarator" => {
-                let inner = current.child_by_field_name("declarator");
-                return inner.is_none_or(|it| it.kind() != "parenthesized_declarator");
+                let inner = current.field("declarator");
+                return inner.is_none_or(|it| it.kind_name() != "parenthesized_declarator");
             }
             "pointer_declarator" | "attributed_declarator" => {}
             _ => return false,
         }
         match current
-            .child_by_field_name("declarator")
+            .field("declarator")
             .or_else(|| current.named_child(0))
         {
             Some(inner) => current = inner,
@@ -459,12 +445,12 @@ fn if_chain(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     let mut current = node;
     loop {
         let cond = field_expr(b, current, "condition");
-        arms.push((cond, body(b, current.child_by_field_name("consequence"))));
-        let Some(clause) = current.child_by_field_name("alternative") else {
+        arms.push((cond, body(b, current.field("consequence"))));
+        let Some(clause) = current.field("alternative") else {
             break;
         };
         match children(clause).into_iter().next() {
-            Some(inner) if inner.kind() == "if_statement" => current = inner,
+            Some(inner) if inner.kind_name() == "if_statement" => current = inner,
             inner => {
                 other = body(b, inner);
                 break;
@@ -475,15 +461,15 @@ fn if_chain(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
 }
 
 fn arms(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Arm> {
-    let Some(list) = node.child_by_field_name("body") else {
+    let Some(list) = node.field("body") else {
         return Vec::new();
     };
     let mut out = Vec::new();
     for case in children(list) {
-        if case.kind() != "case_statement" {
+        if case.kind_name() != "case_statement" {
             continue;
         }
-        let value = case.child_by_field_name("value");
+        let value = case.field("value");
         let values = value.map(|it| expr(b, it)).into_iter().collect();
         out.push(Arm {
             values,
@@ -495,7 +481,7 @@ fn arms(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Arm> {
 }
 
 fn case_body(b: &mut Builder<'_>, case: Node<'_>) -> Block {
-    let value = case.child_by_field_name("value");
+    let value = case.field("value");
     let mut out = Block::new();
     for child in children(case).into_iter().filter(|it| Some(*it) != value) {
         if b.deeper(|b| stmt(b, child, &mut out)).is_none() {
@@ -523,7 +509,7 @@ fn exprs(b: &mut Builder<'_>, node: Node<'_>) -> Vec<ExprId> {
 /// A kind to push, or the id of an expression that stands for this node as it is.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
 fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
-    Ok(match node.kind() {
+    Ok(match node.kind_name() {
         "identifier" | "field_identifier" => ExprKind::Name(b.text(node).into()),
         "number_literal" => match number(b.text(node)) {
             Some(number) => ExprKind::Int(number),
@@ -541,7 +527,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let callee = field_expr(b, node, "function");
             let mut args = Vec::new();
             let mut args_span = b.span(node);
-            if let Some(list) = node.child_by_field_name("arguments") {
+            if let Some(list) = node.field("arguments") {
                 let start = list.start_byte() + 1;
                 args_span = b.span_of(start..list.end_byte().saturating_sub(1).max(start));
                 for child in children(list) {
@@ -562,7 +548,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
         }
         "field_expression" => {
             let base = field_expr(b, node, "argument");
-            let field = node.child_by_field_name("field");
+            let field = node.field("field");
             let name_span = field.map_or(b.span(node), |it| b.span(it));
             let name = field.map_or("", |it| b.text(it)).into();
             ExprKind::Attr {
@@ -623,32 +609,25 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let cond = field_expr(b, node, "condition");
             let other = field_expr(b, node, "alternative");
             // `a ?: b` leaves the middle out.
-            let then = node
-                .child_by_field_name("consequence")
-                .map_or(cond, |it| expr(b, it));
+            let then = node.field("consequence").map_or(cond, |it| expr(b, it));
             ExprKind::Choice { cond, then, other }
         }
         "cast_expression" => {
-            let to = node
-                .child_by_field_name("type")
-                .map_or("", |it| b.text(it))
-                .into();
+            let to = node.field("type").map_or("", |it| b.text(it)).into();
             ExprKind::Cast {
                 to,
                 value: field_expr(b, node, "value"),
             }
         }
-        "sizeof_expression" => {
-            ExprKind::SizeOf(node.child_by_field_name("value").map(|it| expr(b, it)))
-        }
+        "sizeof_expression" => ExprKind::SizeOf(node.field("value").map(|it| expr(b, it))),
         "comma_expression" => {
             // Left operand first, the rest nests to the right.
             let mut parts = Vec::new();
             let mut current = node;
             loop {
                 parts.push(field_expr(b, current, "left"));
-                match current.child_by_field_name("right") {
-                    Some(right) if right.kind() == "comma_expression" => current = right,
+                match current.field("right") {
+                    Some(right) if right.kind_name() == "comma_expression" => current = right,
                     Some(right) => {
                         parts.push(expr(b, right));
                         break;
@@ -659,7 +638,9 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             ExprKind::Comma(parts)
         }
         "parenthesized_expression" | "extension_expression" => match children(node).first() {
-            Some(inner) if inner.kind() != "compound_statement" => return Err(expr(b, *inner)),
+            Some(inner) if inner.kind_name() != "compound_statement" => {
+                return Err(expr(b, *inner));
+            }
             _ => ExprKind::Opaque(Vec::new()),
         },
         "initializer_list" => ExprKind::List(exprs(b, node)),
@@ -733,7 +714,7 @@ fn string(b: &Builder<'_>, node: Node<'_>) -> String {
     let mut out = String::new();
     for child in children(node) {
         let text = b.text(child);
-        match (child.kind(), text) {
+        match (child.kind_name(), text) {
             ("escape_sequence", "\\n") => out.push('\n'),
             ("escape_sequence", "\\t") => out.push('\t'),
             ("escape_sequence", "\\\"") => out.push('"'),
@@ -749,7 +730,7 @@ fn string(b: &Builder<'_>, node: Node<'_>) -> String {
 fn concatenated(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
     let mut parts = Vec::new();
     for child in children(node) {
-        if child.kind() == "string_literal" {
+        if child.kind_name() == "string_literal" {
             parts.push(FormatPart::Text(string(b, child).into()));
         } else {
             // `"%" PRIu64` formats a number: the conversion letter is inside the macro.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
 use rustc_hash::{FxHashMap, FxHasher};
-use syntax::Language;
+use syntax::{Language, NodeNames};
 use tree_sitter::{Node, TreeCursor};
 
 /// One function, or the module (always first).
@@ -64,9 +64,9 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
         let mut inner = Level {
             scope,
             class: class.clone(),
-            decorated: (node.kind() == "decorated_definition").then_some(node),
+            decorated: (node.kind_name() == "decorated_definition").then_some(node),
         };
-        let descend = match node.kind() {
+        let descend = match node.kind_name() {
             "function_definition" if out.scopes.len() < MAX_SCOPES => {
                 let whole = decorated.unwrap_or(node);
                 let name: Box<str> = function_name(language, text, node).into();
@@ -91,9 +91,7 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
                 may_nest(language, text, node)
             }
             "class_definition" => {
-                let name = node
-                    .child_by_field_name("name")
-                    .and_then(|it| text.get(it.byte_range()));
+                let name = node.field("name").and_then(|it| text.get(it.byte_range()));
                 inner.class = name.map(Into::into);
                 true
             }
@@ -138,16 +136,14 @@ fn leave(cursor: &mut TreeCursor<'_>, levels: &mut Vec<Level<'_>>) -> bool {
 
 fn function_name<'t>(language: Language, text: &'t str, node: Node<'_>) -> &'t str {
     let mut name = match language {
-        Language::Python => node.child_by_field_name("name"),
-        Language::C => node.child_by_field_name("declarator"),
+        Language::Python => node.field("name"),
+        Language::C => node.field("declarator"),
     };
     // A C declarator wraps the name: `*name(params)`.
     for _ in 0..16 {
         match name {
-            Some(inner) if inner.kind().ends_with("declarator") => {
-                name = inner
-                    .child_by_field_name("declarator")
-                    .or_else(|| inner.named_child(0));
+            Some(inner) if inner.kind_name().ends_with("declarator") => {
+                name = inner.field("declarator").or_else(|| inner.named_child(0));
             }
             _ => break,
         }

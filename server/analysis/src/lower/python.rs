@@ -1,5 +1,6 @@
 //! Python to `ir`. It keeps what data flow needs; types and patterns of `match` become opaque.
 
+use syntax::NodeNames;
 use tree_sitter::Node;
 
 use super::{Builder, bin_op, children, operator, spine};
@@ -9,14 +10,14 @@ use crate::ir::{
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
-    if node.kind() == "module" {
+    if node.kind_name() == "module" {
         out.body = block(b, node);
         return;
     }
     let mut definition = node;
-    if node.kind() == "decorated_definition" {
+    if node.kind_name() == "decorated_definition" {
         for child in children(node) {
-            if child.kind() == "decorator" {
+            if child.kind_name() == "decorator" {
                 if let Some(inner) = child.named_child(0) {
                     let id = expr(b, inner);
                     out.decorators.push(id);
@@ -26,10 +27,10 @@ pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
             }
         }
     }
-    if let Some(list) = definition.child_by_field_name("parameters") {
+    if let Some(list) = definition.field("parameters") {
         out.params = params(b, list);
     }
-    if let Some(body) = definition.child_by_field_name("body") {
+    if let Some(body) = definition.field("body") {
         out.body = block(b, body);
     }
 }
@@ -41,26 +42,27 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
         let mut name = node;
         let mut ty = Type::default();
         let (mut default, mut made_by) = (None, None);
-        if matches!(node.kind(), "default_parameter" | "typed_default_parameter") {
-            if let Some(inner) = node.child_by_field_name("name") {
+        if matches!(
+            node.kind_name(),
+            "default_parameter" | "typed_default_parameter"
+        ) {
+            if let Some(inner) = node.field("name") {
                 name = inner;
             }
-            default = node
-                .child_by_field_name("value")
-                .map(|value| expr(b, value));
-        } else if node.kind() == "typed_parameter"
+            default = node.field("value").map(|value| expr(b, value));
+        } else if node.kind_name() == "typed_parameter"
             && let Some(inner) = node.named_child(0)
         {
             name = inner;
         }
-        if let Some(annotation) = node.child_by_field_name("type") {
+        if let Some(annotation) = node.field("type") {
             ty.base = b.text(annotation).into();
             if let Some((plain, call)) = annotated(b, annotation) {
                 ty.base = plain.into();
                 made_by = call;
             }
         }
-        let star = match name.kind() {
+        let star = match name.kind_name() {
             "list_splat_pattern" => 1,
             "dictionary_splat_pattern" => 2,
             "keyword_separator" | "positional_separator" => continue,
@@ -86,9 +88,9 @@ fn params(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Param> {
 /// `Annotated[int, Query(le=100)]`: the type, and what makes the value.
 fn annotated<'t>(b: &mut Builder<'t>, annotation: Node<'_>) -> Option<(&'t str, Option<ExprId>)> {
     let inner = annotation.named_child(0)?;
-    let name = match inner.kind() {
+    let name = match inner.kind_name() {
         "generic_type" => inner.named_child(0)?,
-        "subscript" => inner.child_by_field_name("value")?,
+        "subscript" => inner.field("value")?,
         _ => return None,
     };
     if !matches!(
@@ -97,18 +99,18 @@ fn annotated<'t>(b: &mut Builder<'t>, annotation: Node<'_>) -> Option<(&'t str, 
     ) {
         return None;
     }
-    let parts = match inner.kind() {
+    let parts = match inner.kind_name() {
         "generic_type" => children(inner.named_child(1)?),
         _ => children(inner).into_iter().skip(1).collect(),
     };
     let (first, rest) = parts.split_first()?;
     let call = rest.iter().find_map(|it| {
-        let it = if it.kind() == "type" {
+        let it = if it.kind_name() == "type" {
             it.named_child(0)?
         } else {
             *it
         };
-        (it.kind() == "call").then_some(it)
+        (it.kind_name() == "call").then_some(it)
     });
     let call = call.map(|it| expr(b, it));
     Some((b.text(*first), call))
@@ -125,13 +127,13 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
 }
 
 fn field_block(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> Block {
-    node.child_by_field_name(field)
+    node.field(field)
         .map(|body| block(b, body))
         .unwrap_or_default()
 }
 
 fn field_expr(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> ExprId {
-    match node.child_by_field_name(field) {
+    match node.field(field) {
         Some(inner) => expr(b, inner),
         None => b.opaque(node),
     }
@@ -140,16 +142,16 @@ fn field_expr(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> ExprId {
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of statement")]
 fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
     let span = b.span(node);
-    let kind = match node.kind() {
+    let kind = match node.kind_name() {
         "expression_statement" => {
             for child in children(node) {
-                let kind = match child.kind() {
+                let kind = match child.kind_name() {
                     "assignment" => assignment(b, child),
                     "augmented_assignment" => {
                         let target = field_expr(b, child, "left");
                         let value = field_expr(b, child, "right");
                         let op = child
-                            .child_by_field_name("operator")
+                            .field("operator")
                             .map_or(BinOp::Other, |op| bin_op(b.text(op).trim_end_matches('=')));
                         StmtKind::AugAssign { target, op, value }
                     }
@@ -213,10 +215,10 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             StmtKind::Import(imports(b, node))
         }
         "function_definition" => {
-            let name = node.child_by_field_name("name").map_or("", |it| b.text(it));
+            let name = node.field("name").map_or("", |it| b.text(it));
             StmtKind::Function(name.into())
         }
-        "decorated_definition" => match node.child_by_field_name("definition") {
+        "decorated_definition" => match node.field("definition") {
             Some(inner) => return stmt(b, inner, out),
             None => return,
         },
@@ -231,7 +233,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
         }
         "print_statement" | "exec_statement" => {
             // Python 2: `exec code` is a call of exec in all that matters here.
-            let name = node.kind().trim_end_matches("_statement");
+            let name = node.kind_name().trim_end_matches("_statement");
             let callee = b.push(node, ExprKind::Name(name.into()));
             let mut args = Vec::new();
             for child in children(node) {
@@ -263,7 +265,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
 
 /// The block of an `else` clause that stands under a field.
 fn field_block_of(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> Block {
-    node.child_by_field_name(field)
+    node.field(field)
         .map(|clause| field_block(b, clause, "body"))
         .unwrap_or_default()
 }
@@ -274,8 +276,8 @@ fn assignment(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     // `a = b = value` nests to the right.
     for _ in 0..64 {
         targets.push(field_expr(b, current, "left"));
-        match current.child_by_field_name("right") {
-            Some(right) if right.kind() == "assignment" => current = right,
+        match current.field("right") {
+            Some(right) if right.kind_name() == "assignment" => current = right,
             Some(right) => {
                 return StmtKind::Assign {
                     targets,
@@ -286,15 +288,10 @@ fn assignment(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
         }
     }
     let ty = Type {
-        base: current
-            .child_by_field_name("type")
-            .map_or("", |it| b.text(it))
-            .into(),
+        base: current.field("type").map_or("", |it| b.text(it)).into(),
         ..Type::default()
     };
-    let name = current
-        .child_by_field_name("left")
-        .map_or("", |it| b.text(it));
+    let name = current.field("left").map_or("", |it| b.text(it));
     StmtKind::Declare {
         name: name.into(),
         ty,
@@ -307,7 +304,7 @@ fn if_chain(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     let mut arms = vec![(cond, field_block(b, node, "consequence"))];
     let mut other = Block::new();
     for child in children(node) {
-        match child.kind() {
+        match child.kind_name() {
             "elif_clause" => {
                 let cond = field_expr(b, child, "condition");
                 arms.push((cond, field_block(b, child, "consequence")));
@@ -323,16 +320,16 @@ fn with(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     let mut items = Vec::new();
     for clause in children(node)
         .into_iter()
-        .filter(|it| it.kind() == "with_clause")
+        .filter(|it| it.kind_name() == "with_clause")
     {
         for item in children(clause) {
-            let Some(value) = item.child_by_field_name("value") else {
+            let Some(value) = item.field("value") else {
                 continue;
             };
-            if value.kind() == "as_pattern" {
+            if value.kind_name() == "as_pattern" {
                 let context = value.named_child(0).map(|it| expr(b, it));
                 let target = value
-                    .child_by_field_name("alias")
+                    .field("alias")
                     .and_then(|alias| alias.named_child(0))
                     .map(|it| expr(b, it));
                 items.extend(context.map(|context| (context, target)));
@@ -351,22 +348,24 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     let body = field_block(b, node, "body");
     let (mut handlers, mut other, mut finally) = (Vec::new(), Block::new(), Block::new());
     for child in children(node) {
-        match child.kind() {
+        match child.kind_name() {
             "except_clause" | "except_group_clause" => {
-                let inner = children(child).into_iter().find(|it| it.kind() == "block");
-                let value = child.child_by_field_name("value");
-                let alias = child.child_by_field_name("alias").or_else(|| {
+                let inner = children(child)
+                    .into_iter()
+                    .find(|it| it.kind_name() == "block");
+                let value = child.field("value");
+                let alias = child.field("alias").or_else(|| {
                     value
-                        .filter(|it| it.kind() == "as_pattern")
-                        .and_then(|it| it.child_by_field_name("alias"))
+                        .filter(|it| it.kind_name() == "as_pattern")
+                        .and_then(|it| it.field("alias"))
                 });
                 let name = alias.map(|it| b.text(it).into());
-                let caught = value.map(|it| match it.kind() {
+                let caught = value.map(|it| match it.kind_name() {
                     "as_pattern" => it.named_child(0).unwrap_or(it),
                     _ => it,
                 });
                 let types = match caught {
-                    Some(it) if it.kind() == "tuple" => {
+                    Some(it) if it.kind_name() == "tuple" => {
                         children(it).into_iter().map(|it| expr(b, it)).collect()
                     }
                     Some(it) => vec![expr(b, it)],
@@ -380,7 +379,10 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
             }
             "else_clause" => other = field_block(b, child, "body"),
             "finally_clause" => {
-                if let Some(inner) = children(child).into_iter().find(|it| it.kind() == "block") {
+                if let Some(inner) = children(child)
+                    .into_iter()
+                    .find(|it| it.kind_name() == "block")
+                {
                     finally = block(b, inner);
                 }
             }
@@ -398,7 +400,7 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
 /// A class body's own statements; its names are bound as attributes of the class.
 fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     let mut out = Block::new();
-    if let Some(bases) = node.child_by_field_name("superclasses") {
+    if let Some(bases) = node.field("superclasses") {
         for base in children(bases) {
             let span = b.span(base);
             let value = expr(b, base);
@@ -408,7 +410,7 @@ fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
             });
         }
     }
-    let class = node.child_by_field_name("name");
+    let class = node.field("name");
     let mut body = field_block(b, node, "body");
     for stmt in &mut body {
         if let (StmtKind::Assign { targets, .. }, Some(class)) = (&mut stmt.kind, class) {
@@ -436,24 +438,24 @@ fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
 }
 
 fn match_arms(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Arm> {
-    let Some(body) = node.child_by_field_name("body") else {
+    let Some(body) = node.field("body") else {
         return Vec::new();
     };
     let mut arms = Vec::new();
     for clause in children(body)
         .into_iter()
-        .filter(|it| it.kind() == "case_clause")
+        .filter(|it| it.kind_name() == "case_clause")
     {
         let mut values = Vec::new();
         let mut default = false;
         for pattern in children(clause)
             .into_iter()
-            .filter(|it| it.kind() == "case_pattern")
+            .filter(|it| it.kind_name() == "case_pattern")
         {
             match pattern.named_child(0) {
                 Some(inner)
                     if matches!(
-                        inner.kind(),
+                        inner.kind_name(),
                         "string" | "integer" | "true" | "false" | "none"
                     ) =>
                 {
@@ -472,22 +474,17 @@ fn match_arms(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Arm> {
 }
 
 fn imports(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Import> {
-    let module_node = node.child_by_field_name("module_name");
+    let module_node = node.field("module_name");
     let module = module_node.map(|it| b.text(it).trim_start_matches('.'));
     let mut out = Vec::new();
     for child in children(node) {
         if Some(child) == module_node {
             continue;
         }
-        let (name, alias) = match child.kind() {
+        let (name, alias) = match child.kind_name() {
             "aliased_import" => {
-                let name = child
-                    .child_by_field_name("name")
-                    .map_or("", |it| b.text(it));
-                (
-                    name,
-                    child.child_by_field_name("alias").map(|it| b.text(it)),
-                )
+                let name = child.field("name").map_or("", |it| b.text(it));
+                (name, child.field("alias").map(|it| b.text(it)))
             }
             "dotted_name" | "identifier" => (b.text(child), None),
             _ => continue,
@@ -543,7 +540,7 @@ fn exprs(b: &mut Builder<'_>, node: Node<'_>) -> Vec<ExprId> {
 /// A kind to push, or the id of an expression that stands for this node as it is.
 #[expect(clippy::too_many_lines, reason = "one arm for each kind of expression")]
 fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
-    Ok(match node.kind() {
+    Ok(match node.kind_name() {
         "identifier" => ExprKind::Name(b.text(node).into()),
         "string" => string(b, &[node]),
         "concatenated_string" => string(b, &children(node)),
@@ -554,7 +551,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
         "none" => ExprKind::Null,
         "attribute" => {
             let base = field_expr(b, node, "object");
-            let name = node.child_by_field_name("attribute");
+            let name = node.field("attribute");
             let name_span = name.map_or(b.span(node), |it| b.span(it));
             let name = name.map_or("", |it| b.text(it)).into();
             ExprKind::Attr {
@@ -570,7 +567,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let subscripts: Vec<_> = node
                 .children_by_field_name("subscript", &mut cursor)
                 .collect();
-            let slice = subscripts.iter().any(|it| it.kind() == "slice");
+            let slice = subscripts.iter().any(|it| it.kind_name() == "slice");
             let index = match subscripts.as_slice() {
                 [one] => expr(b, *one),
                 _ => b.opaque(node),
@@ -582,8 +579,8 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let callee = field_expr(b, node, "function");
             let mut args = Vec::new();
             let mut args_span = b.span(node);
-            if let Some(list) = node.child_by_field_name("arguments") {
-                if list.kind() == "argument_list" {
+            if let Some(list) = node.field("arguments") {
+                if list.kind_name() == "argument_list" {
                     let inner = list.start_byte() + 1
                         ..list.end_byte().saturating_sub(1).max(list.start_byte() + 1);
                     args_span = b.span_of(inner);
@@ -639,7 +636,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
         "dictionary" => {
             let mut entries = Vec::new();
             for child in children(node) {
-                if child.kind() == "pair" {
+                if child.kind_name() == "pair" {
                     let key = field_expr(b, child, "key");
                     entries.push((Some(key), field_expr(b, child, "value")));
                 } else {
@@ -653,7 +650,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
         | "generator_expression"
         | "dictionary_comprehension" => comprehension(b, node),
         "lambda" => {
-            let params = node.child_by_field_name("parameters");
+            let params = node.field("parameters");
             let params = params.map(|list| params_names(b, list)).unwrap_or_default();
             ExprKind::Lambda {
                 params,
@@ -661,7 +658,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             }
         }
         "parenthesized_expression" | "as_pattern_target" => match node.named_child(0) {
-            Some(inner) if inner.kind() != "comment" => return Err(expr(b, inner)),
+            Some(inner) if inner.kind_name() != "comment" => return Err(expr(b, inner)),
             _ => ExprKind::Opaque(exprs(b, node)),
         },
         "yield" => match node.named_child(0) {
@@ -691,7 +688,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
 fn params_names(b: &Builder<'_>, list: Node<'_>) -> Vec<Box<str>> {
     children(list)
         .into_iter()
-        .map(|it| it.child_by_field_name("name").unwrap_or(it))
+        .map(|it| it.field("name").unwrap_or(it))
         .map(|it| b.text(it).into())
         .collect()
 }
@@ -700,12 +697,10 @@ fn call_args(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Arg> {
     let mut out = Vec::new();
     for child in children(list) {
         let span = b.span(child);
-        let (name, value, star) = match child.kind() {
+        let (name, value, star) = match child.kind_name() {
             "keyword_argument" => {
-                let name = child
-                    .child_by_field_name("name")
-                    .map_or("", |it| b.text(it));
-                (Some(name.into()), child.child_by_field_name("value"), 0)
+                let name = child.field("name").map_or("", |it| b.text(it));
+                (Some(name.into()), child.field("value"), 0)
             }
             "list_splat" => (None, child.named_child(0), 1),
             "dictionary_splat" => (None, child.named_child(0), 2),
@@ -755,7 +750,7 @@ fn comparison(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
 fn comprehension(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
     let (mut clauses, mut conds) = (Vec::new(), Vec::new());
     for child in children(node) {
-        match child.kind() {
+        match child.kind_name() {
             "for_in_clause" => {
                 let target = field_expr(b, child, "left");
                 clauses.push((target, field_expr(b, child, "right")));
@@ -768,9 +763,9 @@ fn comprehension(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
             _ => {}
         }
     }
-    let body = node.child_by_field_name("body");
+    let body = node.field("body");
     let value = match body {
-        Some(pair) if pair.kind() == "pair" => field_expr(b, pair, "value"),
+        Some(pair) if pair.kind_name() == "pair" => field_expr(b, pair, "value"),
         Some(body) => expr(b, body),
         None => b.opaque(node),
     };
@@ -801,29 +796,27 @@ fn string(b: &mut Builder<'_>, nodes: &[Node<'_>]) -> ExprKind {
     let mut parts: Vec<FormatPart> = Vec::new();
     let mut known = String::new();
     let mut bytes = false;
-    for node in nodes.iter().filter(|it| it.kind() == "string") {
+    for node in nodes.iter().filter(|it| it.kind_name() == "string") {
         let prefix = node
             .named_child(0)
-            .filter(|it| it.kind() == "string_start")
+            .filter(|it| it.kind_name() == "string_start")
             .map_or("", |it| b.text(it));
         let raw = prefix.contains(['r', 'R']);
         bytes |= prefix.contains(['b', 'B']);
         for child in children(*node) {
-            match child.kind() {
+            match child.kind_name() {
                 "string_content" => unescape(b, child, raw, &mut known),
                 "interpolation" => {
                     if !known.is_empty() {
                         parts.push(FormatPart::Text(std::mem::take(&mut known).into()));
                     }
                     let expr = field_expr(b, child, "expression");
-                    let spec = child
-                        .child_by_field_name("format_specifier")
-                        .map_or("", |it| b.text(it));
+                    let spec = child.field("format_specifier").map_or("", |it| b.text(it));
                     let numeric = spec.ends_with([
                         'd', 'f', 'x', 'X', 'e', 'g', 'o', 'b', 'n', '%', 'F', 'E', 'G',
                     ]);
                     let quoted = children(child).into_iter().any(|it| {
-                        it.kind() == "type_conversion" && matches!(b.text(it), "!r" | "!a")
+                        it.kind_name() == "type_conversion" && matches!(b.text(it), "!r" | "!a")
                     });
                     parts.push(FormatPart::Value {
                         expr,
@@ -856,7 +849,7 @@ fn unescape(b: &Builder<'_>, content: Node<'_>, raw: bool, out: &mut String) {
         out.push_str(skipped);
         at = child.end_byte();
         let text = b.text(child);
-        match child.kind() {
+        match child.kind_name() {
             "escape_interpolation" => out.push_str(text.get(..1).unwrap_or("")),
             _ if raw => out.push_str(text),
             _ => out.push_str(match text {

@@ -2,6 +2,7 @@
 //! match. It never says no to a node that would; compiling a query costs ten milliseconds.
 
 use kb_schema::Shape;
+use syntax::NodeNames;
 use tree_sitter::Node;
 
 use super::needs::{MAX_DEPTH, SUPERTYPES, Token, tokens};
@@ -209,7 +210,7 @@ impl Sketch {
     pub(super) fn may_match(&self, text: &str, node: Node<'_>) -> bool {
         match self {
             Self::Any => true,
-            Self::Text(token) => node.kind() == token,
+            Self::Text(token) => node.kind_name() == token,
             Self::Choice(all) => all.iter().any(|it| it.may_match(text, node)),
             Self::Node {
                 kind,
@@ -217,7 +218,7 @@ impl Sketch {
                 children,
                 ..
             } => {
-                let is_kind = kind.as_ref().is_none_or(|it| it == node.kind());
+                let is_kind = kind.as_ref().is_none_or(|it| it == node.kind_name());
                 let own = || text.get(node.byte_range()).unwrap_or("");
                 is_kind
                     && texts.iter().all(|it| it.holds(own()))
@@ -239,7 +240,7 @@ impl Sketch {
 #[cfg(test)]
 mod tests {
     use super::read;
-    use syntax::Language;
+    use syntax::{Language, NodeNames};
 
     #[test]
     fn what_a_capture_must_fit_is_asked_before_the_query_is_compiled() {
@@ -249,7 +250,8 @@ mod tests {
             let tree = syntax::parse(Language::C, text);
             let mut found = false;
             syntax::walk(tree.root_node(), |node| {
-                found |= node.kind() == "call_expression" && read(source).may_match(text, node);
+                found |=
+                    node.kind_name() == "call_expression" && read(source).may_match(text, node);
                 syntax::Descend::Into
             });
             found

@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use super::Rejection;
 use super::tree::{Side, last};
@@ -56,24 +56,22 @@ pub(super) fn check(
 fn unfilled(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
     let mut out = Vec::new();
     side.within(range, |node| {
-        let hollow = match node.kind() {
+        let hollow = match node.kind_name() {
             "call" => {
-                let callee = node.child_by_field_name("function");
+                let callee = node.field("function");
                 let text = callee
                     .filter(|it| attribute(side, *it) == Some("format"))
-                    .and_then(|it| it.child_by_field_name("object"))
+                    .and_then(|it| it.field("object"))
                     .and_then(|it| literal(side, it));
-                let arguments = node.child_by_field_name("arguments");
+                let arguments = node.field("arguments");
                 let given = arguments.is_some_and(|it| it.named_child_count() > 0);
                 given && text.is_some_and(|it| !it.contains('{'))
             }
             "binary_operator" => {
                 let is_format = node
-                    .child_by_field_name("operator")
-                    .is_some_and(|it| it.kind() == "%");
-                let text = node
-                    .child_by_field_name("left")
-                    .and_then(|it| literal(side, it));
+                    .field("operator")
+                    .is_some_and(|it| it.kind_name() == "%");
+                let text = node.field("left").and_then(|it| literal(side, it));
                 is_format && text.is_some_and(|it| !it.contains('%'))
             }
             _ => false,
@@ -93,7 +91,7 @@ fn unbound(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
         let arguments = call.arguments?;
         let first = arguments.named_child(0)?;
         let only = arguments.named_child_count() == 1;
-        let text = match first.kind() {
+        let text = match first.kind_name() {
             "identifier" => bound(side, range, side.of(first), call.range.start)?,
             _ => first,
         };
@@ -124,7 +122,7 @@ fn misplaced(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
     const NAMES: &[&str] = &["by", "from", "into", "table", "join", "update"];
     let mut out = Vec::new();
     side.within(range, |node| {
-        let text = (node.kind() == "string").then(|| literal(side, node));
+        let text = (node.kind_name() == "string").then(|| literal(side, node));
         let Some(text) = text.flatten() else {
             return;
         };
@@ -145,10 +143,10 @@ fn misplaced(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
 fn bound<'a>(side: &Side<'a>, range: &Range<usize>, name: &str, at: usize) -> Option<Node<'a>> {
     let mut found = None;
     side.within(range, |node| {
-        let left = node.child_by_field_name("left");
-        let is_it = node.kind() == "assignment" && left.is_some_and(|it| side.of(it) == name);
+        let left = node.field("left");
+        let is_it = node.kind_name() == "assignment" && left.is_some_and(|it| side.of(it) == name);
         if is_it && node.end_byte() <= at {
-            found = node.child_by_field_name("right");
+            found = node.field("right");
         }
     });
     found
@@ -156,10 +154,10 @@ fn bound<'a>(side: &Side<'a>, range: &Range<usize>, name: &str, at: usize) -> Op
 
 /// The text of a literal, whether or not values are filled in.
 fn text_of<'a>(side: &Side<'a>, node: Node<'a>) -> Option<String> {
-    if node.kind() == "call" {
-        let callee = node.child_by_field_name("function")?;
+    if node.kind_name() == "call" {
+        let callee = node.field("function")?;
         let is_format = attribute(side, callee) == Some("format");
-        let object = callee.child_by_field_name("object")?;
+        let object = callee.field("object")?;
         return is_format.then(|| literal(side, object)).flatten();
     }
     literal(side, node)
@@ -177,15 +175,15 @@ fn has_marks(text: &str) -> bool {
 }
 
 fn attribute<'a>(side: &Side<'a>, callee: Node<'a>) -> Option<&'a str> {
-    (callee.kind() == "attribute").then(|| {
-        let name = callee.child_by_field_name("attribute");
+    (callee.kind_name() == "attribute").then(|| {
+        let name = callee.field("attribute");
         name.map(|it| side.of(it))
     })?
 }
 
 /// A text that is written out in full: no f-string, one piece or several side by side.
 fn literal(side: &Side<'_>, node: Node<'_>) -> Option<String> {
-    match node.kind() {
+    match node.kind_name() {
         "string" => {
             let text = side.of(node);
             let start = text.find(['"', '\''])?;
@@ -196,7 +194,7 @@ fn literal(side: &Side<'_>, node: Node<'_>) -> Option<String> {
             let mut cursor = node.walk();
             let parts = node.named_children(&mut cursor);
             parts
-                .filter(|it| it.kind() == "string")
+                .filter(|it| it.kind_name() == "string")
                 .map(|it| literal(side, it))
                 .collect()
         }
@@ -209,14 +207,18 @@ fn literal(side: &Side<'_>, node: Node<'_>) -> Option<String> {
 fn redeclared(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
     let mut out = Vec::new();
     side.within(range, |node| {
-        let is_extern = node.kind() == "storage_class_specifier" && side.of(node) == "extern";
+        let is_extern = node.kind_name() == "storage_class_specifier" && side.of(node) == "extern";
         let mut parent = node.parent();
         let inside = std::iter::from_fn(|| {
             let it = parent?;
             parent = it.parent();
             Some(it)
         });
-        if is_extern && inside.take(4).any(|it| it.kind() == "compound_statement") {
+        if is_extern
+            && inside
+                .take(4)
+                .any(|it| it.kind_name() == "compound_statement")
+        {
             out.push(node.start_byte());
         }
     });
