@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
+use syntax::NodeNames;
 
 use analysis::Finding;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -107,13 +108,13 @@ impl Extent<'_> {
         for place in &places {
             strict.extend(self.assigned(place));
         }
-        let known = self.before.name_set(&(0..self.before.text.len()));
+        let is_new = |name: &&&str| self.before.count_name(name) == 0;
         let mut open: Vec<&Hunk> = Vec::new();
         for hunk in &hunks {
             let own = !hunk.before.is_empty() && places.iter().any(|it| overlap(it, &hunk.before));
             if own || self.is_import(hunk) {
                 let new = self.after.name_set(&hunk.after);
-                strict.extend(new.difference(&known));
+                strict.extend(new.iter().filter(is_new));
             } else {
                 open.push(hunk);
             }
@@ -136,7 +137,7 @@ impl Extent<'_> {
             let Some(found) = found else { break };
             let hunk = open.remove(found);
             let new = self.after.name_set(&hunk.after);
-            strict.extend(new.difference(&known));
+            strict.extend(new.iter().filter(is_new));
             // What was made of the finding's values may be made otherwise further on.
             strict.extend(self.assigned(&hunk.before));
         }
@@ -183,13 +184,13 @@ impl Extent<'_> {
             .filter(|(_, node)| {
                 let mut inner = *node;
                 while let Some(parent) = inner.parent() {
-                    let left = parent.child_by_field_name("left") == Some(inner)
-                        || parent.child_by_field_name("declarator") == Some(inner);
+                    let left = parent.field("left") == Some(inner)
+                        || parent.field("declarator") == Some(inner);
                     if left {
                         return true;
                     }
                     if !matches!(
-                        parent.kind(),
+                        parent.kind_name(),
                         "pattern_list"
                             | "tuple_pattern"
                             | "array_declarator"

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use analysis::{Finding, PartKey};
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use super::Rejection;
 use super::tree::{Call, Side, last, tally};
@@ -148,10 +148,14 @@ impl<'a> Guises<'a> {
     }
 
     fn silenced(&self) -> Result<(), Rejection> {
+        // Reading a text takes less than visiting its tree, and most say no such thing.
+        if silences(self.after.text) == 0 {
+            return Ok(());
+        }
         let comments = |side: &Side<'a>| {
             let mut out: Vec<(usize, usize)> = Vec::new();
             walk(side.root, |node| {
-                if matches!(node.kind(), "comment" | "preproc_call") {
+                if matches!(node.kind_name(), "comment" | "preproc_call") {
                     let count = silences(side.of(node));
                     if count > 0 {
                         out.push((node.start_byte(), count));
@@ -171,14 +175,8 @@ impl<'a> Guises<'a> {
     }
 
     fn reflection(&self, finding: Option<&Finding>) -> Result<(), Rejection> {
-        let count = |side: &Side<'a>, range: &Range<usize>| {
-            tally(side.names(range).into_iter().map(|(name, _)| name))
-        };
-        let everything = |side: &Side<'a>| 0..side.text.len();
-        let old = count(&self.before, &everything(&self.before));
-        let new = count(&self.after, &everything(&self.after));
         for name in REFLECTION {
-            if new.get(name).copied().unwrap_or(0) > old.get(name).copied().unwrap_or(0) {
+            if self.after.count_name(name) > self.before.count_name(name) {
                 return Err(Rejection::Reflection {
                     name: (*name).to_owned(),
                 });
@@ -191,22 +189,27 @@ impl<'a> Guises<'a> {
             return Ok(());
         };
         let spoken = |side: &Side<'a>| {
-            let mut count = 0;
-            walk(side.root, |node| {
-                let text = side.of(node);
-                match node.kind() {
-                    "string" | "string_literal" => {
-                        count += usize::from(text.trim_matches(['"', '\'']) == name);
-                        return Descend::Past;
+            let counts = |leaf: &Node<'a>| {
+                let mut text = None;
+                let mut node = *leaf;
+                loop {
+                    if matches!(node.kind_name(), "string" | "string_literal") {
+                        text = Some(node);
                     }
-                    "identifier" | "field_identifier" if text == name => {
-                        count += usize::from(!is_called(node) && !is_keyword(node));
+                    match node.parent() {
+                        Some(parent) => node = parent,
+                        None => break,
                     }
-                    _ => {}
                 }
-                Descend::Into
-            });
-            count
+                match (text, leaf.kind_name()) {
+                    (Some(text), _) => side.of(text).trim_matches(['"', '\'']) == name,
+                    (None, "identifier" | "field_identifier") => {
+                        side.of(*leaf) == name && !is_called(*leaf) && !is_keyword(*leaf)
+                    }
+                    _ => false,
+                }
+            };
+            side.leaves(name).filter(counts).count()
         };
         if spoken(&self.after) > spoken(&self.before) {
             return Err(Rejection::Reflection {
@@ -225,7 +228,7 @@ impl<'a> Guises<'a> {
         let tries = |side: &Side<'a>, range: &Range<usize>| {
             let mut found = false;
             side.within(range, |node| {
-                if node.kind() == "try_statement" {
+                if node.kind_name() == "try_statement" {
                     let text: String = side.of(node).split_whitespace().collect();
                     found |= text.contains(&wanted);
                 }
@@ -247,7 +250,7 @@ impl<'a> Guises<'a> {
                     .root
                     .descendant_for_byte_range(it.range.start, it.range.end);
                 let statement = node.and_then(|it| it.parent());
-                statement.is_some_and(|it| it.kind() == "expression_statement")
+                statement.is_some_and(|it| it.kind_name() == "expression_statement")
             });
             bare.map(|it| it.name).collect::<Vec<_>>()
         };
@@ -303,14 +306,12 @@ impl<'a> Guises<'a> {
         let side = &self.after;
         let mut listed = false;
         side.within(&self.region.1, |node| {
-            if node.kind() == "assignment"
-                && node
-                    .child_by_field_name("left")
-                    .is_some_and(|it| side.of(it) == name)
-                && let Some(value) = node.child_by_field_name("right")
+            if node.kind_name() == "assignment"
+                && node.field("left").is_some_and(|it| side.of(it) == name)
+                && let Some(value) = node.field("right")
             {
-                listed = matches!(value.kind(), "list" | "list_comprehension" | "tuple")
-                    || value.kind() == "call" && side.of(value).contains("split(");
+                listed = matches!(value.kind_name(), "list" | "list_comprehension" | "tuple")
+                    || value.kind_name() == "call" && side.of(value).contains("split(");
             }
         });
         listed
@@ -322,15 +323,15 @@ impl<'a> Guises<'a> {
             let mut out = HashSet::new();
             let mut parameters = HashSet::new();
             side.within(range, |node| {
-                if node.kind() == "parameters" {
+                if node.kind_name() == "parameters" {
                     parameters.extend(side.name_set(&node.byte_range()));
                 }
             });
             side.within(range, |node| {
-                if node.kind() == "comparison_operator" && node.named_child_count() == 2 {
+                if node.kind_name() == "comparison_operator" && node.named_child_count() == 2 {
                     let operands: Vec<_> = (0..2).filter_map(|at| node.named_child(at)).collect();
                     let free = |it: &Node<'_>| {
-                        it.kind() == "identifier" && parameters.contains(side.of(*it))
+                        it.kind_name() == "identifier" && parameters.contains(side.of(*it))
                             || side.of(*it).starts_with("request.")
                     };
                     if operands.iter().all(free) {
@@ -377,7 +378,7 @@ impl<'a> Guises<'a> {
             let mut count = 0;
             side.within(range, |node| {
                 count += usize::from(matches!(
-                    node.kind(),
+                    node.kind_name(),
                     "if_statement"
                         | "elif_clause"
                         | "raise_statement"
@@ -427,7 +428,7 @@ impl<'a> Run<'a> {
         };
         let mut cursor = arguments.walk();
         for argument in arguments.named_children(&mut cursor) {
-            if argument.kind() == "keyword_argument" {
+            if argument.kind_name() == "keyword_argument" {
                 let text: String = side.of(argument).split_whitespace().collect();
                 out.shell |= text.starts_with("shell=") && text != "shell=False";
             }
@@ -435,12 +436,13 @@ impl<'a> Run<'a> {
         let mut cursor = arguments.walk();
         let first = arguments
             .named_children(&mut cursor)
-            .find(|it| it.kind() != "comment");
+            .find(|it| it.kind_name() != "comment");
         if let Some(first) = first {
             let blank = |node: Node<'_>| side.of(node).contains(' ');
-            out.string = matches!(first.kind(), "string" | "concatenated_string") && blank(first)
-                || first.kind() == "binary_operator";
-            out.name = (first.kind() == "identifier").then(|| side.of(first));
+            out.string = matches!(first.kind_name(), "string" | "concatenated_string")
+                && blank(first)
+                || first.kind_name() == "binary_operator";
+            out.name = (first.kind_name() == "identifier").then(|| side.of(first));
         }
         out
     }
@@ -450,19 +452,17 @@ fn is_called(node: Node<'_>) -> bool {
     let Some(parent) = node.parent() else {
         return false;
     };
-    if parent.child_by_field_name("function") == Some(node) {
+    if parent.field("function") == Some(node) {
         return true;
     }
-    let last_of = parent.child_by_field_name("attribute") == Some(node)
-        || parent.child_by_field_name("field") == Some(node);
+    let last_of = parent.field("attribute") == Some(node) || parent.field("field") == Some(node);
     last_of
         && parent
             .parent()
-            .is_some_and(|it| it.child_by_field_name("function") == Some(parent))
+            .is_some_and(|it| it.field("function") == Some(parent))
 }
 
 fn is_keyword(node: Node<'_>) -> bool {
-    node.parent().is_some_and(|it| {
-        it.kind() == "keyword_argument" && it.child_by_field_name("name") == Some(node)
-    })
+    node.parent()
+        .is_some_and(|it| it.kind_name() == "keyword_argument" && it.field("name") == Some(node))
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 use super::tree::{Side, contains};
 use crate::imports;
@@ -363,10 +363,12 @@ pub(super) fn unknown(
     }
     let bound = match after.language {
         Language::Python => bound_python(after, &region.1),
-        Language::C => bound_c(before, after),
+        Language::C => bound_c(after),
     };
     let means = |name: &str| {
         bound.contains(name)
+            // What a file of C speaks of already means something, if only in a header of its own.
+            || after.language == Language::C && before.count_name(name) > 0
             || match after.language {
                 Language::Python => BUILTINS.contains(&name),
                 Language::C => C_WORDS.contains(&name) || declared(after, name),
@@ -387,17 +389,17 @@ fn strange_members(before: &Side<'_>, after: &Side<'_>, region: &Range<usize>) -
     let mut read: Vec<&str> = Vec::new();
     let mut given: HashSet<&str> = HashSet::new();
     after.within(region, |node| {
-        let object = node.child_by_field_name("object");
-        let name = node.child_by_field_name("attribute");
+        let object = node.field("object");
+        let name = node.field("attribute");
         let (Some(object), Some(name)) = (object, name) else {
             return;
         };
-        if node.kind() != "attribute" || after.of(object) != "self" {
+        if node.kind_name() != "attribute" || after.of(object) != "self" {
             return;
         }
         let assigned = node
             .parent()
-            .is_some_and(|it| it.child_by_field_name("left") == Some(node));
+            .is_some_and(|it| it.field("left") == Some(node));
         if assigned {
             given.insert(after.of(name));
         } else if alone(node) {
@@ -493,8 +495,8 @@ fn outside<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
 /// Whether code stands in a class that inherits from none.
 fn alone(mut node: Node<'_>) -> bool {
     while let Some(parent) = node.parent() {
-        if parent.kind() == "class_definition" {
-            let bases = parent.child_by_field_name("superclasses");
+        if parent.kind_name() == "class_definition" {
+            let bases = parent.field("superclasses");
             return bases.is_none_or(|it| it.named_child_count() == 0);
         }
         node = parent;
@@ -505,7 +507,7 @@ fn alone(mut node: Node<'_>) -> bool {
 /// Whether a name only says what is imported.
 fn is_imported(mut node: Node<'_>) -> bool {
     while let Some(parent) = node.parent() {
-        match parent.kind() {
+        match parent.kind_name() {
             "import_statement" | "import_from_statement" => return true,
             "dotted_name" | "aliased_import" => node = parent,
             _ => return false,
@@ -523,11 +525,9 @@ fn declared(after: &Side<'_>, name: &str) -> bool {
     let mut any = false;
     let mut there = false;
     walk(after.root, |node| {
-        if node.kind() == "preproc_include" {
+        if node.kind_name() == "preproc_include" {
             any = true;
-            let path = node
-                .child_by_field_name("path")
-                .map_or("", |it| after.of(it));
+            let path = node.field("path").map_or("", |it| after.of(it));
             there |= path.trim_matches(['<', '>', '"']) == header;
         }
         Descend::Into
@@ -539,21 +539,21 @@ fn bound_python<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> 
     let mut out = HashSet::new();
     walk(side.root, |node| {
         let here = node.byte_range();
-        if matches!(node.kind(), "function_definition" | "class_definition") {
-            if let Some(name) = node.child_by_field_name("name") {
+        if matches!(node.kind_name(), "function_definition" | "class_definition") {
+            if let Some(name) = node.field("name") {
                 out.insert(side.of(name));
             }
             let around = contains(&here, region) || contains(region, &here);
             return if around { Descend::Into } else { Descend::Past };
         }
-        match node.kind() {
+        match node.kind_name() {
             "identifier" if node.parent().is_some_and(|it| imports::binds(it, node)) => {
                 out.insert(side.of(node));
             }
             "import_statement" | "import_from_statement" => {
                 let mut cursor = node.walk();
                 for item in node.children_by_field_name("name", &mut cursor) {
-                    let alias = item.child_by_field_name("alias");
+                    let alias = item.field("alias");
                     let text = side.of(alias.unwrap_or(item));
                     out.insert(text.split('.').next().unwrap_or(text));
                 }
@@ -566,15 +566,14 @@ fn bound_python<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> 
     out
 }
 
-fn bound_c<'a>(before: &Side<'a>, after: &Side<'a>) -> HashSet<&'a str> {
-    // What the file speaks of already means something, if only in a header of its own.
-    let mut out = before.name_set(&(0..before.text.len()));
+fn bound_c<'a>(after: &Side<'a>) -> HashSet<&'a str> {
+    let mut out = HashSet::new();
     walk(after.root, |node| {
-        if node.kind() == "identifier"
+        if node.kind_name() == "identifier"
             && let Some(parent) = node.parent()
         {
             let declares = matches!(
-                parent.kind(),
+                parent.kind_name(),
                 "init_declarator"
                     | "pointer_declarator"
                     | "array_declarator"
@@ -585,8 +584,7 @@ fn bound_c<'a>(before: &Side<'a>, after: &Side<'a>) -> HashSet<&'a str> {
                     | "preproc_def"
                     | "labeled_statement"
             );
-            let value = parent.child_by_field_name("value") == Some(node)
-                || parent.child_by_field_name("size") == Some(node);
+            let value = parent.field("value") == Some(node) || parent.field("size") == Some(node);
             if declares && !value {
                 out.insert(after.of(node));
             }

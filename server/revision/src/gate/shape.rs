@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use analysis::{Finding, PartKey};
-use syntax::{Descend, Node, walk};
+use syntax::{Descend, Node, NodeNames, walk};
 
 use super::Rejection;
 use super::tree::{Call, Side, contains, is_function, last, overlap, statements, tally};
@@ -91,7 +91,7 @@ impl<'a> Shapes<'a> {
         let list = |side: &Side<'a>, skip: Option<&Range<usize>>| {
             let mut out: Vec<String> = Vec::new();
             walk(side.root, |node| {
-                let kind = node.kind();
+                let kind = node.kind_name();
                 if kind == "decorator" {
                     if !skip.is_some_and(|skip| overlap(skip, &node.byte_range())) {
                         out.push(flat(side.of(node)));
@@ -100,7 +100,7 @@ impl<'a> Shapes<'a> {
                     || kind == "class_definition"
                     || kind == "struct_specifier"
                 {
-                    let body = node.child_by_field_name("body");
+                    let body = node.field("body");
                     let end = body.map_or(node.end_byte(), |it| it.start_byte());
                     let head = side.text.get(node.start_byte()..end).unwrap_or("");
                     let head = without_comments(head);
@@ -116,7 +116,7 @@ impl<'a> Shapes<'a> {
                 .root
                 .descendant_for_byte_range(range.start, range.end);
             while let Some(it) = node {
-                if it.kind() == "decorator" {
+                if it.kind_name() == "decorator" {
                     return true;
                 }
                 node = it.parent();
@@ -149,7 +149,10 @@ impl<'a> Shapes<'a> {
         let functions = |side: &Side<'a>, range: &Range<usize>| {
             let mut out = Vec::new();
             walk(side.root, |node| {
-                if is_function(node) && overlap(range, &node.byte_range()) {
+                if !overlap(range, &node.byte_range()) {
+                    return Descend::Past;
+                }
+                if is_function(node) {
                     out.push(node);
                 }
                 Descend::Into
@@ -162,9 +165,7 @@ impl<'a> Shapes<'a> {
             let before = Results::of(&self.before, *old);
             let after = Results::of(&self.after, *new);
             let name = || {
-                let declarator = old
-                    .child_by_field_name("name")
-                    .or_else(|| old.child_by_field_name("declarator"));
+                let declarator = old.field("name").or_else(|| old.field("declarator"));
                 name_of(declarator.map_or("", |it| self.before.of(it)))
             };
             let fewer = after.values < before.values;
@@ -193,9 +194,11 @@ impl<'a> Shapes<'a> {
         let empty = |side: &Side<'_>, range: &Range<usize>| {
             let mut count = 0;
             walk(side.root, |node| {
+                if !overlap(range, &node.byte_range()) {
+                    return Descend::Past;
+                }
                 if is_function(node)
-                    && overlap(range, &node.byte_range())
-                    && let Some(body) = node.child_by_field_name("body")
+                    && let Some(body) = node.field("body")
                 {
                     count += usize::from(statements(body).into_iter().all(|it| is_idle(it)));
                 }
@@ -238,13 +241,14 @@ impl<'a> Shapes<'a> {
             // A call is looked at with the other calls, a parameter with the parameters.
             while let Some(it) = node.filter(|it| contains(source, &it.byte_range())) {
                 if matches!(
-                    it.kind(),
+                    it.kind_name(),
                     "subscript" | "attribute" | "subscript_expression"
                 ) {
                     let wanted = flat(self.before.of(it));
                     let mut kept = false;
                     self.after.within(&self.region.1, |node| {
-                        kept |= node.kind() == it.kind() && flat(self.after.of(node)) == wanted;
+                        kept |= node.kind_name() == it.kind_name()
+                            && flat(self.after.of(node)) == wanted;
                     });
                     if !kept {
                         return Err(Rejection::Input { name: wanted });
@@ -258,19 +262,19 @@ impl<'a> Shapes<'a> {
 
     /// Every variable that is new is used.
     fn idle_names(&self) -> Result<(), Rejection> {
-        let known = self.before.name_set(&(0..self.before.text.len()));
         let names = self.after.names(&self.region.1);
         let counts = tally(names.iter().map(|(name, _)| *name));
+        let assigned = |node: &Node<'_>| {
+            node.parent().is_some_and(|it| {
+                it.kind_name() == "assignment" && it.field("left") == Some(*node)
+                    || it.kind_name() == "init_declarator" && it.field("declarator") == Some(*node)
+            })
+        };
         for (name, node) in &names {
-            let assigned = node.parent().is_some_and(|it| {
-                it.kind() == "assignment" && it.child_by_field_name("left") == Some(*node)
-                    || it.kind() == "init_declarator"
-                        && it.child_by_field_name("declarator") == Some(*node)
-            });
             // What a module binds may be used by others.
-            let inner = node.start_byte() > self.region.1.start && enclosed(*node);
-            let idle = counts.get(name).copied() == Some(1);
-            if assigned && inner && idle && !known.contains(name) && !name.starts_with('_') {
+            let inner = || node.start_byte() > self.region.1.start && enclosed(*node);
+            let idle = counts.get(name).copied() == Some(1) && !name.starts_with('_');
+            if idle && assigned(node) && inner() && self.before.count_name(name) == 0 {
                 return Err(Rejection::Idle {
                     name: (*name).to_owned(),
                 });
@@ -284,11 +288,12 @@ impl<'a> Shapes<'a> {
         let mut out = HashSet::new();
         let mut at = 0;
         walk(side.root, |node| {
-            if is_function(node) && overlap(range, &node.byte_range()) {
-                let head = node
-                    .child_by_field_name("parameters")
-                    .or_else(|| parameters_of(node));
-                if let (Some(head), Some(body)) = (head, node.child_by_field_name("body")) {
+            if !overlap(range, &node.byte_range()) {
+                return Descend::Past;
+            }
+            if is_function(node) {
+                let head = node.field("parameters").or_else(|| parameters_of(node));
+                if let (Some(head), Some(body)) = (head, node.field("body")) {
                     let used = side.name_set(&body.byte_range());
                     for (name, _) in side.names(&head.byte_range()) {
                         if used.contains(name) && !matches!(name, "self" | "cls") {
@@ -401,7 +406,7 @@ impl<'a> Shapes<'a> {
         let node = self.before.root;
         let node = node.descendant_for_byte_range(call.range.start, call.range.end);
         let parent = node.and_then(|it| it.parent());
-        if parent.is_none_or(|it| it.kind() == "expression_statement") {
+        if parent.is_none_or(|it| it.kind_name() == "expression_statement") {
             return false;
         }
         if within(&call.range) && !within(&call.callee) {
@@ -412,12 +417,8 @@ impl<'a> Shapes<'a> {
         };
         let mut made: HashSet<&str> = HashSet::new();
         self.before.within(&self.region.0, |node| {
-            let right = node
-                .child_by_field_name("right")
-                .or_else(|| node.child_by_field_name("value"));
-            let left = node
-                .child_by_field_name("left")
-                .or_else(|| node.child_by_field_name("declarator"));
+            let right = node.field("right").or_else(|| node.field("value"));
+            let left = node.field("left").or_else(|| node.field("declarator"));
             let (Some(left), Some(right)) = (left, right) else {
                 return;
             };
@@ -438,8 +439,7 @@ impl<'a> Shapes<'a> {
         };
         for (name, node) in self.before.names(&target.range) {
             let left = |it: Node<'_>| {
-                it.child_by_field_name("left") == Some(node)
-                    || it.child_by_field_name("declarator") == Some(node)
+                it.field("left") == Some(node) || it.field("declarator") == Some(node)
             };
             let assigned = node.parent().is_some_and(left);
             if assigned && !self.after.name_set(&self.region.1).contains(name) {
@@ -469,12 +469,12 @@ fn removal_cures(entry: &kb_schema::Entry) -> bool {
 }
 
 fn parameters_of(function: Node<'_>) -> Option<Node<'_>> {
-    let mut node = function.child_by_field_name("declarator")?;
+    let mut node = function.field("declarator")?;
     loop {
-        if let Some(list) = node.child_by_field_name("parameters") {
+        if let Some(list) = node.field("parameters") {
             return Some(list);
         }
-        node = node.child_by_field_name("declarator")?;
+        node = node.field("declarator")?;
     }
 }
 
@@ -500,19 +500,19 @@ fn name_of(head: &str) -> String {
 
 /// Whether a statement does nothing.
 fn is_idle(statement: Node<'_>) -> bool {
-    match statement.kind() {
+    match statement.kind_name() {
         "pass_statement" | "raise_statement" => true,
         "return_statement" => statement.named_child(0).is_none_or(is_constant),
         "expression_statement" => statement
             .named_child(0)
-            .is_none_or(|it| matches!(it.kind(), "string" | "ellipsis")),
+            .is_none_or(|it| matches!(it.kind_name(), "string" | "ellipsis")),
         _ => false,
     }
 }
 
 fn is_constant(node: Node<'_>) -> bool {
     let simple = matches!(
-        node.kind(),
+        node.kind_name(),
         "none"
             | "true"
             | "false"
@@ -532,12 +532,12 @@ fn is_constant(node: Node<'_>) -> bool {
     );
     let mut cursor = node.walk();
     simple
-        && (!matches!(node.kind(), "string")
+        && (!matches!(node.kind_name(), "string")
             || !node
                 .named_children(&mut cursor)
-                .any(|it| it.kind() == "interpolation"))
+                .any(|it| it.kind_name() == "interpolation"))
         && (!matches!(
-            node.kind(),
+            node.kind_name(),
             "list"
                 | "dictionary"
                 | "tuple"
@@ -549,7 +549,7 @@ fn is_constant(node: Node<'_>) -> bool {
             let children: Vec<_> = node.named_children(&mut cursor).collect();
             children.into_iter().all(|it| {
                 matches!(
-                    it.kind(),
+                    it.kind_name(),
                     "none"
                         | "true"
                         | "false"
@@ -580,23 +580,23 @@ impl Results {
         let mut out = Self {
             decorated: function
                 .parent()
-                .is_some_and(|it| it.kind() == "decorated_definition"),
+                .is_some_and(|it| it.kind_name() == "decorated_definition"),
             ..Self::default()
         };
-        let Some(body) = function.child_by_field_name("body") else {
+        let Some(body) = function.field("body") else {
             return out;
         };
         walk(body, |node| {
-            match node.kind() {
+            match node.kind_name() {
                 "function_definition" | "lambda" | "class_definition" => return Descend::Past,
                 "yield" => out.yields += 1,
                 "return_statement" => {
-                    let value = node.named_child(0).filter(|it| it.kind() != "comment");
+                    let value = node.named_child(0).filter(|it| it.kind_name() != "comment");
                     if let Some(value) = value {
                         // C gives one value, whose number says what went wrong.
                         let counts = side.language == syntax::Language::C || !is_constant(value);
                         out.values += usize::from(counts);
-                        let tuple = matches!(value.kind(), "expression_list" | "tuple");
+                        let tuple = matches!(value.kind_name(), "expression_list" | "tuple");
                         out.tuples += usize::from(tuple);
                     }
                 }
@@ -612,25 +612,25 @@ impl Results {
 /// written as a constant.
 fn dead(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
     let mut out = Vec::new();
-    side.within(range, |node| match node.kind() {
+    side.within(range, |node| match node.kind_name() {
         "block" | "compound_statement" => {
             let list = statements(node);
             for pair in list.windows(2) {
                 let ends = matches!(
-                    pair[0].kind(),
+                    pair[0].kind_name(),
                     "return_statement"
                         | "raise_statement"
                         | "break_statement"
                         | "continue_statement"
                 ) || is_exit(side, pair[0]);
-                let label = matches!(pair[1].kind(), "labeled_statement" | "case_statement");
+                let label = matches!(pair[1].kind_name(), "labeled_statement" | "case_statement");
                 if ends && !label {
                     out.push(pair[1].start_byte());
                 }
             }
         }
         "if_statement" | "while_statement" | "elif_clause" => {
-            let condition = node.child_by_field_name("condition");
+            let condition = node.field("condition");
             let condition = condition.map_or("", |it| side.of(it));
             let condition = condition.trim_matches(['(', ')', ' ']);
             let idle = [
@@ -645,15 +645,14 @@ fn dead(side: &Side<'_>, range: &Range<usize>) -> Vec<usize> {
                 "not False",
             ];
             if idle.contains(&condition)
-                && (node.kind() != "while_statement" || condition != "True" && condition != "1")
+                && (node.kind_name() != "while_statement"
+                    || condition != "True" && condition != "1")
             {
                 out.push(node.start_byte());
             }
         }
         "conditional_expression" => {
-            let condition = node
-                .child_by_field_name("condition")
-                .or_else(|| node.named_child(1));
+            let condition = node.field("condition").or_else(|| node.named_child(1));
             let text = condition.map_or("", |it| side.of(it));
             if ["False", "True", "0", "1", "None"].contains(&text.trim_matches(['(', ')', ' '])) {
                 out.push(node.start_byte());
@@ -670,5 +669,5 @@ fn is_exit(side: &Side<'_>, statement: Node<'_>) -> bool {
     ["exit(", "sys.exit(", "abort(", "os._exit(", "quit("]
         .iter()
         .any(|it| text.starts_with(it))
-        && statement.kind() == "expression_statement"
+        && statement.kind_name() == "expression_statement"
 }

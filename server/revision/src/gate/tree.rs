@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use syntax::{Descend, Language, Node, walk};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
 /// One text and its tree.
 #[derive(Debug, Clone, Copy)]
@@ -59,14 +59,14 @@ impl<'a> Side<'a> {
     pub(super) fn calls(&self, range: &Range<usize>) -> Vec<Call<'a>> {
         let mut out = Vec::new();
         self.within(range, |node| {
-            if matches!(node.kind(), "call" | "call_expression")
-                && let Some(callee) = node.child_by_field_name("function")
+            if matches!(node.kind_name(), "call" | "call_expression")
+                && let Some(callee) = node.field("function")
             {
                 out.push(Call {
                     name: self.dotted(callee),
                     callee: callee.byte_range(),
                     range: node.byte_range(),
-                    arguments: node.child_by_field_name("arguments"),
+                    arguments: node.field("arguments"),
                 });
             }
         });
@@ -88,20 +88,15 @@ impl<'a> Side<'a> {
 
     fn dotted(&self, callee: Node<'a>) -> String {
         let mut base = callee;
-        while let Some(object) = base
-            .child_by_field_name("object")
-            .or_else(|| base.child_by_field_name("argument"))
-        {
+        while let Some(object) = base.field("object").or_else(|| base.field("argument")) {
             base = object;
         }
-        let plain = base.kind() == "identifier";
+        let plain = base.kind_name() == "identifier";
         let text: String = self.of(callee).split_whitespace().collect();
         if plain {
             return text.replace("->", ".");
         }
-        let end = callee
-            .child_by_field_name("attribute")
-            .or_else(|| callee.child_by_field_name("field"));
+        let end = callee.field("attribute").or_else(|| callee.field("field"));
         end.map_or(text, |it| format!("*.{}", self.of(it)))
     }
 
@@ -109,11 +104,40 @@ impl<'a> Side<'a> {
     pub(super) fn names(&self, range: &Range<usize>) -> Vec<(&'a str, Node<'a>)> {
         let mut out = Vec::new();
         self.within(range, |node| {
-            if node.kind() == "identifier" && !is_label(node) {
+            if node.kind_name() == "identifier" && !is_label(node) {
                 out.push((self.of(node), node));
             }
         });
         out
+    }
+
+    /// The smallest nodes where a word stands, once for each time. Asking for a few words takes far
+    /// less than visiting the whole tree of a long text.
+    pub(super) fn leaves(&self, word: &str) -> impl Iterator<Item = Node<'a>> {
+        let part =
+            |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
+        let bytes = self.text.as_bytes();
+        let root = self.root;
+        let places = match word.is_empty() {
+            true => "",
+            false => self.text,
+        };
+        let places = places.match_indices(word).filter(move |(at, word)| {
+            let before = at.checked_sub(1).and_then(|it| bytes.get(it));
+            !part(before) && !part(bytes.get(at + word.len()))
+        });
+        let places: Vec<usize> = places.map(|it| it.0).collect();
+        let length = word.len();
+        let leaf = move |at| root.descendant_for_byte_range(at, at + length);
+        places.into_iter().filter_map(leaf)
+    }
+
+    /// How often a name stands for a value.
+    pub(super) fn count_name(&self, name: &str) -> usize {
+        let stands = |it: &Node<'_>| {
+            it.kind_name() == "identifier" && self.of(*it) == name && !is_label(*it)
+        };
+        self.leaves(name).filter(stands).count()
     }
 
     pub(super) fn name_set(&self, range: &Range<usize>) -> HashSet<&'a str> {
@@ -128,7 +152,7 @@ impl<'a> Side<'a> {
         let mut out = HashMap::new();
         self.within(range, |node| {
             if matches!(
-                node.kind(),
+                node.kind_name(),
                 "string"
                     | "string_literal"
                     | "integer"
@@ -155,15 +179,15 @@ fn is_label(node: Node<'_>) -> bool {
     let Some(parent) = node.parent() else {
         return false;
     };
-    match parent.kind() {
-        "attribute" => parent.child_by_field_name("attribute") == Some(node),
-        "keyword_argument" => parent.child_by_field_name("name") == Some(node),
+    match parent.kind_name() {
+        "attribute" => parent.field("attribute") == Some(node),
+        "keyword_argument" => parent.field("name") == Some(node),
         _ => false,
     }
 }
 
 pub(super) fn is_function(node: Node<'_>) -> bool {
-    node.kind() == "function_definition"
+    node.kind_name() == "function_definition"
 }
 
 /// How often each item of a list stands there.
@@ -182,6 +206,6 @@ pub(super) fn statements(block: Node<'_>) -> Vec<Node<'_>> {
     let mut cursor = block.walk();
     block
         .named_children(&mut cursor)
-        .filter(|it| it.kind() != "comment")
+        .filter(|it| it.kind_name() != "comment")
         .collect()
 }
