@@ -11,7 +11,7 @@ use aho_corasick::AhoCorasick;
 use kb_schema::Shape;
 use memchr::memmem;
 use sketch::Sketch;
-use syntax::Language;
+use syntax::{Language, NodeNames};
 use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
 
 /// The capture that is reported.
@@ -82,6 +82,12 @@ impl RawQuery {
         self.source.contains("(class_definition")
     }
 
+    /// Whether it asks for an `except` that names nothing: its colon follows at once.
+    pub(crate) fn asks_bare_except(&self) -> bool {
+        needs::patterns(&self.source) == 1
+            && self.source.contains("(except_clause \"except\" . (block")
+    }
+
     /// The words it cannot do without: of each group one must occur.
     pub(crate) fn words(&self) -> &[Vec<String>] {
         &self.words
@@ -110,6 +116,28 @@ impl RawQuery {
                 (!text.contains('\\')).then(|| Shape::new(text))
             })
             .collect()
+    }
+
+    /// Whether an expression is asked of identifiers only: what fits it is one whole word.
+    pub(crate) fn asks_of_names(&self, shape: &Shape) -> bool {
+        let asked = format!("\"{}\"", shape.as_str());
+        let mut captures = self.source.match_indices(&asked).map(|(at, _)| {
+            let before = self.source[..at].trim_end();
+            before.rsplit_once("(#match? @").map(|it| it.1)
+        });
+        let is_name = |capture: Option<&str>| {
+            let Some(capture) = capture.filter(|it| it.bytes().all(crate::layout::is_part)) else {
+                return false;
+            };
+            let sign = format!("@{capture}");
+            let mut places = self.source.match_indices(&sign).filter(|(at, sign)| {
+                let next = self.source.as_bytes().get(at + sign.len());
+                let opened = self.source[..*at].rsplit_once('(').map_or("", |it| it.1);
+                !next.is_some_and(|it| crate::layout::is_part(*it)) && !opened.starts_with('#')
+            });
+            places.all(|(at, _)| self.source[..at].trim_end().ends_with("(identifier)"))
+        };
+        captures.all(is_name)
     }
 
     /// Whether the query could match anything in this text. Running one costs ten times a walk.
@@ -223,7 +251,7 @@ impl RawQuery {
                 continue;
             };
             for root in path.drain(first.saturating_sub(self.depth)..) {
-                let fits = self.kind.as_ref().is_none_or(|it| *it == root.kind());
+                let fits = self.kind.as_ref().is_none_or(|it| *it == root.kind_name());
                 if fits && !roots.contains(&root) && sketch.may_match(text, root) {
                     roots.push(root);
                 }

@@ -2,18 +2,21 @@
 //! nothing can be found, so that a scan need not parse.
 //! It knows rules and bytes; it parses nothing.
 
-use std::ops::Range;
+mod piece;
+
 use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use kb_schema::{
-    ArgKey, Event, Guard, Language, Library, NamePattern, Need, On, Pattern, Shape, Test, Then,
+    ArgKey, Event, Guard, Language, Library, Literal, NamePattern, Need, On, Pattern, Shape, Test,
+    Then,
 };
 use memchr::memmem;
 use rustc_hash::FxHashMap;
 
 use crate::layout::is_part;
 use crate::query::RawQuery;
+use piece::{Next, Opens, Piece};
 
 /// Letters outside ASCII that stand for `s` and `k` where case does not matter.
 const FOLDED: [&[u8]; 2] = ["\u{17f}".as_bytes(), "\u{212a}".as_bytes()];
@@ -36,26 +39,6 @@ type All = Vec<Vec<Atom>>;
 /// Alternatives of which one must hold.
 type Clause = Vec<All>;
 
-/// A piece of a word and where it must stand.
-#[derive(Debug, PartialEq, Eq)]
-struct Piece {
-    /// In lower case.
-    text: Box<str>,
-    opens: Opens,
-    then: Then,
-}
-
-/// What stands before a piece.
-#[derive(Debug, PartialEq, Eq)]
-enum Opens {
-    /// Anything.
-    No,
-    /// No other part of a word.
-    Word,
-    /// A quotation mark, with spaces and opening brackets between.
-    Text,
-}
-
 /// Where the fact that a rule reports can stand.
 #[derive(Debug)]
 enum Spot {
@@ -75,6 +58,8 @@ struct Demand {
     spot: Spot,
     /// The same once all atoms are numbered, in the form that is asked.
     tests: Tests,
+    /// How a division is written, where it asks about one.
+    divides: Option<Clause>,
     /// It asks what a whole text says, and so about everything in it.
     whole: bool,
     /// It asks what a class says, its methods included.
@@ -296,17 +281,8 @@ impl Words {
             clauses.push(vec![vec![vec![Atom::Handler]]]);
         }
         let outside = clauses.len();
-        for shape in query.into_iter().flat_map(RawQuery::shapes) {
-            clauses.extend(self.shape(shape, false));
-        }
-        let groups = query.into_iter().flat_map(RawQuery::words);
-        for group in groups.chain(query.into_iter().flat_map(RawQuery::implied)) {
-            // A query's word may be any text; only whole words are looked up.
-            let ids: Option<Vec<Atom>> = group
-                .iter()
-                .map(|word| self.word(word).map(Atom::Word))
-                .collect();
-            clauses.extend(ids.map(|ids| vec![vec![ids]]));
+        if let Some(query) = query {
+            self.queried(query, &mut clauses);
         }
         let here = match pattern.on {
             On::Call | On::Mention | On::Ignored => {
@@ -343,6 +319,7 @@ impl Words {
             (true, false) => Spot::Near,
             (true, true) => Spot::Anywhere,
         };
+        let divides = (pattern.on == On::Divide).then(|| self.signs(&["/", "%"]));
         let data = |test: &&Test| !(test.tainted.is_empty() && test.amount.is_empty());
         self.rules.push(Demand {
             crosses: pattern.on == On::Events
@@ -352,10 +329,37 @@ impl Words {
                 || pattern.args.values().any(|it| it.kind.as_deref() == Some("array")),
             clauses,
             spot,
+            divides: divides.flatten(),
             tests: Tests::default(),
             whole: query.is_some_and(|it| it.whole_file),
             classes: query.is_some_and(RawQuery::spans_classes),
         });
+    }
+
+    /// What a raw query cannot match without.
+    fn queried(&mut self, query: &RawQuery, clauses: &mut Vec<Clause>) {
+        for shape in query.shapes() {
+            let whole = query.asks_of_names(shape).then_some(shape);
+            clauses.extend(self.fitting(shape, false, whole));
+        }
+        for group in query.words().iter().chain(query.implied()) {
+            // A query's word may be any text; only whole words are looked up.
+            let ids: Option<Vec<Atom>> = group
+                .iter()
+                .map(|word| self.word(word).map(Atom::Word))
+                .collect();
+            clauses.extend(ids.map(|ids| vec![vec![ids]]));
+        }
+        if query.asks_bare_except() {
+            let piece = Piece {
+                text: "except".into(),
+                opens: Opens::Word,
+                then: Next::Colon,
+                fits: None,
+            };
+            let atom = self.piece(piece);
+            clauses.extend(atom.map(|it| vec![vec![vec![it]]]));
+        }
     }
 
     /// The last words of names, which stand where something is called by them.
@@ -384,6 +388,7 @@ impl Words {
         if !test.names.is_empty() {
             out.extend(self.names(&test.names));
         }
+        out.extend(self.constants(&test.constant));
         out.extend(test.named.as_ref().and_then(|it| self.shape(it, false)));
         out.extend(test.text.as_ref().and_then(|it| self.shape(it, true)));
         let parts = test.element.iter().chain(&test.part);
@@ -398,7 +403,8 @@ impl Words {
             let piece = run.filter(|_| !may_be_absent(inner)).map(|run| Piece {
                 text: run.to_ascii_lowercase().into(),
                 opens: Opens::No,
-                then: Then::Any,
+                then: Next::As(Then::Any),
+                fits: None,
             });
             let atom = piece.and_then(|it| self.piece(it));
             out.extend(atom.map(|it| vec![vec![vec![it]]]));
@@ -424,6 +430,38 @@ impl Words {
             }
             out.extend(all);
         }
+    }
+
+    /// The longest plain run of each of these texts; nothing where one has none, or is a number.
+    fn constants(&mut self, constants: &[Literal]) -> Option<Clause> {
+        let run = |literal: &Literal| {
+            let Literal::Text(text) = literal else {
+                return None;
+            };
+            // Those mean the null value, which a function may give back without a word.
+            if matches!(text.as_str(), "None" | "NULL") {
+                return None;
+            }
+            // What a literal may write with a backslash is left out, and so is a space, where it may
+            // be put together.
+            let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '\\' | '\'' | '"');
+            let runs = text.split(|c: char| !plain(c));
+            let run = runs.max_by_key(|it| it.len()).unwrap_or("");
+            let words = run.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            let word = words.max_by_key(|it| it.len()).filter(|it| it.len() > 1);
+            Some(word.unwrap_or(run).to_ascii_lowercase()).filter(|it| it.len() > 1)
+        };
+        let runs: Option<Vec<String>> = constants.iter().map(run).collect();
+        let mut clause = Clause::new();
+        for text in runs.filter(|it| !it.is_empty())? {
+            clause.push(vec![vec![self.piece(Piece {
+                text: text.into(),
+                opens: Opens::No,
+                then: Next::As(Then::Any),
+                fits: None,
+            })?]]);
+        }
+        Some(clause)
     }
 
     fn names(&mut self, names: &[NamePattern]) -> Option<Clause> {
@@ -476,7 +514,8 @@ impl Words {
             all.push(vec![self.piece(Piece {
                 text: piece.to_ascii_lowercase().into(),
                 opens: Opens::No,
-                then: Then::Any,
+                then: Next::As(Then::Any),
+                fits: None,
             })?]);
         }
         Some(all)
@@ -484,6 +523,11 @@ impl Words {
 
     /// What a name, or a text, must hold to fit an expression.
     fn shape(&mut self, shape: &Shape, is_text: bool) -> Option<Clause> {
+        self.fitting(shape, is_text, None)
+    }
+
+    /// The same, where the word around each piece must fit an expression as a whole.
+    fn fitting(&mut self, shape: &Shape, is_text: bool, whole: Option<&Shape>) -> Option<Clause> {
         let mut clause = Clause::new();
         for group in shape.needs()?.iter().cloned() {
             let mut all = All::new();
@@ -500,7 +544,8 @@ impl Words {
                         (true, false) => Opens::Word,
                         (true, true) => Opens::Text,
                     },
-                    then: need.then,
+                    then: Next::As(need.then),
+                    fits: whole.cloned(),
                 })?]);
             }
             if all.is_empty() {
@@ -509,6 +554,20 @@ impl Words {
             clause.push(all);
         }
         Some(clause)
+    }
+
+    /// Signs of which one is written.
+    fn signs(&mut self, signs: &[&str]) -> Option<Clause> {
+        let sign = |sign: &&str| {
+            let atom = self.piece(Piece {
+                text: (*sign).into(),
+                opens: Opens::No,
+                then: Next::As(Then::Any),
+                fits: None,
+            });
+            atom.map(|it| vec![vec![it]])
+        };
+        signs.iter().map(sign).collect()
     }
 
     /// What a function's own text must hold to fit an expression.
@@ -520,7 +579,8 @@ impl Words {
                 all.push(vec![self.piece(Piece {
                     text: need.text.as_str().into(),
                     opens: Opens::No,
-                    then: Then::Any,
+                    then: Next::As(Then::Any),
+                    fits: None,
                 })?]);
             }
             clause.push(all);
@@ -565,7 +625,8 @@ impl Words {
                     rule.clauses
                         .iter()
                         .for_each(|it| self.touched(it, &mut near));
-                    vec![near]
+                    let divides = rule.divides.as_ref().map(|it| self.any_of(it));
+                    std::iter::once(near).chain(divides).collect()
                 }
                 Spot::Anywhere => Vec::new(),
             };
@@ -744,42 +805,6 @@ impl Words {
                     .filter_map(|word| self.ids.get(word))
                     .any(|id| self.handlers.contains(id))
         })
-    }
-}
-
-impl Piece {
-    /// Whether what stands before and after a hit is as it must be.
-    fn stands(&self, text: &[u8], at: Range<usize>) -> bool {
-        let before = &text[..at.start];
-        let opened = match self.opens {
-            Opens::No => true,
-            Opens::Word => before.last().is_none_or(|byte| !is_part(*byte)),
-            Opens::Text => opens_text(before),
-        };
-        let next = text.get(at.end).copied();
-        opened
-            && match self.then {
-                Then::Any => true,
-                Then::Break => next.is_none_or(|byte| byte >= 0x80 || !is_part(byte)),
-                // A space may be written out or as `\n`.
-                Then::Space => next
-                    .is_none_or(|byte| byte.is_ascii_whitespace() || byte == b'\\' || byte >= 0x80),
-            }
-    }
-}
-
-/// Whether a text ends in a quotation mark, spaces (written out or as `\n`) and brackets apart.
-fn opens_text(mut text: &[u8]) -> bool {
-    loop {
-        text = match text {
-            [.., b'\'' | b'"'] => return true,
-            [rest @ .., b'\\', b'n' | b't' | b'r' | b'f' | b'v' | b'\\'] => rest,
-            [rest @ .., b'(' | b'\\'] => rest,
-            [rest @ .., byte] if byte.is_ascii_whitespace() => rest,
-            // A space outside ASCII, or written as a number: rather say yes.
-            [.., 0x80.. | b'0'..=b'9'] => return true,
-            _ => return false,
-        };
     }
 }
 

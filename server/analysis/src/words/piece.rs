@@ -1,0 +1,106 @@
+//! Pieces of words: what stands around a hit for it to be one.
+//! It knows bytes; which rule asks is not its business.
+
+use std::ops::Range;
+
+use kb_schema::{Shape, Then};
+
+use crate::layout::is_part;
+
+/// A piece of a word and where it must stand.
+#[derive(Debug)]
+pub(super) struct Piece {
+    /// In lower case.
+    pub(super) text: Box<str>,
+    pub(super) opens: Opens,
+    pub(super) then: Next,
+    /// What the whole word around it must look like.
+    pub(super) fits: Option<Shape>,
+}
+
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        let fits = |it: &Self| it.fits.as_ref().map(|it| it.as_str().to_owned());
+        (&self.text, &self.opens, &self.then) == (&other.text, &other.opens, &other.then)
+            && fits(self) == fits(other)
+    }
+}
+
+/// What stands behind a piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    As(Then),
+    /// A colon, with blanks and broken lines between.
+    Colon,
+}
+
+/// What stands before a piece.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opens {
+    /// Anything.
+    No,
+    /// No other part of a word.
+    Word,
+    /// A quotation mark, with spaces and opening brackets between.
+    Text,
+}
+
+impl Piece {
+    /// Whether what stands before and after a hit is as it must be.
+    pub(super) fn stands(&self, text: &[u8], at: Range<usize>) -> bool {
+        let before = &text[..at.start];
+        let opened = match self.opens {
+            Opens::No => true,
+            Opens::Word => before.last().is_none_or(|byte| !is_part(*byte)),
+            Opens::Text => opens_text(before),
+        };
+        let next = text.get(at.end).copied();
+        opened
+            && self.fits.as_ref().is_none_or(|it| fits(it, text, &at))
+            && match self.then {
+                Next::Colon => opens_block(text.get(at.end..).unwrap_or_default()),
+                Next::As(Then::Any) => true,
+                Next::As(Then::Break) => next.is_none_or(|byte| byte >= 0x80 || !is_part(byte)),
+                // A space may be written out or as `\n`.
+                Next::As(Then::Space) => next
+                    .is_none_or(|byte| byte.is_ascii_whitespace() || byte == b'\\' || byte >= 0x80),
+            }
+    }
+}
+
+/// Whether the word around a place is what an expression asks for.
+fn fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
+    let part = |byte: &u8| is_part(*byte);
+    let before = text[..at.start].iter().rev().take_while(|it| part(it));
+    let after = text[at.end..].iter().take_while(|it| part(it));
+    let (start, end) = (at.start - before.count(), at.end + after.count());
+    // Some compilers take a dollar sign for a letter.
+    let beside = |at: Option<usize>| at.and_then(|it| text.get(it)) == Some(&b'$');
+    let word = std::str::from_utf8(&text[start..end]);
+    beside(start.checked_sub(1))
+        || beside(Some(end))
+        || !shape.compiles()
+        || word.is_ok_and(|it| shape.is_match(it))
+}
+
+/// Whether a text begins with a colon, blanks and broken lines apart.
+fn opens_block(text: &[u8]) -> bool {
+    let blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'\\';
+    let next = text.iter().find(|it| !blank(it));
+    next == Some(&b':')
+}
+
+/// Whether a text ends in a quotation mark, spaces (written out or as `\n`) and brackets apart.
+fn opens_text(mut text: &[u8]) -> bool {
+    loop {
+        text = match text {
+            [.., b'\'' | b'"'] => return true,
+            [rest @ .., b'\\', b'n' | b't' | b'r' | b'f' | b'v' | b'\\'] => rest,
+            [rest @ .., b'(' | b'\\'] => rest,
+            [rest @ .., byte] if byte.is_ascii_whitespace() => rest,
+            // A space outside ASCII, or written as a number: rather say yes.
+            [.., 0x80.. | b'0'..=b'9'] => return true,
+            _ => return false,
+        };
+    }
+}
