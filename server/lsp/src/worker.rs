@@ -48,7 +48,7 @@ impl Analyzed {
         Self {
             version: job.version,
             stamp: job.stamp,
-            text: job.document.text.to_string(),
+            text: job.document.text.contents(),
             document: job.document,
             analysis: Analysis::default(),
             judge,

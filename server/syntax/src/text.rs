@@ -40,6 +40,14 @@ impl Text {
         self.rope.len_bytes()
     }
 
+    /// All of it in one piece.
+    #[must_use]
+    pub fn contents(&self) -> String {
+        let mut out = String::with_capacity(self.len_bytes());
+        self.rope.chunks().for_each(|it| out.push_str(it));
+        out
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -86,15 +94,24 @@ impl Text {
     /// The position of a byte. It never lies inside a line's terminator.
     #[must_use]
     pub fn position_of(&self, byte: usize, encoding: Encoding) -> Position {
-        let char = self.rope.byte_to_char(byte.min(self.len_bytes()));
-        let line = self.rope.char_to_line(char);
-        let start = self.rope.line_to_char(line);
-        let char = char.min(self.line_end(line));
-        let column = match encoding {
-            Encoding::Utf32 => char - start,
-            Encoding::Utf16 => self.rope.char_to_utf16_cu(char) - self.rope.char_to_utf16_cu(start),
-            Encoding::Utf8 => self.rope.char_to_byte(char) - self.rope.char_to_byte(start),
-        };
+        let byte = byte.min(self.len_bytes());
+        let line = self.rope.byte_to_line(byte);
+        // One line is read as it is: each question to a long rope takes longer than that.
+        let chunk = self
+            .rope
+            .byte_slice(self.rope.line_to_byte(line)..self.floor(byte));
+        let mut column = 0;
+        let mut last = None;
+        for part in chunk.chunks() {
+            column += match encoding {
+                Encoding::Utf8 => part.len(),
+                Encoding::Utf16 => part.chars().map(char::len_utf16).sum(),
+                Encoding::Utf32 => part.chars().count(),
+            };
+            last = part.as_bytes().last().copied().or(last);
+        }
+        // Between the two characters of a line's end.
+        column -= usize::from(last == Some(b'\r'));
         Position { line, column }
     }
 
