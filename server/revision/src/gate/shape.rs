@@ -324,6 +324,13 @@ impl<'a> Shapes<'a> {
                 lost.insert(name, count - left);
             }
         }
+        // What is done with the result of the flagged call is done in another way only where that call
+        // itself is gone.
+        let replaced = finding.is_some_and(|it| {
+            let callee = it.parts.iter().find(|it| it.key == PartKey::Callee);
+            let flagged = callee.and_then(|it| old.iter().find(|call| call.callee == it.range));
+            flagged.is_none_or(|it| lost.contains_key(it.name.as_str()))
+        });
         for call in &old {
             let Some(missing) = lost.get_mut(call.name.as_str()).filter(|it| **it > 0) else {
                 continue;
@@ -340,7 +347,7 @@ impl<'a> Shapes<'a> {
                     let more = |it: &&Call<'_>| !known.contains_key(it.name.as_str());
                     let mut ways = new.iter().filter(more);
                     let place = self.before.around(call);
-                    let around = self.is_made_of(call, it);
+                    let around = replaced && self.is_made_of(call, it);
                     ways.any(|it| {
                         (opens || around || self.after.around(it) == place) && shown(last(&it.name))
                     })
