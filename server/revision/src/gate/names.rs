@@ -430,19 +430,26 @@ fn escaped(
 ) -> Vec<String> {
     let inside = |side: &Side<'_>, name: &str, mut node: Node<'_>| {
         while let Some(parent) = node.parent() {
-            let clauses = parent.named_child_count();
-            let mut parts =
-                (0..clauses).filter_map(|it| parent.named_child(u32::try_from(it).ok()?));
-            let binds = parts.any(|it| {
-                let target = it.child_by_field_name("left");
-                it.kind() == "for_in_clause"
-                    && target.is_some_and(|it| {
-                        let mut words = side
-                            .of(it)
-                            .split(|c: char| !c.is_alphanumeric() && c != '_');
-                        words.any(|it| it == name)
-                    })
-            });
+            // Only these have such clauses; a long text has too many children to look through.
+            let has_clauses = matches!(
+                parent.kind(),
+                "list_comprehension"
+                    | "set_comprehension"
+                    | "dictionary_comprehension"
+                    | "generator_expression"
+            );
+            let mut cursor = parent.walk();
+            let binds = has_clauses
+                && parent.named_children(&mut cursor).any(|it| {
+                    let target = it.child_by_field_name("left");
+                    it.kind() == "for_in_clause"
+                        && target.is_some_and(|it| {
+                            let mut words = side
+                                .of(it)
+                                .split(|c: char| !c.is_alphanumeric() && c != '_');
+                            words.any(|it| it == name)
+                        })
+                });
             if binds {
                 return true;
             }
