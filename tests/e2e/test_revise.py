@@ -184,10 +184,12 @@ def test_the_question_states_the_finding_and_quotes_advice(
     with serve(chat("NO CHANGE NEEDED")) as server:
         done = revise(secondlook, shell, server, "--write")
     assert done.code == 1, done
+    # Asked first without the entry's advice, then in the words that are shown.
+    brief, whole = (request["messages"] for request in server.requests[:2])
+    assert all(turn["content"].strip() in shown.out for turn in whole)
     lines = {it.strip() for it in shown.out.splitlines()}
-    for request in server.requests[:2]:
-        told = "".join(turn["content"] + "\n" for turn in request["messages"])
-        assert {it.strip() for it in told.splitlines()} <= lines, told
+    told = "".join(turn["content"] + "\n" for turn in brief)
+    assert {it.strip() for it in told.splitlines()} < lines, told
     assert shell.read_text() == SHELL
 
 

@@ -25,8 +25,9 @@ pub(crate) fn kept(changes: &[Change]) -> Option<Vec<Change>> {
 }
 
 /// Puts changes that were made before the last ones in their place, and gives the text that is
-/// there then: the present one, where a whole text came after them. `None` where no version between two that arrived is missing: then the sender counts
-/// in some way of its own, and what comes is taken as it comes.
+/// there then: the present one, where a whole text came after them. `None` where no version between
+/// two that arrived is missing: then the sender counts in some way of its own, and what comes is
+/// taken as it comes.
 pub(crate) fn place(
     history: &mut VecDeque<Past>,
     (current, now): (i32, &Text),

@@ -42,8 +42,8 @@ impl Part<'_> {
     }
 }
 
-/// How much less a cure is worth that leans on what the code has not: a package, or a name that
-/// stands outside of the function. Small models write such names into their answer all the same.
+/// How much less a cure is worth that leans on what the file has not: a name that is bound outside
+/// of the function. Small models write such names into their answer all the same.
 const LEANS: f32 = 0.3;
 
 /// The cure among the entry's examples whose weak side has most words in common with some code, a

@@ -428,71 +428,70 @@ fn escaped(
     after: &Side<'_>,
     region: &(Range<usize>, Range<usize>),
 ) -> Vec<String> {
-    let inside = |side: &Side<'_>, name: &str, mut node: Node<'_>| {
-        while let Some(parent) = node.parent() {
-            // Only these have such clauses; a long text has too many children to look through.
-            let has_clauses = matches!(
-                parent.kind(),
-                "list_comprehension"
-                    | "set_comprehension"
-                    | "dictionary_comprehension"
-                    | "generator_expression"
-            );
-            let mut cursor = parent.walk();
-            let binds = has_clauses
-                && parent.named_children(&mut cursor).any(|it| {
-                    let target = it.child_by_field_name("left");
-                    it.kind() == "for_in_clause"
-                        && target.is_some_and(|it| {
-                            let mut words = side
-                                .of(it)
-                                .split(|c: char| !c.is_alphanumeric() && c != '_');
-                            words.any(|it| it == name)
-                        })
-                });
-            if binds {
-                return true;
-            }
-            node = parent;
-        }
-        false
-    };
-    let bound: HashSet<&str> = before
-        .names(&region.0)
-        .into_iter()
-        .filter(|(name, node)| inside(before, name, *node))
+    let inner = before.names(&region.0).into_iter();
+    let bound: HashSet<&str> = inner
+        .filter(|(name, node)| in_comprehension(before, name, *node))
         .map(|(name, _)| name)
         .collect();
     if bound.is_empty() {
         return Vec::new();
     }
-    let elsewhere = before.names(&(0..before.text.len()));
-    let free: HashSet<&str> = elsewhere
-        .into_iter()
-        .filter(|(name, node)| bound.contains(name) && !inside(before, name, *node))
-        .map(|(name, _)| name)
-        .collect();
-    let used = after.names(&region.1).into_iter();
-    let out = used.filter(|(name, node)| {
-        bound.contains(name)
-            && !free.contains(name)
-            && !inside(after, name, *node)
-            && !BUILTINS.contains(name)
-    });
-    let mut out: Vec<&str> = out.map(|(name, _)| name).collect();
     // What the revision itself binds outside of one means something.
     let given = outside(after, &region.1);
-    out.retain(|it| !given.contains(it));
-    out.dedup();
+    let strays = |name: &str, node: Node<'_>| {
+        bound.contains(name)
+            && !given.contains(name)
+            && !BUILTINS.contains(&name)
+            && !in_comprehension(after, name, node)
+    };
+    let mut out: Vec<&str> = Vec::new();
+    for (name, node) in after.names(&region.1) {
+        if strays(name, node) && !out.contains(&name) {
+            out.push(name);
+        }
+    }
+    // Neither is one that the text spoke of elsewhere.
+    let all = |name: &&str| {
+        let mut places = before
+            .leaves(name)
+            .filter(|it| it.kind_name() == "identifier");
+        places.all(|it| in_comprehension(before, name, it))
+    };
+    out.retain(all);
     out.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether a comprehension around a node binds a name.
+fn in_comprehension(side: &Side<'_>, name: &str, mut node: Node<'_>) -> bool {
+    while let Some(parent) = node.parent() {
+        let kind = parent.kind_name();
+        // A comprehension is part of a statement.
+        if kind.ends_with("_statement") || matches!(kind, "block" | "module") {
+            return false;
+        }
+        if kind.ends_with("_comprehension") || kind == "generator_expression" {
+            let mut cursor = parent.walk();
+            let mut parts = parent.named_children(&mut cursor);
+            let binds = |clause: Node<'_>| {
+                let target = clause.field("left").map_or("", |it| side.of(it));
+                let mut words = target.split(|c: char| !c.is_alphanumeric() && c != '_');
+                clause.kind_name() == "for_in_clause" && words.any(|it| it == name)
+            };
+            if parts.any(binds) {
+                return true;
+            }
+        }
+        node = parent;
+    }
+    false
 }
 
 /// Names that statements of a range bind, comprehensions left out.
 fn outside<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
     let mut out = HashSet::new();
     side.within(region, |node| {
-        let binder = node.parent().filter(|it| it.kind() != "for_in_clause");
-        if node.kind() == "identifier" && binder.is_some_and(|it| imports::binds(it, node)) {
+        let binder = node.parent().filter(|it| it.kind_name() != "for_in_clause");
+        if node.kind_name() == "identifier" && binder.is_some_and(|it| imports::binds(it, node)) {
             out.insert(side.of(node));
         }
     });

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use syntax::{Language, Node};
+use syntax::{Language, Node, NodeNames};
 
 use super::Rejection;
 use super::tree::{Call, Side, last};
@@ -72,17 +72,17 @@ pub(super) fn check(
 /// sum.
 fn texts<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
     let mut out = HashSet::new();
-    side.within(region, |node| match node.kind() {
+    side.within(region, |node| match node.kind_name() {
         "typed_parameter" => {
-            let kind = node.child_by_field_name("type").map(|it| side.of(it));
+            let kind = node.field("type").map(|it| side.of(it));
             if let (Some("str"), Some(name)) = (kind, node.named_child(0)) {
                 out.insert(side.of(name));
             }
         }
         "call" => {
-            let callee = node.child_by_field_name("function");
-            let method = callee.and_then(|it| it.child_by_field_name("attribute"));
-            let object = callee.and_then(|it| it.child_by_field_name("object"));
+            let callee = node.field("function");
+            let method = callee.and_then(|it| it.field("attribute"));
+            let object = callee.and_then(|it| it.field("object"));
             if let (Some(method), Some(object)) = (method, object)
                 && side.of(method) == "encode"
             {
@@ -104,16 +104,16 @@ fn summands<'a>(side: &Side<'a>, sum: Node<'_>, out: &mut HashSet<&'a str>) {
         if seen > MOST {
             return;
         }
-        match node.kind() {
+        match node.kind_name() {
             "identifier" => {
                 out.insert(side.of(node));
             }
             "parenthesized_expression" => open.extend(node.named_child(0)),
             "binary_operator" => {
-                let plus = node.child_by_field_name("operator");
+                let plus = node.field("operator");
                 if plus.is_some_and(|it| side.of(it) == "+") {
-                    open.extend(node.child_by_field_name("left"));
-                    open.extend(node.child_by_field_name("right"));
+                    open.extend(node.field("left"));
+                    open.extend(node.field("right"));
                 }
             }
             _ => {}
@@ -125,9 +125,9 @@ fn summands<'a>(side: &Side<'a>, sum: Node<'_>, out: &mut HashSet<&'a str>) {
 fn assigned<'a>(side: &Side<'a>, region: &Range<usize>) -> HashSet<&'a str> {
     let mut out = HashSet::new();
     side.within(region, |node| {
-        let target = match node.kind() {
-            "assignment" | "for_statement" | "for_in_clause" => node.child_by_field_name("left"),
-            "named_expression" => node.child_by_field_name("name"),
+        let target = match node.kind_name() {
+            "assignment" | "for_statement" | "for_in_clause" => node.field("left"),
+            "named_expression" => node.field("name"),
             _ => None,
         };
         if let Some(target) = target {
@@ -148,10 +148,10 @@ fn text_for_bytes<'a>(
     let arguments = call.arguments?;
     let mut cursor = arguments.walk();
     let given = arguments.named_children(&mut cursor);
-    for (place, argument) in given.filter(|it| it.kind() != "comment").enumerate() {
-        let value = match argument.child_by_field_name("value") {
-            Some(value) if argument.kind() == "keyword_argument" => {
-                let name = argument.child_by_field_name("name");
+    for (place, argument) in given.filter(|it| it.kind_name() != "comment").enumerate() {
+        let value = match argument.field("value") {
+            Some(value) if argument.kind_name() == "keyword_argument" => {
+                let name = argument.field("name");
                 if !name.is_some_and(|it| names.contains(&after.of(it))) {
                     continue;
                 }
@@ -161,7 +161,7 @@ fn text_for_bytes<'a>(
             _ => continue,
         };
         let said = after.of(value);
-        let is_text = match value.kind() {
+        let is_text = match value.kind_name() {
             "identifier" => texts.contains(said) && !bound.contains(said),
             "string" => !said.starts_with(['b', 'B', 'r', 'R']),
             _ => false,
@@ -181,7 +181,7 @@ fn strange_page<'a>(before: &Side<'_>, after: &Side<'a>, call: &Call<'a>) -> Opt
     let arguments = call.arguments?;
     let mut cursor = arguments.walk();
     let mut given = arguments.named_children(&mut cursor);
-    let page = given.find(|it| it.kind() == "string")?;
+    let page = given.find(|it| it.kind_name() == "string")?;
     let name = after.of(page).trim_matches(['"', '\'']);
     (!before.text.contains(name)).then_some(name)
 }
