@@ -10,7 +10,7 @@ use syntax::{Descend, Language, Node, NodeNames, walk};
 use crate::answer::Fault;
 use crate::edit::{Edit, line_ending};
 use crate::gate::{self, Code};
-use crate::imports;
+use crate::{helper, imports};
 
 /// The most bytes of a snippet that a model is asked to write again.
 pub(crate) const MAX_REGION: usize = 24 << 10;
@@ -116,7 +116,8 @@ fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
     found
 }
 
-fn name_of(text: &str, function: Node<'_>) -> Option<String> {
+/// What a function is called.
+pub(crate) fn name_of(text: &str, function: Node<'_>) -> Option<String> {
     let mut node = function
         .field("name")
         .or_else(|| function.field("declarator"))?;
@@ -126,8 +127,8 @@ fn name_of(text: &str, function: Node<'_>) -> Option<String> {
     text.get(node.byte_range()).map(str::to_owned)
 }
 
-/// The edits that put a model's code in the place of a region; an import that it forgot is taken from
-/// the entry's own safe examples.
+/// The edits that put a model's code in the place of a region; an import that it forgot, and a small
+/// function that it only calls, are taken from the entry's own safe examples.
 pub(crate) fn edits(
     code: &Code<'_>,
     region: &Region,
@@ -147,12 +148,21 @@ pub(crate) fn edits(
     for line in wanted {
         add_import(code, &line, at, &mut edits);
     }
+    let mut helpers = Vec::new();
     for name in gate::unknown_names(code, &region.lines, &edits) {
         if let Some(line) = entry.and_then(|it| shown_import(it, &name, code.text)) {
             add_import(code, &line, at, &mut edits);
+        } else if let Some(helper) = entry.and_then(|it| helper::of(it, code.language, &name)) {
+            for line in &helper.imports {
+                add_import(code, line, at, &mut edits);
+            }
+            helpers.push(helper.before(code, at));
         }
     }
     with_imports(code, &region.lines, &mut edits);
+    // After the imports, where both come to stand at one place.
+    edits.extend(helpers);
+    edits.sort_by_key(|it| (it.range.start, it.range.end));
     Ok(edits)
 }
 
@@ -215,7 +225,7 @@ pub(crate) fn with_imports(code: &Code<'_>, region: &Range<usize>, edits: &mut V
     }
 }
 
-fn is_import(language: Language, line: &str) -> bool {
+pub(crate) fn is_import(language: Language, line: &str) -> bool {
     match language {
         Language::Python => {
             line.starts_with("import ") || line.starts_with("from ") && line.contains(" import ")
@@ -225,7 +235,7 @@ fn is_import(language: Language, line: &str) -> bool {
 }
 
 /// Whether code uses a name that an import binds.
-fn serves(language: Language, import: &str, code: &str) -> bool {
+pub(crate) fn serves(language: Language, import: &str, code: &str) -> bool {
     if language == Language::C {
         return true;
     }

@@ -17,7 +17,7 @@ use analysis::{Analysis, Finding, Memo, Snapshot, Source};
 use syntax::{Node, NodeNames};
 
 use crate::edit::{self, Edit};
-use crate::imports;
+use crate::{helper, imports};
 use extent::Extent;
 pub(crate) use extent::{hunks, whole_lines};
 use guise::Guises;
@@ -73,7 +73,8 @@ pub enum Rejection {
         /// Its name.
         name: String,
     },
-    /// A function, a class or a decorator is added, behind which the weakness may stand.
+    /// A function, a class or a decorator is added, behind which the weakness may stand; a function
+    /// that the entry's own safe code has, word for word, may be.
     Wrapper {
         /// Its name.
         name: String,
@@ -600,7 +601,8 @@ fn inside(
             .is_some_and(|end| edit.range.start < *end);
         let allowed = within(&finding.matched)
             || within(&finding.function) && !in_header
-            || imports::only_imports(language, root, edit);
+            || imports::only_imports(language, root, edit)
+            || helper::only_helper(language, root, finding, edit);
         if !allowed {
             return Err(Rejection::Outside {
                 line: line_of(text, edit.range.start),

@@ -13,6 +13,7 @@ mod escape;
 mod fix_all;
 pub mod gate;
 mod guard;
+mod helper;
 mod imports;
 mod mask;
 mod model;

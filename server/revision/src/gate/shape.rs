@@ -9,6 +9,7 @@ use syntax::{Descend, Node, NodeNames, walk};
 
 use super::Rejection;
 use super::tree::{Call, Side, contains, is_function, last, overlap, statements, tally};
+use crate::helper;
 
 /// Calls without an effect, which building a text in another way may do without.
 const PURE: &[&str] = &[
@@ -136,9 +137,12 @@ impl<'a> Shapes<'a> {
         for (head, count) in &new {
             let known = old.get(head).copied().unwrap_or(0);
             if known < *count && (in_decorator.is_none() || !head.starts_with('@')) {
-                return Err(Rejection::Wrapper {
-                    name: name_of(head),
-                });
+                let name = name_of(head);
+                let vouched =
+                    |it: &Finding| helper::stands(it, self.after.language, self.after.text, &name);
+                if known + 1 < *count || !finding.is_some_and(vouched) {
+                    return Err(Rejection::Wrapper { name });
+                }
             }
         }
         Ok(())
