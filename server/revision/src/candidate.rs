@@ -10,7 +10,7 @@ use syntax::{Descend, Language, Node, NodeNames, walk};
 use crate::answer::Fault;
 use crate::edit::{Edit, line_ending};
 use crate::gate::{self, Code};
-use crate::{helper, imports};
+use crate::{helper, imports, parts};
 
 /// The most bytes of a snippet that a model is asked to write again.
 pub(crate) const MAX_REGION: usize = 24 << 10;
@@ -127,43 +127,75 @@ pub(crate) fn name_of(text: &str, function: Node<'_>) -> Option<String> {
     text.get(node.byte_range()).map(str::to_owned)
 }
 
-/// The edits that put a model's code in the place of a region; an import that it forgot, and a small
-/// function that it only calls, are taken from the entry's own safe examples.
-pub(crate) fn edits(
-    code: &Code<'_>,
-    region: &Region,
-    answer: &str,
-    entry: Option<&Entry>,
-) -> Result<Vec<Edit>, Fault> {
-    let answer = answer.replace("\r\n", "\n").replace('\r', "\n");
-    let answer = answer.trim_matches('\n');
-    let old = &code.text[region.lines.clone()];
-    let (wanted, body) = match &region.function {
-        Some(name) => of_function(code.language, answer, name, old)?,
-        None => without_imports(code.language, answer, old),
-    };
-    let body = laid_out(&body, old, line_ending(code.text));
-    let mut edits = changed_lines(code.language, old, &body, region.lines.start);
-    let at = region.lines.start;
-    for line in wanted {
-        add_import(code, &line, at, &mut edits);
+/// The code that a model wrote for a region, laid out as the file is.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// The imports that came with it.
+    imports: Vec<String>,
+    body: String,
+}
+
+impl Candidate {
+    /// Finds it in an answer.
+    pub(crate) fn read(code: &Code<'_>, region: &Region, answer: &str) -> Result<Self, Fault> {
+        let answer = answer.replace("\r\n", "\n").replace('\r', "\n");
+        let answer = answer.trim_matches('\n');
+        let old = &code.text[region.lines.clone()];
+        let (imports, body) = match &region.function {
+            Some(name) => of_function(code.language, answer, name, old)?,
+            None => without_imports(code.language, answer, old),
+        };
+        let body = laid_out(&body, old, line_ending(code.text));
+        Ok(Self { imports, body })
     }
-    let mut helpers = Vec::new();
-    for name in gate::unknown_names(code, &region.lines, &edits) {
-        if let Some(line) = entry.and_then(|it| shown_import(it, &name, code.text)) {
-            add_import(code, &line, at, &mut edits);
-        } else if let Some(helper) = entry.and_then(|it| helper::of(it, code.language, &name)) {
-            for line in &helper.imports {
-                add_import(code, line, at, &mut edits);
-            }
-            helpers.push(helper.before(code, at));
+
+    /// Smaller changes out of the same answer, the nearest to it first.
+    pub(crate) fn parts(&self, code: &Code<'_>, region: &Region) -> Vec<Self> {
+        let old = &code.text[region.lines.clone()];
+        let bodies = parts::parts(code.language, old, &self.body);
+        let part = |body: String| Self {
+            imports: self
+                .imports
+                .iter()
+                .filter(|it| serves(code.language, it, &body))
+                .cloned()
+                .collect(),
+            body,
+        };
+        bodies.into_iter().map(part).collect()
+    }
+
+    /// The edits that put it in the place of the region; an import that it forgot, and a small
+    /// function that it only calls, are taken from the entry's own safe examples.
+    pub(crate) fn edits(
+        &self,
+        code: &Code<'_>,
+        region: &Region,
+        entry: Option<&Entry>,
+    ) -> Vec<Edit> {
+        let old = &code.text[region.lines.clone()];
+        let at = region.lines.start;
+        let mut edits = changed_lines(code.language, old, &self.body, at);
+        for line in &self.imports {
+            add_import(code, line, at, &mut edits);
         }
+        let mut helpers = Vec::new();
+        for name in gate::unknown_names(code, &region.lines, &edits) {
+            if let Some(line) = entry.and_then(|it| shown_import(it, &name, code.text)) {
+                add_import(code, &line, at, &mut edits);
+            } else if let Some(helper) = entry.and_then(|it| helper::of(it, code.language, &name)) {
+                for line in &helper.imports {
+                    add_import(code, line, at, &mut edits);
+                }
+                helpers.push(helper.before(code, at));
+            }
+        }
+        with_imports(code, &region.lines, &mut edits);
+        // After the imports, where both come to stand at one place.
+        edits.extend(helpers);
+        edits.sort_by_key(|it| (it.range.start, it.range.end));
+        edits
     }
-    with_imports(code, &region.lines, &mut edits);
-    // After the imports, where both come to stand at one place.
-    edits.extend(helpers);
-    edits.sort_by_key(|it| (it.range.start, it.range.end));
-    Ok(edits)
 }
 
 /// The import of a name from a module, as the entry's safe examples have it. Other people's packages

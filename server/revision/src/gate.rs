@@ -19,7 +19,7 @@ use syntax::{Node, NodeNames};
 use crate::edit::{self, Edit};
 use crate::{helper, imports};
 use extent::Extent;
-pub(crate) use extent::{hunks, whole_lines};
+pub(crate) use extent::{Hunk, hunks, whole_lines};
 use guise::Guises;
 pub(crate) use guise::silences;
 pub(crate) use names::provider;

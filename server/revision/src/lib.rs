@@ -18,6 +18,7 @@ mod imports;
 mod mask;
 mod model;
 mod parameterize;
+mod parts;
 mod prompt;
 mod regenerate;
 mod render;

@@ -11,7 +11,7 @@ use syntax::Language;
 
 use crate::advice::Advice;
 use crate::answer::{self, Fault, Reading};
-use crate::candidate::{self, Region};
+use crate::candidate::{self, Candidate, Region};
 use crate::edit::{self, Edit};
 use crate::gate::{self, Code, Rejection};
 use crate::model::{Cost, Message, Model, ModelError, Question, Role, State, Watch};
@@ -397,34 +397,48 @@ impl Judge<'_> {
             Target::Finding(finding) => Some(&*finding.entry),
             Target::Block(..) => None,
         };
-        let edits = candidate::edits(&self.code, self.region, &code, entry);
-        let edits = edits.map_err(Rejection::Answer)?;
+        let whole = Candidate::read(&self.code, self.region, &code).map_err(Rejection::Answer)?;
+        let edits = whole.edits(&self.code, self.region, entry);
         let after = edit::apply(self.code.text, &edits).ok_or(Rejection::Unusable)?;
         if after == self.code.text {
             return Ok(None);
         }
         self.left = Some(after);
+        let rejection = match self.prove(&edits) {
+            Ok(()) => return Ok(Some(edits)),
+            Err(rejection) => rejection,
+        };
+        // What a finding's cure needs may be in it all the same. A block has no such measure.
+        if matches!(self.task.target, Target::Finding(_)) {
+            for part in whole.parts(&self.code, self.region) {
+                let edits = part.edits(&self.code, self.region, entry);
+                if !self.watch.cancelled() && self.prove(&edits).is_ok() {
+                    return Ok(Some(edits));
+                }
+            }
+        }
+        Err(rejection)
+    }
+
+    /// Lets the gate, and then the user's own checks, judge some edits.
+    fn prove(&mut self, edits: &[Edit]) -> Result<(), Rejection> {
         let after = match self.task.target {
-            Target::Finding(finding) => gate::check_with(
-                &self.code,
-                &mut self.memo,
-                self.task.before,
-                finding,
-                &edits,
-            )?,
+            Target::Finding(finding) => {
+                gate::check_with(&self.code, &mut self.memo, self.task.before, finding, edits)?
+            }
             Target::Block(..) => gate::check_block(
                 self.task.snapshot,
                 self.task.language,
                 self.code.text,
                 self.task.before,
                 &self.region.lines,
-                &edits,
+                edits,
             )?,
         };
         if let Some(checks) = self.checks {
             let verdict = checks.check(&after, self.watch);
             verdict.map_err(|(name, reason)| Rejection::Check { name, reason })?;
         }
-        Ok(Some(edits))
+        Ok(())
     }
 }
