@@ -460,6 +460,9 @@ fn add_import(code: &Code<'_>, line: &str, at: usize, edits: &mut Vec<Edit>) {
     }
     // `from x import y`: the same place as for any import, with these words.
     let end = line_ending(code.text);
+    let Some(line) = &missing(code.text, line) else {
+        return;
+    };
     if let Some(import) = imports::ensure(
         Language::Python,
         code.text,
@@ -474,6 +477,26 @@ fn add_import(code: &Code<'_>, line: &str, at: usize, edits: &mut Vec<Edit>) {
         }
         edits.push(edit);
     }
+}
+
+/// What of `from x import y, z` a text does not import so yet. `None` where all of it is there.
+fn missing(text: &str, line: &str) -> Option<String> {
+    let Some((module, names)) = line.split_once(" import ") else {
+        return Some(line.to_owned());
+    };
+    if names.contains(['(', '*']) {
+        return Some(line.to_owned());
+    }
+    let begin = format!("{module} import ");
+    let known: Vec<&str> = text
+        .lines()
+        .filter_map(|it| it.strip_prefix(&begin))
+        .flat_map(|it| it.trim_matches(['(', ')']).split(','))
+        .map(str::trim)
+        .collect();
+    let fresh: Vec<&str> = names.split(',').map(str::trim).collect();
+    let fresh: Vec<&str> = fresh.into_iter().filter(|it| !known.contains(it)).collect();
+    (!fresh.is_empty()).then(|| format!("{begin}{}", fresh.join(", ")))
 }
 
 /// How much an edit changes, in bytes: what the smallest of several candidates is found by.
