@@ -649,6 +649,9 @@ impl<'a> Eval<'a> {
                 if let Some(path) = self.path_of(inner) {
                     self.env.overwrite(&path);
                 }
+                if let Some(path) = self.slot(inner) {
+                    self.env.bind(&path, value.clone());
+                }
             }
             _ => {
                 let mut of = None;

@@ -12,7 +12,9 @@ use kb_schema::Shape;
 use memchr::memmem;
 use sketch::Sketch;
 use syntax::{Language, NodeNames};
-use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
+use tree_sitter::{
+    Node, Query, QueryCursor, QueryMatch, QueryPredicate, QueryPredicateArg, StreamingIterator,
+};
 
 /// The capture that is reported.
 const CAPTURE: &str = "finding";
@@ -206,6 +208,9 @@ impl RawQuery {
         for start in starts {
             let mut matches = cursor.matches(query, start, text.as_bytes());
             while let Some(found) = matches.next() {
+                if !counts_hold(query, found, text) {
+                    continue;
+                }
                 for it in found.captures().iter().filter(|it| it.index == capture) {
                     let range = it.node.byte_range();
                     if !seen.contains(&range) {
@@ -290,11 +295,47 @@ fn compile(language: Language, source: &str) -> Result<Query, String> {
     if query.capture_index_for_name(CAPTURE).is_none() {
         return Err(format!("the query needs a capture `@{CAPTURE}`"));
     }
-    let mut unknown = (0..query.pattern_count()).flat_map(|it| query.general_predicates(it));
-    if let Some(predicate) = unknown.next() {
-        return Err(format!("unknown predicate `#{}`", predicate.operator));
+    for predicate in (0..query.pattern_count()).flat_map(|it| query.general_predicates(it)) {
+        if &*predicate.operator != TIMES {
+            return Err(format!("unknown predicate `#{}`", predicate.operator));
+        }
+        if times(predicate).is_none() {
+            return Err(format!("`#{TIMES}` takes two captures and a number in quotes"));
+        }
     }
     Ok(query)
+}
+
+/// `(#times? @where @name "2")`: the word that `@name` is stands so often in the text of `@where`.
+const TIMES: &str = "times?";
+
+/// What `#times?` asks: where, for what and how often.
+fn times(predicate: &QueryPredicate) -> Option<(u32, u32, usize)> {
+    match &*predicate.args {
+        [
+            QueryPredicateArg::Capture(place),
+            QueryPredicateArg::Capture(name),
+            QueryPredicateArg::String(count),
+        ] => Some((*place, *name, count.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// Whether every `#times?` of a match holds.
+fn counts_hold(query: &Query, found: &QueryMatch<'_, '_>, text: &str) -> bool {
+    let asked = query.general_predicates(found.pattern_index).iter();
+    asked.filter_map(times).all(|(place, name, count)| {
+        let of = |capture| {
+            let node = found.nodes_for_capture_index(capture).next()?;
+            text.get(node.byte_range())
+        };
+        let (Some(place), Some(name)) = (of(place), of(name)) else {
+            return false;
+        };
+        let at = memmem::find_iter(place.as_bytes(), name.as_bytes());
+        let words = at.filter(|at| is_word(place.as_bytes(), *at, name.len()));
+        words.take(count + 1).count() == count
+    })
 }
 
 /// Where a predicate stands for a node: behind a field's name, among alternatives, at a group's

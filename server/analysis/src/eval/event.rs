@@ -32,6 +32,14 @@ impl<'a> Eval<'a> {
     pub(super) fn call_events(&mut self, call: &CallFact<'a>, result: &Value) {
         self.argument_uses(call);
         self.forget_uses(call);
+        for arg in &call.args {
+            // Whoever is given a pointer to a pointer may set that anew.
+            if let ExprKind::Name(name) = &self.func.expr(arg.expr).kind
+                && self.slot(arg.expr).is_some()
+            {
+                self.env.overwrite(name);
+            }
+        }
         let rules = self.around.rules;
         let active = self.around.active;
         let hits = rules.event_calls.find(&call.path).copied();

@@ -188,7 +188,7 @@ impl<'a> Eval<'a> {
             ExprKind::Deref(inner) => {
                 let pointer = self.expr(*inner);
                 self.dereference(*inner, &pointer);
-                Value::carrying([&pointer])
+                self.pointee(*inner, &pointer)
             }
             ExprKind::SizeOf(operand) => self.size_of(*operand),
             ExprKind::Assign { target, value, op } => {
@@ -676,6 +676,34 @@ impl<'a> Eval<'a> {
             obj: value::id_of(&format!("&{}", value.obj)),
             ..Data::default()
         })
+    }
+
+    /// What stands at a pointer. Of a pointer to a pointer it is the same thing until somebody
+    /// writes there, so that `free(*slot)` ends what `*slot` means afterwards.
+    fn pointee(&mut self, inner: ExprId, pointer: &Value) -> Value {
+        let value = Value::carrying([pointer]);
+        let Some(path) = self.slot(inner) else {
+            return value;
+        };
+        if let Some(known) = self.env.get(&path) {
+            return known.clone();
+        }
+        let obj = match (pointer.obj, pointer.moved) {
+            (0, _) | (_, true) => 0,
+            (obj, false) => value::id_of(&format!("{obj}.*")),
+        };
+        let value = value.with(|data| data.obj = obj);
+        self.env.set(&path, value.clone());
+        value
+    }
+
+    /// The name under which is kept what a pointer to a pointer points at, as a part of it.
+    pub(super) fn slot(&self, pointer: ExprId) -> Option<String> {
+        let ExprKind::Name(name) = &self.func.expr(pointer).kind else {
+            return None;
+        };
+        let ty = self.types.get(name)?;
+        (ty.pointers > 1 && ty.array.is_none()).then(|| format!("{name}.*"))
     }
 
     fn size_of(&mut self, operand: Option<ExprId>) -> Value {
