@@ -300,7 +300,9 @@ fn compile(language: Language, source: &str) -> Result<Query, String> {
             return Err(format!("unknown predicate `#{}`", predicate.operator));
         }
         if times(predicate).is_none() {
-            return Err(format!("`#{TIMES}` takes two captures and a number in quotes"));
+            return Err(format!(
+                "`#{TIMES}` takes two captures and a number in quotes"
+            ));
         }
     }
     Ok(query)
