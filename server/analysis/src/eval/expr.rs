@@ -688,9 +688,14 @@ impl<'a> Eval<'a> {
         if let Some(known) = self.env.get(&path) {
             return known.clone();
         }
+        let params = &self.func.params;
+        let given = path.strip_suffix(".*");
+        let given = params.iter().any(|it| Some(&*it.name) == given);
         let obj = match (pointer.obj, pointer.moved) {
             (0, _) | (_, true) => 0,
-            (obj, false) => value::id_of(&format!("{obj}.*")),
+            (obj, false) if given => value::id_of(&format!("{obj}.*")),
+            // One that walks along a list leads to another thing at each turn.
+            _ => self.fresh_object(),
         };
         let value = value.with(|data| data.obj = obj);
         self.env.set(&path, value.clone());
