@@ -154,6 +154,10 @@ impl Eval<'_> {
         self.bounds(op, (left, &a), (right, &b), truth, out);
         Self::add(&a, &Fact::Any, out);
         Self::add(&b, &Fact::Any, out);
+        // How somebody is asked says nothing of who is asked.
+        if [&a, &b].iter().any(|it| is_scheme(it)) {
+            return;
+        }
         // A call inside a comparison is a predicate too: `commonpath([base, p]) == base`.
         for (side, other) in [(left, &b), (right, &a)] {
             if let ExprKind::Call { callee, args, .. } = &self.func.expr(side).kind {
@@ -252,6 +256,20 @@ impl Eval<'_> {
         }
     }
 
+    /// `"http://"`, or several of the kind: every address begins so.
+    fn names_schemes(&self, arg: ExprId) -> bool {
+        match &self.func.expr(arg).kind {
+            ExprKind::Str(text) => {
+                let name = text.trim_end_matches('/').trim_end_matches(':');
+                matches!(name, "http" | "https" | "ftp" | "ftps" | "ws" | "wss")
+            }
+            ExprKind::Tuple(all) => all.iter().all(|it| {
+                matches!(&self.func.expr(*it).kind, ExprKind::Str(_)) && self.names_schemes(*it)
+            }),
+            _ => false,
+        }
+    }
+
     fn predicate(
         &mut self,
         callee: ExprId,
@@ -279,7 +297,7 @@ impl Eval<'_> {
         let proves = !matches!(
             (name, joined),
             ("startswith", Some("os.path.join()")) | ("is_relative_to", Some("pathlib.Path()"))
-        );
+        ) && (args.is_empty() || !args.iter().all(|it| self.names_schemes(*it)));
         for arg in args {
             values.push(self.peek(*arg));
         }
@@ -307,6 +325,12 @@ impl Eval<'_> {
             Self::add(value, &Fact::Any, out);
         }
     }
+}
+
+/// Whether a value is the scheme of an address, such as `urlsplit(url).scheme`.
+fn is_scheme(value: &Value) -> bool {
+    let path = value.path.as_deref().unwrap_or("");
+    path.starts_with("urllib.parse.") && path.ends_with("().scheme")
 }
 
 fn is_mention(fact: &Fact) -> bool {
