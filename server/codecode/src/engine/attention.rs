@@ -4,6 +4,7 @@
 
 use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::shape::{Rotation, Shape};
@@ -177,7 +178,13 @@ fn host(
         let own = (from + spot.own) * head..(from + spot.place() + 1) * head;
         let keys = [&keys[common.clone()], &keys[own.clone()]];
         let values = [&values[common], &values[own]];
-        pulp::Arch::new().dispatch(|| mix(query, keys, values, scale, out));
+        pulp::Arch::new().dispatch(Mix {
+            query,
+            keys,
+            values,
+            scale,
+            out,
+        });
     };
     let farthest = spots.iter().map(|spot| spot.position).max().unwrap_or(0);
     let jobs = queries
@@ -196,51 +203,99 @@ fn host(
     mixed
 }
 
-/// Softmax of one query with all keys, times the values; both in two stretches that follow each other. Inlined so
-/// that it is compiled for the processor at hand.
-#[inline(always)]
-fn mix(query: &[f32], keys: [&[f32]; 2], values: [&[f32]; 2], scale: f32, out: &mut [f32]) {
-    let head = query.len();
-    let mut weights: Vec<f32> = Vec::with_capacity((keys[0].len() + keys[1].len()) / head);
-    for stretch in keys {
-        for key in stretch.chunks_exact(head) {
-            weights.push(dot(query, key) * scale);
+/// Softmax of one query with all keys, times the values; both in two stretches that follow each other.
+struct Mix<'a> {
+    query: &'a [f32],
+    keys: [&'a [f32]; 2],
+    values: [&'a [f32]; 2],
+    scale: f32,
+    out: &'a mut [f32],
+}
+
+/// Compiled for the processor at hand, and so is all that is inlined into it: no closures, no iterators that call some.
+impl WithSimd for Mix<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let head = self.query.len();
+        let count = (self.keys[0].len() + self.keys[1].len()) / head;
+        let mut weights: Vec<f32> = Vec::with_capacity(count);
+        for stretch in self.keys {
+            for key in stretch.chunks_exact(head) {
+                weights.push(dot(simd, self.query, key) * self.scale);
+            }
         }
-    }
-    let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut total = 0.0;
-    for weight in &mut weights {
-        *weight = (*weight - highest).exp();
-        total += *weight;
-    }
-    let mut weights = weights.iter();
-    for stretch in values {
-        for (value, &weight) in stretch.chunks_exact(head).zip(&mut weights) {
-            let share = weight / total;
-            for (sum, &part) in out.iter_mut().zip(value) {
-                *sum += share * part;
+        let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut total = 0.0;
+        for weight in &mut weights {
+            *weight = (*weight - highest).exp();
+            total += *weight;
+        }
+        let mut weights = weights.as_slice();
+        for stretch in self.values {
+            let (own, others) = weights.split_at(stretch.len() / head);
+            weights = others;
+            let (fours, rest) = own.as_chunks::<4>();
+            let (values, last) = stretch.split_at(fours.len() * 4 * head);
+            for (values, weights) in values.chunks_exact(4 * head).zip(fours) {
+                add(simd, self.out, values, weights.map(|it| it / total));
+            }
+            for (value, weight) in last.chunks_exact(head).zip(rest) {
+                add(simd, self.out, value, [weight / total]);
             }
         }
     }
 }
 
+/// Adds values times their shares, one after another, so that it is all the same how many come at once.
 #[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    const LANES: usize = 32;
-    let mut sums = [0.0_f32; LANES];
-    let (a_whole, b_whole) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_whole
-        .remainder()
-        .iter()
-        .zip(b_whole.remainder())
-        .map(|(x, y)| x * y)
-        .sum();
-    for (x, y) in a_whole.zip(b_whole) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
+fn add<S: Simd, const N: usize>(simd: S, out: &mut [f32], values: &[f32], shares: [f32; N]) {
+    let head = out.len();
+    let (out, out_rest) = S::as_mut_simd_f32s(out);
+    let mut sides: [&[S::f32s]; N] = [&[]; N];
+    let mut rests: [&[f32]; N] = [&[]; N];
+    for at in 0..N {
+        (sides[at], rests[at]) = S::as_simd_f32s(&values[at * head..(at + 1) * head]);
+    }
+    let wide = shares.map(|it| simd.splat_f32s(it));
+    for (place, sum) in out.iter_mut().enumerate() {
+        for at in 0..N {
+            *sum = simd.mul_add_e_f32s(wide[at], sides[at][place], *sum);
         }
     }
-    sums.iter().sum::<f32>() + rest
+    for (place, sum) in out_rest.iter_mut().enumerate() {
+        for at in 0..N {
+            *sum += shares[at] * rests[at][place];
+        }
+    }
+}
+
+/// In four registers, whose sums are added at the end.
+#[inline(always)]
+fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let (a, a_rest) = S::as_simd_f32s(a);
+    let (b, b_rest) = S::as_simd_f32s(b);
+    let mut sums = [simd.splat_f32s(0.0); 4];
+    let (a_fours, a_more) = a.as_chunks::<4>();
+    let (b_fours, b_more) = b.as_chunks::<4>();
+    for (x, y) in a_fours.iter().zip(b_fours) {
+        for lane in 0..4 {
+            sums[lane] = simd.mul_add_e_f32s(x[lane], y[lane], sums[lane]);
+        }
+    }
+    for (x, y) in a_more.iter().zip(b_more) {
+        sums[0] = simd.mul_add_e_f32s(*x, *y, sums[0]);
+    }
+    let halves = [
+        simd.add_f32s(sums[0], sums[1]),
+        simd.add_f32s(sums[2], sums[3]),
+    ];
+    let mut sum = simd.reduce_sum_f32s(simd.add_f32s(halves[0], halves[1]));
+    for (x, y) in a_rest.iter().zip(b_rest) {
+        sum += x * y;
+    }
+    sum
 }
 
 fn on_device(

@@ -11,12 +11,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use rayon::prelude::*;
 
-/// Columns of a product, rows of a matrix, that stand beside one another in a tile.
-const WIDE: usize = 8;
+/// Columns of a product, rows of a matrix, that stand beside one another in a tile: as many as the widest registers
+/// have lanes, so that everything is read in the order in which it lies in memory.
+const WIDE: usize = 16;
 /// Values under one scale in a K kind.
 const LONG: usize = 256;
 /// Values under one scale in the plain kinds.
@@ -24,32 +27,39 @@ const SHORT: usize = 32;
 /// Rows that share one reading of the weights: their sums still fit into registers.
 const TOGETHER: usize = 8;
 
-/// Q4_K: 256 values of eight rows; value = scale · scales · nibble − least · lows.
+/// Q4_K: 256 values of sixteen rows; value = scale · scales · nibble − least · lows.
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C, align(64))]
 struct Nibble {
     scale: [f32; WIDE],
     least: [f32; WIDE],
     scales: [[u8; WIDE]; 8],
     lows: [[u8; WIDE]; 8],
-    /// Of eight values in a row the first four in the low halves, for each of the eight rows.
+    /// Of eight values in a row the first four in the low halves, for each of the sixteen rows.
     nibbles: [[u8; 4 * WIDE]; 32],
 }
 
-/// Q6_K: 256 values of eight rows; value = scale · scales · (number − 32).
+/// Q6_K: 256 values of sixteen rows; value = scale · scales · (number − 32).
 #[derive(Clone, Copy)]
-#[repr(C, align(32))]
+#[repr(C, align(64))]
 struct Six {
     scale: [f32; WIDE],
     scales: [[u8; WIDE]; 16],
-    nibbles: [[u8; 4 * WIDE]; 32],
-    /// The upper two bits of sixteen values, two bits for each four.
-    highs: [[u8; 4 * WIDE]; 16],
+    blocks: [Sixteen; 16],
 }
 
-/// Q5_0 and Q4_0: 32 values of eight rows; value = scale · (number − 16).
+/// Sixteen values of sixteen rows in six bits each, beside one another so that they are read in one go.
 #[derive(Clone, Copy)]
-#[repr(C, align(16))]
+#[repr(C)]
+struct Sixteen {
+    nibbles: [[u8; 4 * WIDE]; 2],
+    /// The upper two bits, two bits for each four values.
+    high: [u8; 4 * WIDE],
+}
+
+/// Q5_0 and Q4_0: 32 values of sixteen rows; value = scale · (number − 16).
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
 struct Five {
     /// Halves as the file has them.
     scale: [u16; WIDE],
@@ -57,9 +67,9 @@ struct Five {
     high: [u8; 4 * WIDE],
 }
 
-/// Q8_0: 32 values of eight rows; value = scale · byte.
+/// Q8_0: 32 values of sixteen rows; value = scale · byte.
 #[derive(Clone, Copy)]
-#[repr(C, align(16))]
+#[repr(C, align(32))]
 struct Eight {
     scale: [u16; WIDE],
     bytes: [[u8; 4 * WIDE]; 8],
@@ -110,8 +120,6 @@ pub(super) struct Tiles {
 }
 
 /// Whether matrices of this kind and width become tiles here.
-///
-/// Where the processor multiplies bytes by fours (VNNI), candle's own tiles are the faster ones.
 pub(super) fn takes(kind: GgmlDType, rows: usize, columns: usize) -> bool {
     ready()
         && rows.is_multiple_of(WIDE)
@@ -126,7 +134,7 @@ pub(super) fn takes(kind: GgmlDType, rows: usize, columns: usize) -> bool {
 pub(super) fn ready() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        !super::weights::tiles_of_bytes() && avx2::Avx2::found().is_some()
+        avx2::Avx2::found().is_some()
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -193,7 +201,7 @@ impl Tiles {
         K::Part: Sync,
     {
         /// Column groups that one thread takes at once: enough work to be worth handing over.
-        const GROUPS: usize = 16;
+        const GROUPS: usize = 8;
 
         let count = seen.len() / self.columns;
         let rows: Vec<Vec<K::Part>> = seen
@@ -223,7 +231,7 @@ impl Tiles {
         if count == 1 {
             return sums;
         }
-        // From [group][row][8] to [row][group][8].
+        // From [group][row][16] to [row][group][16].
         let mut out = vec![0.0; sums.len()];
         for (group, sums) in sums.chunks_exact(WIDE * count).enumerate() {
             for (row, sums) in sums.chunks_exact(WIDE).enumerate() {
@@ -258,7 +266,7 @@ fn beside<K: avx2::Kernel>(
     of!(1 2 3 4 5 6 7 8);
 }
 
-/// Calls `tile` for every tile with its eight blocks.
+/// Calls `tile` for every tile with its sixteen blocks.
 fn arrange<const SIZE: usize, T: Send>(
     bytes: &[u8],
     rows: usize,
@@ -284,7 +292,7 @@ fn wide(bytes: &[u8]) -> f32 {
     if bits & 0x8000 == 0 { size } else { -size }
 }
 
-/// Values of one block to their places: row `row` of what four values of eight rows share.
+/// Values of one block to their places: row `row` of what four values of sixteen rows share.
 fn spread(values: &[u8], row: usize, nibbles: &mut [[u8; 4 * WIDE]]) {
     for (pair, eight) in nibbles.iter_mut().zip(values.chunks_exact(8)) {
         for place in 0..4 {
@@ -337,8 +345,10 @@ fn six(blocks: [&[u8; 210]; WIDE]) -> Six {
     let mut tile = Six {
         scale: [0.0; WIDE],
         scales: [[0; WIDE]; 16],
-        nibbles: [[0; 4 * WIDE]; 32],
-        highs: [[0; 4 * WIDE]; 16],
+        blocks: [Sixteen {
+            nibbles: [[0; 4 * WIDE]; 2],
+            high: [0; 4 * WIDE],
+        }; 16],
     };
     for (row, block) in blocks.into_iter().enumerate() {
         tile.scale[row] = wide(&block[208..210]);
@@ -356,10 +366,10 @@ fn six(blocks: [&[u8; 210]; WIDE]) -> Six {
                 to[96] = low[place + 32] >> 4 | (high[place] >> 6) << 4;
             }
         }
-        spread(&values, row, &mut tile.nibbles);
-        for (high, sixteen) in tile.highs.iter_mut().zip(values.chunks_exact(16)) {
-            for (index, value) in sixteen.iter().enumerate() {
-                high[row * 4 + index % 4] |= value >> 4 << (index / 4 * 2);
+        for (block, values) in tile.blocks.iter_mut().zip(values.chunks_exact(16)) {
+            spread(values, row, &mut block.nibbles);
+            for (index, value) in values.iter().enumerate() {
+                block.high[row * 4 + index % 4] |= value >> 4 << (index / 4 * 2);
             }
         }
     }
@@ -475,7 +485,7 @@ mod tests {
             GgmlDType::Q5_0,
             GgmlDType::Q8_0,
         ] {
-            let (rows, columns) = (24, 768);
+            let (rows, columns) = (48, 768);
             if !takes(kind, rows, columns) {
                 // candle multiplies on this processor, and there is nothing here to look at.
                 continue;
@@ -506,13 +516,66 @@ mod tests {
         Ok(())
     }
 
+    /// Of a processor with VNNI, whatever of it this one has.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_product_is_the_same_in_bits_alone_among_others_and_without_vnni() -> Result<()> {
+        use avx2::{Avx2, Kernel, Part};
+
+        fn sums<K: Kernel>(
+            tiles: &[K],
+            seen: &[f32],
+            columns: usize,
+            features: Avx2,
+        ) -> Vec<Vec<u32>> {
+            let rows = seen.chunks_exact(columns);
+            let rows: Vec<Vec<K::Part>> = rows.map(|row| K::Part::of(row, features)).collect();
+            let mut out = vec![0.0; WIDE * rows.len()];
+            beside(tiles, &rows, features, &mut out);
+            let bits = |row: &[f32]| row.iter().map(|it| it.to_bits()).collect();
+            out.chunks_exact(WIDE).map(bits).collect()
+        }
+
+        let Some(features) = Avx2::found() else {
+            return Ok(());
+        };
+        let columns = 768;
+        let seen: Vec<f32> = (0..8).flat_map(|kind| row(columns, kind % 4)).collect();
+        for kind in [
+            GgmlDType::Q4K,
+            GgmlDType::Q6K,
+            GgmlDType::Q4_0,
+            GgmlDType::Q5_0,
+            GgmlDType::Q8_0,
+        ] {
+            let dense = Tensor::from_vec(matrix(WIDE, columns), (WIDE, columns), &Device::Cpu)?;
+            let tiles = Tiles::new(&QTensor::quantize(&dense, kind)?).expect("the kind is taken");
+            let of = |seen: &[f32], features: Avx2| match &tiles.form {
+                Form::Nibble(tiles) => sums(tiles, seen, columns, features),
+                Form::Six(tiles) => sums(tiles, seen, columns, features),
+                Form::Five(tiles) => sums(tiles, seen, columns, features),
+                Form::Eight(tiles) => sums(tiles, seen, columns, features),
+            };
+            let all = of(&seen, features);
+            assert_eq!(all, of(&seen, features.alone()), "{kind:?} without VNNI");
+            for (at, row) in seen.chunks_exact(columns).enumerate() {
+                assert_eq!(
+                    of(row, features),
+                    [all[at].clone()],
+                    "{kind:?} row {at} alone"
+                );
+            }
+        }
+        Ok(())
+    }
+
     #[test]
     fn what_does_not_fit_into_tiles_is_left_to_candle() -> Result<()> {
         let of = |rows: usize, columns: usize, kind| -> Result<bool> {
             let dense = Tensor::from_vec(matrix(rows, columns), (rows, columns), &Device::Cpu)?;
             Ok(Tiles::new(&QTensor::quantize(&dense, kind)?).is_some())
         };
-        assert!(!of(12, 256, GgmlDType::Q8_0)?);
+        assert!(!of(24, 256, GgmlDType::Q8_0)?);
         assert!(!of(16, 256, GgmlDType::Q5K)?);
         assert_eq!(of(16, 96, GgmlDType::Q8_0)?, ready());
         Ok(())

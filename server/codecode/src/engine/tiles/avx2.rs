@@ -1,5 +1,5 @@
-//! Eight columns of a product at a time, for up to eight rows that share one reading of the weights (AVX2).
-//! Knows tiles and quantised rows, no matrices.
+//! Sixteen columns of a product at a time, in two halves, for up to eight rows that share one reading of the weights
+//! (AVX2). Knows tiles and quantised rows, no matrices. Where the processor also has VNNI, [`super::vnni`] multiplies.
 //!
 //! A lane of a register is a column, so nothing is ever summed across lanes, and each row's sums are made in one
 //! order whatever stands beside it: a row among others is bit for bit the row alone.
@@ -12,11 +12,16 @@ use std::arch::x86_64::*;
 
 use pulp::bytemuck::cast;
 
-use super::{Eight, Five, LONG, Long, Nibble, SHORT, Short, Six};
+use super::{
+    Eight, Five, LONG, Long, Nibble, SHORT, Short, Six, WIDE,
+    vnni::{self, Vnni},
+};
 
 /// That this processor has the features which everything here is compiled for: whoever holds one may call it.
 #[derive(Clone, Copy)]
-pub(super) struct Avx2(());
+pub(super) struct Avx2 {
+    vnni: Option<Vnni>,
+}
 
 impl Avx2 {
     /// Asks the processor.
@@ -24,7 +29,15 @@ impl Avx2 {
         (std::is_x86_feature_detected!("avx2")
             && std::is_x86_feature_detected!("fma")
             && std::is_x86_feature_detected!("f16c"))
-        .then_some(Self(()))
+        .then(|| Self {
+            vnni: Vnni::found(),
+        })
+    }
+
+    /// The same processor as if it had no VNNI.
+    #[cfg(test)]
+    pub(super) fn alone(self) -> Self {
+        Self { vnni: None }
     }
 }
 
@@ -39,12 +52,12 @@ pub(super) trait Kernel: Sized {
     /// What it is multiplied with, as wide as a tile.
     type Part: Part;
 
-    /// Sums over all of a column group's tiles, for each row its eight columns.
+    /// Sums over all of a column group's tiles, for each row its sixteen columns.
     fn sums<const R: usize>(
         tiles: &[Self],
         rows: [&[Self::Part]; R],
         features: Avx2,
-    ) -> [[f32; 8]; R];
+    ) -> [[f32; WIDE]; R];
 }
 
 macro_rules! kernel {
@@ -54,10 +67,17 @@ macro_rules! kernel {
 
             #[expect(
                 unsafe_code,
-                reason = "the features are there, or there were no `Avx2`"
+                reason = "the features are there, or there were no `Avx2` and no `Vnni`"
             )]
-            fn sums<const R: usize>(tiles: &[Self], rows: [&[$part]; R], _: Avx2) -> [[f32; 8]; R] {
-                unsafe { $run(tiles, rows) }
+            fn sums<const R: usize>(
+                tiles: &[Self],
+                rows: [&[$part]; R],
+                features: Avx2,
+            ) -> [[f32; WIDE]; R] {
+                match features.vnni {
+                    Some(_) => unsafe { vnni::$run(tiles, rows) },
+                    None => unsafe { $run(tiles, rows) },
+                }
             }
         }
     };
@@ -83,28 +103,48 @@ macro_rules! part {
 part!(Long, long);
 part!(Short, short);
 
+/// One half of what a tile has for its columns, as wide as a register takes it.
+fn half<T: Copy, const N: usize>(from: &[T], half: usize) -> [T; N] {
+    std::array::from_fn(|at| from[half * N + at])
+}
+
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn bytes(from: &[u8; 32]) -> __m256i {
-    cast(*from)
+fn bytes(from: &[u8; 4 * WIDE], at: usize) -> __m256i {
+    cast(half::<_, 32>(from, at))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn floats(from: &[f32; WIDE], at: usize) -> __m256 {
+    cast(half::<_, 8>(from, at))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn halves(from: &[u16; WIDE], at: usize) -> __m256 {
+    _mm256_cvtph_ps(cast(half::<_, 8>(from, at)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn eight_bytes(from: &[u8; WIDE], at: usize) -> __m128i {
+    _mm_set1_epi64x(i64::from_le_bytes(half(from, at)))
 }
 
 /// Eight bytes, each as two equal numbers of 16 bits.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn doubled(from: [u8; 8]) -> __m128i {
-    let both = _mm_set1_epi64x(i64::from_le_bytes(from));
+fn doubled(from: &[u8; WIDE], at: usize) -> __m128i {
+    let both = eight_bytes(from, at);
     _mm_unpacklo_epi8(both, both)
 }
 
 /// The bytes of two times eight in turns.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn in_turns(first: [u8; 8], second: [u8; 8]) -> __m128i {
-    _mm_unpacklo_epi8(
-        _mm_set1_epi64x(i64::from_le_bytes(first)),
-        _mm_set1_epi64x(i64::from_le_bytes(second)),
-    )
+fn in_turns([first, second]: [&[u8; WIDE]; 2], at: usize) -> __m128i {
+    _mm_unpacklo_epi8(eight_bytes(first, at), eight_bytes(second, at))
 }
 
 /// Four values of a row in every lane, times the four weights of each column.
@@ -121,17 +161,23 @@ fn scaled(sums: __m256i, scale: __m256, own: f32, total: __m256) -> __m256 {
     _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), scale, total)
 }
 
+/// Every tile twice, once for each half of its columns, with its place.
+fn halved<T>(tiles: &[T]) -> impl Iterator<Item = (usize, &T, usize)> {
+    let twice = |(at, tile)| [(at, tile, 0), (at, tile, 1)];
+    tiles.iter().enumerate().flat_map(twice)
+}
+
 #[target_feature(enable = "avx2,fma,f16c")]
-fn nibble<const R: usize>(tiles: &[Nibble], rows: [&[Long]; R]) -> [[f32; 8]; R] {
+fn nibble<const R: usize>(tiles: &[Nibble], rows: [&[Long]; R]) -> [[f32; WIDE]; R] {
     let low = _mm256_set1_epi8(15);
-    let mut totals = [_mm256_setzero_ps(); R];
-    for (at, tile) in tiles.iter().enumerate() {
+    let mut totals = [[_mm256_setzero_ps(); 2]; R];
+    for (at, tile, half) in halved(tiles) {
         let parts: [&Long; R] = std::array::from_fn(|row| &rows[row][at]);
         let mut sums = [_mm256_setzero_si256(); R];
         for block in 0..8 {
             let mut shorts = [_mm256_setzero_si256(); R];
             for pair in 0..4 {
-                let both = bytes(&tile.nibbles[block * 4 + pair]);
+                let both = bytes(&tile.nibbles[block * 4 + pair], half);
                 let first = _mm256_and_si256(both, low);
                 let second = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
                 for row in 0..R {
@@ -141,43 +187,42 @@ fn nibble<const R: usize>(tiles: &[Nibble], rows: [&[Long]; R]) -> [[f32; 8]; R]
                     shorts[row] = _mm256_add_epi16(shorts[row], times(second, values[at + 1]));
                 }
             }
-            let scale = _mm256_cvtepu8_epi16(doubled(tile.scales[block]));
+            let scale = _mm256_cvtepu8_epi16(doubled(&tile.scales[block], half));
             for row in 0..R {
                 sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(shorts[row], scale));
             }
         }
         let mut lows = [_mm256_setzero_si256(); R];
         for pair in 0..4 {
-            let least =
-                _mm256_cvtepu8_epi16(in_turns(tile.lows[pair * 2], tile.lows[pair * 2 + 1]));
+            let lows_of = [&tile.lows[pair * 2], &tile.lows[pair * 2 + 1]];
+            let least = _mm256_cvtepu8_epi16(in_turns(lows_of, half));
             for row in 0..R {
                 let sum = _mm256_set1_epi32(parts[row].of_32[pair]);
                 lows[row] = _mm256_add_epi32(lows[row], _mm256_madd_epi16(least, sum));
             }
         }
-        let (scale, least): (__m256, __m256) = (cast(tile.scale), cast(tile.least));
+        let (scale, least) = (floats(&tile.scale, half), floats(&tile.least, half));
         for row in 0..R {
             let own = parts[row].scale;
-            totals[row] = scaled(sums[row], scale, own, totals[row]);
-            totals[row] = scaled(lows[row], least, -own, totals[row]);
+            totals[row][half] = scaled(sums[row], scale, own, totals[row][half]);
+            totals[row][half] = scaled(lows[row], least, -own, totals[row][half]);
         }
     }
     totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn six<const R: usize>(tiles: &[Six], rows: [&[Long]; R]) -> [[f32; 8]; R] {
+fn six<const R: usize>(tiles: &[Six], rows: [&[Long]; R]) -> [[f32; WIDE]; R] {
     let (low, top) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
-    let mut totals = [_mm256_setzero_ps(); R];
-    for (at, tile) in tiles.iter().enumerate() {
+    let mut totals = [[_mm256_setzero_ps(); 2]; R];
+    for (at, tile, half) in halved(tiles) {
         let parts: [&Long; R] = std::array::from_fn(|row| &rows[row][at]);
         let mut sums = [_mm256_setzero_si256(); R];
         for block in 0..16 {
-            let high = bytes(&tile.highs[block]);
-            let (a, b) = (
-                bytes(&tile.nibbles[block * 2]),
-                bytes(&tile.nibbles[block * 2 + 1]),
-            );
+            let stored = &tile.blocks[block];
+            let a = bytes(&stored.nibbles[0], half);
+            let b = bytes(&stored.nibbles[1], half);
+            let high = bytes(&stored.high, half);
             let weights = [
                 _mm256_or_si256(
                     _mm256_and_si256(a, low),
@@ -193,7 +238,7 @@ fn six<const R: usize>(tiles: &[Six], rows: [&[Long]; R]) -> [[f32; 8]; R] {
                     _mm256_and_si256(_mm256_srli_epi16::<2>(high), top),
                 ),
             ];
-            let scale = _mm256_cvtepi8_epi16(doubled(tile.scales[block]));
+            let scale = _mm256_cvtepi8_epi16(doubled(&tile.scales[block], half));
             for row in 0..R {
                 let values = &parts[row].values;
                 let x = _mm256_add_epi16(
@@ -212,33 +257,33 @@ fn six<const R: usize>(tiles: &[Six], rows: [&[Long]; R]) -> [[f32; 8]; R] {
         // Weights were stored 32 too high.
         let mut over = [_mm256_setzero_si256(); R];
         for pair in 0..8 {
-            let scales =
-                _mm256_cvtepi8_epi16(in_turns(tile.scales[pair * 2], tile.scales[pair * 2 + 1]));
+            let scales = [&tile.scales[pair * 2], &tile.scales[pair * 2 + 1]];
+            let scales = _mm256_cvtepi8_epi16(in_turns(scales, half));
             for row in 0..R {
                 let sum = _mm256_set1_epi32(parts[row].of_16[pair]);
                 over[row] = _mm256_add_epi32(over[row], _mm256_madd_epi16(scales, sum));
             }
         }
-        let scale: __m256 = cast(tile.scale);
+        let scale = floats(&tile.scale, half);
         for row in 0..R {
             let sum = _mm256_sub_epi32(sums[row], _mm256_slli_epi32::<5>(over[row]));
-            totals[row] = scaled(sum, scale, parts[row].scale, totals[row]);
+            totals[row][half] = scaled(sum, scale, parts[row].scale, totals[row][half]);
         }
     }
     totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn five<const R: usize>(tiles: &[Five], rows: [&[Short]; R]) -> [[f32; 8]; R] {
+fn five<const R: usize>(tiles: &[Five], rows: [&[Short]; R]) -> [[f32; WIDE]; R] {
     let (low, top, ones) = (
         _mm256_set1_epi8(15),
         _mm256_set1_epi8(0x10),
         _mm256_set1_epi16(1),
     );
-    let mut totals = [_mm256_setzero_ps(); R];
-    for (at, tile) in tiles.iter().enumerate() {
+    let mut totals = [[_mm256_setzero_ps(); 2]; R];
+    for (at, tile, half) in halved(tiles) {
         let parts: [&Short; R] = std::array::from_fn(|row| &rows[row][at]);
-        let high = bytes(&tile.high);
+        let high = bytes(&tile.high, half);
         let highs = [
             _mm256_slli_epi16::<4>(high),
             _mm256_slli_epi16::<3>(high),
@@ -250,10 +295,10 @@ fn five<const R: usize>(tiles: &[Five], rows: [&[Short]; R]) -> [[f32; 8]; R] {
             _mm256_srli_epi16::<3>(high),
         ];
         let mut sums = [_mm256_setzero_si256(); R];
-        for half in 0..2 {
+        for part in 0..2 {
             let mut weights = [_mm256_setzero_si256(); 4];
             for (index, weight) in weights.iter_mut().enumerate() {
-                let both = bytes(&tile.nibbles[half * 2 + index / 2]);
+                let both = bytes(&tile.nibbles[part * 2 + index / 2], half);
                 let nibble = if index % 2 == 0 {
                     both
                 } else {
@@ -261,40 +306,40 @@ fn five<const R: usize>(tiles: &[Five], rows: [&[Short]; R]) -> [[f32; 8]; R] {
                 };
                 *weight = _mm256_or_si256(
                     _mm256_and_si256(nibble, low),
-                    _mm256_and_si256(highs[half * 4 + index], top),
+                    _mm256_and_si256(highs[part * 4 + index], top),
                 );
             }
             for row in 0..R {
                 let values = &parts[row].values;
-                let mut short = times(weights[0], values[half * 4]);
+                let mut short = times(weights[0], values[part * 4]);
                 for index in 1..4 {
                     short =
-                        _mm256_add_epi16(short, times(weights[index], values[half * 4 + index]));
+                        _mm256_add_epi16(short, times(weights[index], values[part * 4 + index]));
                 }
                 sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(short, ones));
             }
         }
-        let scale = _mm256_cvtph_ps(cast(tile.scale));
+        let scale = halves(&tile.scale, half);
         for row in 0..R {
             // Weights were stored 16 too high.
             let over = _mm256_set1_epi32(parts[row].sum * 16);
             let sum = _mm256_sub_epi32(sums[row], over);
-            totals[row] = scaled(sum, scale, parts[row].scale, totals[row]);
+            totals[row][half] = scaled(sum, scale, parts[row].scale, totals[row][half]);
         }
     }
     totals.map(cast)
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; 8]; R] {
+fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; WIDE]; R] {
     let ones = _mm256_set1_epi16(1);
-    let mut totals = [_mm256_setzero_ps(); R];
-    for (at, tile) in tiles.iter().enumerate() {
+    let mut totals = [[_mm256_setzero_ps(); 2]; R];
+    for (at, tile, half) in halved(tiles) {
         let parts: [&Short; R] = std::array::from_fn(|row| &rows[row][at]);
         let mut sums = [_mm256_setzero_si256(); R];
         for (index, four) in tile.bytes.iter().enumerate() {
             // The weight's sign goes to the value, since one side has to be unsigned.
-            let weights = bytes(four);
+            let weights = bytes(four, half);
             let sizes = _mm256_abs_epi8(weights);
             for row in 0..R {
                 let values = _mm256_set1_epi32(parts[row].values[index]);
@@ -302,9 +347,9 @@ fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; 8]; R] 
                 sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(short, ones));
             }
         }
-        let scale = _mm256_cvtph_ps(cast(tile.scale));
+        let scale = halves(&tile.scale, half);
         for row in 0..R {
-            totals[row] = scaled(sums[row], scale, parts[row].scale, totals[row]);
+            totals[row][half] = scaled(sums[row], scale, parts[row].scale, totals[row][half]);
         }
     }
     totals.map(cast)
