@@ -277,8 +277,13 @@ pub(crate) fn serves(language: Language, import: &str, code: &str) -> bool {
         let name = it.rsplit(" as ").next().unwrap_or(it).trim();
         name.split('.').next().unwrap_or(name)
     });
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    bound.any(|name| code.split(|c| !word(c)).any(|it| it == name))
+    bound.any(|name| has_word(code, name))
+}
+
+/// Whether a name stands in code, not as a part of another.
+pub(crate) fn has_word(code: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    code.split(|c| !is_part(c)).any(|it| it == name)
 }
 
 /// The function of that name in an answer, which may hold more, and the imports around it.

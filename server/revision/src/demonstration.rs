@@ -119,7 +119,7 @@ fn mended(
 }
 
 /// The names that stand outside of functions and are bound there to a value.
-fn outer(code: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn outer(code: &str) -> impl Iterator<Item = &str> {
     code.lines().filter_map(|line| {
         let (name, rest) = line.split_once(' ')?;
         let is_name = name.starts_with(|it: char| it.is_alphabetic() || it == '_')

@@ -3,9 +3,10 @@
 
 use analysis::Finding;
 use kb_schema::{Entry, Example, ExampleKind};
-use syntax::{Language, Node, NodeNames};
+use syntax::{Descend, Language, Node, NodeNames, walk};
 
-use crate::candidate::{is_import, name_of, serves};
+use crate::candidate::{has_word, is_import, name_of, serves};
+use crate::demonstration::outer;
 use crate::edit::{Edit, line_ending};
 use crate::gate::Code;
 
@@ -37,24 +38,18 @@ fn in_example(example: &Example, language: Language, name: &str) -> Option<Helpe
         it.kind_name() == "function_definition" && name_of(code, **it).as_deref() == Some(name)
     })?;
     let text = code.get(function.byte_range())?;
-    let words = |text: &str, word: &str| {
-        let part = |c: char| c.is_alphanumeric() || c == '_';
-        text.split(|c| !part(c)).any(|it| it == word)
-    };
-    let others = || tops.iter().filter(|it| it.id() != function.id());
+    let others = tops.iter().filter(|it| it.id() != function.id());
+    let others: Vec<&str> = others.filter_map(|it| code.get(it.byte_range())).collect();
     // Nobody else there calls it: then it is what the example is about.
-    others().find(|it| {
-        let text = code.get(it.byte_range());
-        text.is_some_and(|it| words(it, name))
-    })?;
-    let leans = others().any(|it| {
-        let is_import = matches!(it.kind_name(), "import_statement" | "import_from_statement");
-        let of_function = name_of(code, *it).filter(|_| !is_import);
-        let left = it.named_child(0).and_then(|it| it.field("left"));
-        let assigned = left.and_then(|it| code.get(it.byte_range()));
-        let bound = of_function.as_deref().or(assigned);
-        bound.is_some_and(|it| words(text, it))
-    });
+    if !others.iter().any(|it| has_word(it, name)) {
+        return None;
+    }
+    let defined = tops
+        .iter()
+        .filter(|it| it.kind_name() == "function_definition");
+    let defined = defined.filter_map(|it| name_of(code, *it));
+    let bound = defined.chain(outer(code).map(str::to_owned));
+    let leans = bound.filter(|it| it != name).any(|it| has_word(text, &it));
     let imports = code.lines().map(str::trim);
     let imports = imports.filter(|it| is_import(language, it) && serves(language, it, text));
     (!leans).then(|| Helper {
@@ -78,12 +73,10 @@ impl Helper {
 
 /// Where the statement of the top level around a place begins, with the comments right above it.
 fn top(root: Node<'_>, at: usize) -> usize {
-    let Some(mut node) = root.descendant_for_byte_range(at, at + 1) else {
+    let Some(node) = root.descendant_for_byte_range(at, at + 1) else {
         return at;
     };
-    while let Some(parent) = node.parent().filter(|it| it.id() != root.id()) {
-        node = parent;
-    }
+    let mut node = ancestor(root, node);
     while let Some(above) = node.prev_sibling()
         && above.kind_name() == "comment"
         && above.end_position().row + 1 == node.start_position().row
@@ -93,10 +86,48 @@ fn top(root: Node<'_>, at: usize) -> usize {
     node.start_byte()
 }
 
-/// Whether a text holds a function of that name just as a finding's entry has it.
-pub(crate) fn stands(finding: &Finding, language: Language, text: &str, name: &str) -> bool {
-    let helper = of(&finding.entry, language, name);
-    helper.is_some_and(|it| text.replace("\r\n", "\n").contains(&it.text))
+/// What a node is part of at the top level.
+fn ancestor<'t>(root: Node<'t>, mut node: Node<'t>) -> Node<'t> {
+    while let Some(parent) = node.parent().filter(|it| it.id() != root.id()) {
+        node = parent;
+    }
+    node
+}
+
+/// Whether a text has the function of that name at its top level just as a finding's entry has it,
+/// and the name stands for nothing else there.
+pub(crate) fn stands(
+    finding: &Finding,
+    language: Language,
+    text: &str,
+    root: Node<'_>,
+    name: &str,
+) -> bool {
+    let Some(helper) = of(&finding.entry, language, name) else {
+        return false;
+    };
+    let (mut vouched, mut others) = (0, 0);
+    walk(root, |node| {
+        if node.kind_name() == "identifier"
+            && text.get(node.byte_range()) == Some(name)
+            && !is_use(node)
+        {
+            let top = text.get(ancestor(root, node).byte_range());
+            let same = top.is_some_and(|it| it.replace("\r\n", "\n") == helper.text);
+            *if same { &mut vouched } else { &mut others } += 1;
+        }
+        Descend::Into
+    });
+    vouched == 1 && others == 0
+}
+
+/// Whether a name is called, or is that of an attribute or an argument.
+fn is_use(name: Node<'_>) -> bool {
+    name.parent().is_some_and(|it| match it.kind_name() {
+        "attribute" => it.field("attribute") == Some(name),
+        "keyword_argument" => it.field("name") == Some(name),
+        _ => it.field("function") == Some(name),
+    })
 }
 
 /// Whether an edit adds nothing but a function that the finding's entry vouches for.

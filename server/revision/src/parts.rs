@@ -116,7 +116,8 @@ fn assigns(statement: Node<'_>) -> bool {
         || inner.is_some_and(|it| matches!(it.kind_name(), "assignment" | "assignment_expression"))
 }
 
-/// Whether it is an `if` without another way, which ends in a jump.
+/// Whether it is an `if` without another way, which ends in a jump or in a call, which may not return
+/// (`abort(400)`).
 fn refuses(statement: Node<'_>) -> bool {
     if statement.kind_name() != "if_statement" || statement.field("alternative").is_some() {
         return false;

@@ -242,7 +242,9 @@ impl Eval<'_> {
         };
         let fact = match &**name {
             "strcmp" | "strcasecmp" | "memcmp" | "wcscmp" => Fact::Equality,
-            "strncmp" | "strncasecmp" => Fact::Prefix,
+            "strncmp" | "strncasecmp" if !args.iter().any(|it| self.names_schemes(*it)) => {
+                Fact::Prefix
+            }
             _ => return,
         };
         if let (true, [left, right, ..]) = (equal, args) {
@@ -297,7 +299,7 @@ impl Eval<'_> {
         let proves = !matches!(
             (name, joined),
             ("startswith", Some("os.path.join()")) | ("is_relative_to", Some("pathlib.Path()"))
-        ) && (args.is_empty() || !args.iter().all(|it| self.names_schemes(*it)));
+        ) && !args.iter().any(|it| self.names_schemes(*it));
         for arg in args {
             values.push(self.peek(*arg));
         }
@@ -329,8 +331,8 @@ impl Eval<'_> {
 
 /// Whether a value is the scheme of an address, such as `urlsplit(url).scheme`.
 fn is_scheme(value: &Value) -> bool {
-    let path = value.path.as_deref().unwrap_or("");
-    path.starts_with("urllib.parse.") && path.ends_with("().scheme")
+    let path = value.path.as_deref();
+    path.is_some_and(|it| it.ends_with("().scheme"))
 }
 
 fn is_mention(fact: &Fact) -> bool {

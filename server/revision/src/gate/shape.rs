@@ -138,8 +138,15 @@ impl<'a> Shapes<'a> {
             let known = old.get(head).copied().unwrap_or(0);
             if known < *count && (in_decorator.is_none() || !head.starts_with('@')) {
                 let name = name_of(head);
-                let vouched =
-                    |it: &Finding| helper::stands(it, self.after.language, self.after.text, &name);
+                let vouched = |it: &Finding| {
+                    helper::stands(
+                        it,
+                        self.after.language,
+                        self.after.text,
+                        self.after.root,
+                        &name,
+                    )
+                };
                 if known + 1 < *count || !finding.is_some_and(vouched) {
                     return Err(Rejection::Wrapper { name });
                 }
