@@ -12,6 +12,9 @@ use crate::{
     model::{Branching, LanguageModel, Only, Read, Rows, Texts},
 };
 
+/// The most proposals that wait for the base: as many rows of logits are held.
+const MOST: usize = 32;
+
 /// How far to draft ahead. None of it changes a token; it only changes what it costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Plan {
@@ -37,7 +40,7 @@ impl Plan {
     /// Drafts of at most eight tokens that end at the first doubtful one.
     pub const AHEAD: Self = Self {
         ahead: 8,
-        doubt: 0.5,
+        doubt: 0.8,
         lookup: None,
         chunk: 256,
     };
@@ -294,53 +297,46 @@ impl Lane {
             .min(self.context - self.text.len())
     }
 
-    /// Looks up what may come, and gives all that the model has to read: what it has not yet, and the guess.
+    /// Looks up what may come after the proposals, and gives all that the model has to read: what it has not yet, and
+    /// the guess.
     fn look_ahead(&mut self, run: &Run<'_>, read: usize) -> Vec<u32> {
-        let most = self.room(run).saturating_sub(1);
+        let drafted = self.proposals.iter().map(|it| it.token);
+        let mut text: Vec<u32> = self.text.iter().copied().chain(drafted).collect();
+        let most = self.room(run).saturating_sub(self.proposals.len() + 1);
         self.guess = run.plan.lookup.map_or_else(Vec::new, |lookup| {
-            lookup
-                .guess(&self.text)
-                .iter()
-                .copied()
-                .take(most)
-                .collect()
+            lookup.guess(&text).iter().copied().take(most).collect()
         });
         self.counts.looked_up += self.guess.len() as u64;
-        [&self.text[read..], &self.guess].concat()
+        let mut unread = text.split_off(read);
+        unread.extend(&self.guess);
+        unread
+    }
+
+    /// Whether another proposal is to follow the last one; the first one always.
+    fn wants_more(&self, run: &Run<'_>) -> bool {
+        let Some(last) = self.proposals.last() else {
+            return true;
+        };
+        self.proposals.len() < self.room(run).min(MOST)
+            && self.proposals.len() < self.along + run.plan.ahead
+            && last.probability >= run.plan.doubt
     }
 
     /// The security model's proposals as far as its own draws come out as guessed, so that every proposal is the
     /// one that step by step would have made.
-    fn propose_along(&mut self, run: &Run<'_>, rows: &Rows) {
+    fn propose(&mut self, run: &Run<'_>, rows: &Rows) {
         self.counts.draft_passes += 1;
-        self.proposals.clear();
+        let before = self.proposals.len();
         for (index, guessed) in self.guess.iter().map(Some).chain([None]).enumerate() {
-            let at = self.draws.at(self.counts.emitted + index as u64);
-            let proposal = run.law.propose(rows.row(index), at);
+            let position = self.counts.emitted + self.proposals.len() as u64;
+            let proposal = run.law.propose(rows.row(index), self.draws.at(position));
             self.proposals.push(proposal);
             if guessed != Some(&proposal.token) {
                 break;
             }
             self.counts.guessed += 1;
         }
-        self.along = self.proposals.len().min(self.guess.len());
-    }
-
-    /// The last proposal, where another one is to follow it.
-    fn wants_more(&self, run: &Run<'_>) -> Option<u32> {
-        let last = self.proposals.last()?;
-        (!self.ended
-            && self.proposals.len() < self.room(run)
-            && self.proposals.len() < self.along + run.plan.ahead
-            && last.probability >= run.plan.doubt)
-            .then_some(last.token)
-    }
-
-    fn propose(&mut self, run: &Run<'_>, rows: &Rows) {
-        self.counts.draft_passes += 1;
-        let position = self.counts.emitted + self.proposals.len() as u64;
-        let proposal = run.law.propose(rows.row(0), self.draws.at(position));
-        self.proposals.push(proposal);
+        self.along += (self.proposals.len() - before).min(self.guess.len());
     }
 
     /// What the base has not read yet and all proposals but the last: a row for each proposal.
@@ -429,34 +425,31 @@ fn drive(
         if live.is_empty() {
             return Ok(());
         }
-        let unread: Vec<_> = live
-            .iter()
-            .map(|&at| {
-                let unread = lanes[at].look_ahead(run, draft.length(at));
-                (at, unread, lanes[at].guess.len() + 1)
-            })
-            .collect();
-        for (&at, rows) in live.iter().zip(pass(draft, &unread)?) {
-            let lane = &mut lanes[at];
-            lane.propose_along(run, &rows);
-            // The model has read the guess; of it holds what it then proposed itself.
-            draft.truncate(at, lane.text.len() + lane.proposals.len() - 1);
+        for &at in &live {
+            lanes[at].proposals.clear();
+            lanes[at].along = 0;
         }
         loop {
             let mut unread = Vec::new();
             for &at in &live {
-                if let Some(last) = lanes[at].wants_more(run) {
-                    lanes[at].ended = listeners[at].go_on().is_break();
-                    if !lanes[at].ended {
-                        unread.push((at, vec![last], 1));
-                    }
+                let lane = &mut lanes[at];
+                if lane.ended || !lane.wants_more(run) {
+                    continue;
+                }
+                lane.ended = !lane.proposals.is_empty() && listeners[at].go_on().is_break();
+                if !lane.ended {
+                    let tokens = lane.look_ahead(run, draft.length(at));
+                    unread.push((at, tokens, lane.guess.len() + 1));
                 }
             }
             if unread.is_empty() {
                 break;
             }
             for ((at, ..), rows) in unread.iter().zip(pass(draft, &unread)?) {
-                lanes[*at].propose(run, &rows);
+                let lane = &mut lanes[*at];
+                lane.propose(run, &rows);
+                // The model has read the guess; of it holds what it then proposed itself.
+                draft.truncate(*at, lane.text.len() + lane.proposals.len() - 1);
             }
         }
         let unread: Vec<_> = live

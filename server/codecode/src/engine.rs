@@ -7,6 +7,7 @@ mod cached;
 mod matrix;
 mod memory;
 mod network;
+mod pointwise;
 mod safetensors;
 mod shape;
 mod tiles;

@@ -160,7 +160,7 @@ pub struct Plans {
     #[arg(long, default_value_t = 8, value_name = "K")]
     pub ahead: usize,
     /// Stop drafting after a token less likely than this.
-    #[arg(long, default_value_t = 0.5, value_name = "P")]
+    #[arg(long, default_value_t = Plan::AHEAD.doubt, value_name = "P")]
     pub doubt: f64,
     /// Read ahead what stands in the prompt: for revisions of given code.
     #[arg(long)]

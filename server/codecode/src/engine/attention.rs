@@ -7,7 +7,10 @@ use candle_core::{D, DType, Device, Tensor};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::shape::{Rotation, Shape};
+use super::{
+    pointwise::exp,
+    shape::{Rotation, Shape},
+};
 
 /// Cosines and sines of every position and wavelength, [context, head / 2].
 pub(super) struct Rotary {
@@ -171,15 +174,17 @@ fn host(
     let (head, group) = (shape.head, shape.heads / shape.shared_heads);
     let scale = 1.0 / (head as f32).sqrt();
     let mut mixed = vec![0.0; queries.len()];
-    let one = |(at, (query, out)): (usize, (&[f32], &mut [f32]))| {
-        let (spot, of) = (spots[at / shape.heads], at % shape.heads / group);
+    // One row's queries that have their keys in common, which are then read once for all of them.
+    let one = |(at, (queries, out)): (usize, (&[f32], &mut [f32]))| {
+        let (spot, of) = (spots[at / shape.shared_heads], at % shape.shared_heads);
         let from = of * context;
         let common = from * head..(from + spot.shared) * head;
         let own = (from + spot.own) * head..(from + spot.place() + 1) * head;
         let keys = [&keys[common.clone()], &keys[own.clone()]];
         let values = [&values[common], &values[own]];
         pulp::Arch::new().dispatch(Mix {
-            query,
+            head,
+            queries,
             keys,
             values,
             scale,
@@ -188,24 +193,25 @@ fn host(
     };
     let farthest = spots.iter().map(|spot| spot.position).max().unwrap_or(0);
     let jobs = queries
-        .par_chunks_exact(head)
-        .zip(mixed.par_chunks_exact_mut(head))
+        .par_chunks_exact(group * head)
+        .zip(mixed.par_chunks_exact_mut(group * head))
         .enumerate();
     if rayon::current_num_threads() > 1 && (queries.len() / head) * (farthest + 1) > 20_000 {
         jobs.for_each(one);
     } else {
         queries
-            .chunks_exact(head)
-            .zip(mixed.chunks_exact_mut(head))
+            .chunks_exact(group * head)
+            .zip(mixed.chunks_exact_mut(group * head))
             .enumerate()
             .for_each(one);
     }
     mixed
 }
 
-/// Softmax of one query with all keys, times the values; both in two stretches that follow each other.
+/// Softmax of queries with all keys, times the values; keys and values in two stretches that follow each other.
 struct Mix<'a> {
-    query: &'a [f32],
+    head: usize,
+    queries: &'a [f32],
     keys: [&'a [f32]; 2],
     values: [&'a [f32]; 2],
     scale: f32,
@@ -218,31 +224,53 @@ impl WithSimd for Mix<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let head = self.query.len();
+        let head = self.head;
         let count = (self.keys[0].len() + self.keys[1].len()) / head;
-        let mut weights: Vec<f32> = Vec::with_capacity(count);
+        // [query][key]
+        let mut weights = vec![0.0_f32; self.queries.len() / head * count];
+        let mut place = 0;
         for stretch in self.keys {
             for key in stretch.chunks_exact(head) {
-                weights.push(dot(simd, self.query, key) * self.scale);
+                let own = weights[place..].iter_mut().step_by(count);
+                for (weight, query) in own.zip(self.queries.chunks_exact(head)) {
+                    *weight = dot(simd, query, key) * self.scale;
+                }
+                place += 1;
             }
         }
-        let highest = weights.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut total = 0.0;
-        for weight in &mut weights {
-            *weight = (*weight - highest).exp();
-            total += *weight;
+        for weights in weights.chunks_exact_mut(count) {
+            let mut highest = f32::NEG_INFINITY;
+            for weight in &*weights {
+                highest = if *weight > highest { *weight } else { highest };
+            }
+            for weight in &mut *weights {
+                *weight = exp(*weight - highest);
+            }
+            let mut total = 0.0;
+            for weight in &*weights {
+                total += weight;
+            }
+            for weight in &mut *weights {
+                *weight /= total;
+            }
         }
-        let mut weights = weights.as_slice();
+        let mut place = 0;
         for stretch in self.values {
-            let (own, others) = weights.split_at(stretch.len() / head);
-            weights = others;
-            let (fours, rest) = own.as_chunks::<4>();
-            let (values, last) = stretch.split_at(fours.len() * 4 * head);
-            for (values, weights) in values.chunks_exact(4 * head).zip(fours) {
-                add(simd, self.out, values, weights.map(|it| it / total));
+            let (fours, rest) = stretch.split_at(stretch.len() / (4 * head) * 4 * head);
+            for values in fours.chunks_exact(4 * head) {
+                let own = weights.chunks_exact(count);
+                for (weights, out) in own.zip(self.out.chunks_exact_mut(head)) {
+                    let shares = [0, 1, 2, 3].map(|at| weights[place + at]);
+                    add(simd, out, values, shares);
+                }
+                place += 4;
             }
-            for (value, weight) in last.chunks_exact(head).zip(rest) {
-                add(simd, self.out, value, [weight / total]);
+            for value in rest.chunks_exact(head) {
+                let own = weights.chunks_exact(count);
+                for (weights, out) in own.zip(self.out.chunks_exact_mut(head)) {
+                    add(simd, out, value, [weights[place]]);
+                }
+                place += 1;
             }
         }
     }
@@ -259,10 +287,12 @@ fn add<S: Simd, const N: usize>(simd: S, out: &mut [f32], values: &[f32], shares
         (sides[at], rests[at]) = S::as_simd_f32s(&values[at * head..(at + 1) * head]);
     }
     let wide = shares.map(|it| simd.splat_f32s(it));
-    for (place, sum) in out.iter_mut().enumerate() {
+    for (place, out) in out.iter_mut().enumerate() {
+        let mut sum = *out;
         for at in 0..N {
-            *sum = simd.mul_add_e_f32s(wide[at], sides[at][place], *sum);
+            sum = simd.mul_add_e_f32s(wide[at], sides[at][place], sum);
         }
+        *out = sum;
     }
     for (place, sum) in out_rest.iter_mut().enumerate() {
         for at in 0..N {

@@ -7,6 +7,7 @@ use candle_core::{D, Device, Tensor, quantized::QTensor};
 use super::{
     attention::{Kept, Rotary, Spot},
     matrix::Matrix,
+    pointwise,
     shape::Shape,
     weights::{Linear, Weights},
 };
@@ -94,7 +95,7 @@ impl Network {
                 &rms_norm(&state, &block.feed_norm, self.shape.epsilon)?,
                 &block.gate,
             )?;
-            let fed = (apply(&block.gate, &seen)?.silu()? * apply(&block.up, &seen)?)?;
+            let fed = gated(&apply(&block.gate, &seen)?, &apply(&block.up, &seen)?)?;
             state = (state + apply(&block.down, &padded(&fed, &block.down)?)?)?;
         }
         if wanted.is_empty() {
@@ -277,6 +278,16 @@ fn widened(seen: &Tensor, matrix: &Matrix) -> Result<Tensor> {
     } else {
         Ok(seen.pad_with_zeros(D::Minus1, 0, due - has)?.contiguous()?)
     }
+}
+
+/// What the gate lets through.
+fn gated(gate: &Tensor, values: &Tensor) -> Result<Tensor> {
+    if !gate.device().is_cpu() {
+        return Ok((gate.silu()? * values)?);
+    }
+    let mut through = gate.flatten_all()?.to_vec1::<f32>()?;
+    pointwise::gated(&mut through, &values.flatten_all()?.to_vec1::<f32>()?);
+    Ok(Tensor::from_vec(through, gate.dims(), gate.device())?)
 }
 
 fn apply(layer: &Linear, seen: &Tensor) -> Result<Tensor> {

@@ -208,13 +208,16 @@ impl Tiles {
             .chunks_exact(self.columns)
             .map(|row| <K::Part as avx2::Part>::of(row, features))
             .collect();
+        // In pieces of like size: a row alone would wait for each of its own sums.
+        let pieces = count.div_ceil(TOGETHER).max(1);
+        let together = count.div_ceil(pieces).max(1);
         let across = tiles.len() / (self.rows / WIDE);
         let mut sums = vec![0.0_f32; self.rows * count];
         let some = |(at, sums): (usize, &mut [f32])| {
             for (group, sums) in sums.chunks_exact_mut(WIDE * count).enumerate() {
                 let from = (at * GROUPS + group) * across;
                 let tiles = &tiles[from..from + across];
-                for (rows, sums) in rows.chunks(TOGETHER).zip(sums.chunks_mut(WIDE * TOGETHER)) {
+                for (rows, sums) in rows.chunks(together).zip(sums.chunks_mut(WIDE * together)) {
                     beside(tiles, rows, features, sums);
                 }
             }
