@@ -44,9 +44,9 @@ fn in_example(example: &Example, language: Language, name: &str) -> Option<Helpe
     if !others.iter().any(|it| has_word(it, name)) {
         return None;
     }
-    let defined = tops
-        .iter()
-        .filter(|it| it.kind_name() == "function_definition");
+    let is_imported =
+        |it: &Node<'_>| matches!(it.kind_name(), "import_statement" | "import_from_statement");
+    let defined = tops.iter().filter(|it| !is_imported(it));
     let defined = defined.filter_map(|it| name_of(code, *it));
     let bound = defined.chain(outer(code).map(str::to_owned));
     let leans = bound.filter(|it| it != name).any(|it| has_word(text, &it));

@@ -218,7 +218,8 @@ struct Mix<'a> {
     out: &'a mut [f32],
 }
 
-/// Compiled for the processor at hand, and so is all that is inlined into it: no closures, no iterators that call some.
+/// Compiled for the processor at hand, and so is what is inlined into it; what is only called is not, as the closure of
+/// a collected iterator.
 impl WithSimd for Mix<'_> {
     type Output = ();
 

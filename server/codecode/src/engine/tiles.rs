@@ -443,6 +443,14 @@ mod tests {
 
     use super::*;
 
+    const KINDS: [GgmlDType; 5] = [
+        GgmlDType::Q4K,
+        GgmlDType::Q6K,
+        GgmlDType::Q4_0,
+        GgmlDType::Q5_0,
+        GgmlDType::Q8_0,
+    ];
+
     /// Rows that a kind's own numbers can reach the ends with: all alike, in turns, and in between.
     fn matrix(rows: usize, columns: usize) -> Vec<f32> {
         let mut state = 3_u64;
@@ -481,13 +489,7 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_dequantised_matrix() -> Result<()> {
-        for kind in [
-            GgmlDType::Q4K,
-            GgmlDType::Q6K,
-            GgmlDType::Q4_0,
-            GgmlDType::Q5_0,
-            GgmlDType::Q8_0,
-        ] {
+        for kind in KINDS {
             let (rows, columns) = (48, 768);
             if !takes(kind, rows, columns) {
                 // candle multiplies on this processor, and there is nothing here to look at.
@@ -544,13 +546,7 @@ mod tests {
         };
         let columns = 768;
         let seen: Vec<f32> = (0..8).flat_map(|kind| row(columns, kind % 4)).collect();
-        for kind in [
-            GgmlDType::Q4K,
-            GgmlDType::Q6K,
-            GgmlDType::Q4_0,
-            GgmlDType::Q5_0,
-            GgmlDType::Q8_0,
-        ] {
+        for kind in KINDS {
             let dense = Tensor::from_vec(matrix(WIDE, columns), (WIDE, columns), &Device::Cpu)?;
             let tiles = Tiles::new(&QTensor::quantize(&dense, kind)?).expect("the kind is taken");
             let of = |seen: &[f32], features: Avx2| match &tiles.form {
