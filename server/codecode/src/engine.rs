@@ -4,6 +4,8 @@
 mod adapter;
 mod attention;
 mod cached;
+mod card;
+mod host;
 mod matrix;
 mod memory;
 mod network;

@@ -176,50 +176,50 @@ impl<'a> Distribution<'a> {
     /// Warps a row. An empty row, or one with no number in it, is a point on token 0.
     #[must_use]
     pub fn new(logits: &'a [f32], warp: Warp) -> Self {
-        let mut best = 0;
-        let mut highest = f32::NEG_INFINITY;
-        for (token, &logit) in logits.iter().enumerate() {
-            if logit > highest {
-                (best, highest) = (token, logit);
-            }
-        }
+        let highest = highest(logits);
         let mut row = Self {
             logits,
             highest: f64::from(highest),
             temperature: warp.temperature,
             total: 1.0,
-            shape: Shape::Point(best as u32),
+            shape: Shape::Point(0),
         };
         if !highest.is_finite() || warp.temperature.is_nan() || warp.temperature <= 0.0 {
+            let best = logits.iter().position(|&logit| logit == highest);
+            let best = best.filter(|_| highest > f32::NEG_INFINITY);
+            row.shape = Shape::Point(best.unwrap_or(0) as u32);
             return row;
         }
-        row.total = logits.iter().map(|&logit| row.weight(logit)).sum();
-        row.shape = Shape::Whole;
         if warp.top_p < 1.0 {
             let kept = row.nucleus(warp.top_p.max(0.0));
             row.total = kept.iter().map(|&(_, weight)| weight).sum();
             row.shape = Shape::Nucleus(kept);
+        } else {
+            row.total = logits.iter().map(|&logit| row.weight(logit)).sum();
+            row.shape = Shape::Whole;
         }
         row
     }
 
     /// The smallest set of likeliest tokens that reaches `top_p`; at least one, equals by token number.
     fn nucleus(&self, top_p: f64) -> Vec<(u32, f64)> {
+        let mut likely: Vec<(u32, f64)> = Vec::new();
+        for (token, &logit) in self.logits.iter().enumerate() {
+            let weight = self.weight(logit);
+            if weight > 0.0 {
+                likely.push((token as u32, weight));
+            }
+        }
+        let whole: f64 = likely.iter().map(|&(_, weight)| weight).sum();
         // Tokens below this share cannot matter: all of them together are at most 1 - top_p.
-        let least = (1.0 - top_p) * self.total / self.logits.len() as f64;
-        let mut likely: Vec<(u32, f64)> = self
-            .logits
-            .iter()
-            .enumerate()
-            .map(|(token, &logit)| (token as u32, self.weight(logit)))
-            .filter(|&(_, weight)| weight > 0.0 && weight >= least)
-            .collect();
+        let least = (1.0 - top_p) * whole / self.logits.len() as f64;
+        likely.retain(|&(_, weight)| weight >= least);
         likely.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let (mut mass, mut keep) = (0.0, 0);
         for &(_, weight) in &likely {
             mass += weight;
             keep += 1;
-            if mass >= top_p * self.total {
+            if mass >= top_p * whole {
                 break;
             }
         }
@@ -280,4 +280,22 @@ impl<'a> Distribution<'a> {
         // Rounding can leave a rest after the last token with any mass; that token it is.
         last
     }
+}
+
+/// The highest of the logits that are numbers; negative infinity where there is none.
+fn highest(logits: &[f32]) -> f32 {
+    /// As many at once as fit into a register.
+    const LANES: usize = 16;
+
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (many, rest) = logits.as_chunks::<LANES>();
+    for logits in many {
+        for (highest, &logit) in lanes.iter_mut().zip(logits) {
+            *highest = if logit > *highest { logit } else { *highest };
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |highest, &logit| highest.max(logit))
 }

@@ -1,26 +1,48 @@
 //! What decoding needs of a language model: rows of logits for a run of tokens, and going back.
 //! Knows no weights, no tokenizer and no law.
 
+use std::{ops::Range, sync::Arc};
+
 use anyhow::Result;
 
 /// Logits of several positions, one after another.
+///
+/// Copies share their numbers, and a model may write the next ones into the room of those that nobody holds any more.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     width: usize,
-    values: Vec<f32>,
+    values: Arc<Vec<f32>>,
+    /// Of the values.
+    range: Range<usize>,
 }
 
 impl Rows {
     /// Rows of `width` logits each. A last row that is not whole is not counted.
     #[must_use]
     pub fn new(width: usize, values: Vec<f32>) -> Self {
-        Self { width, values }
+        let range = 0..values.len();
+        Self::of(width, Arc::new(values), range)
+    }
+
+    /// Rows of `width` logits each, which stand at `range` of what others may look at too; none where it does not
+    /// reach so far.
+    #[must_use]
+    pub fn of(width: usize, values: Arc<Vec<f32>>, range: Range<usize>) -> Self {
+        Self {
+            width,
+            values,
+            range,
+        }
+    }
+
+    fn values(&self) -> &[f32] {
+        self.values.get(self.range.clone()).unwrap_or_default()
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.values.len().checked_div(self.width).unwrap_or(0)
+        self.values().len().checked_div(self.width).unwrap_or(0)
     }
 
     /// Whether there is no row.
@@ -32,7 +54,7 @@ impl Rows {
     /// The logits after the `index`-th of the asked positions; empty where there is none.
     #[must_use]
     pub fn row(&self, index: usize) -> &[f32] {
-        self.values
+        self.values()
             .get(index * self.width..(index + 1) * self.width)
             .unwrap_or_default()
     }

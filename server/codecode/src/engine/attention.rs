@@ -1,26 +1,30 @@
-//! Keys and values of one block, and attention over them; going back is only a shorter length.
-//! Knows positions and heads, no tokens. On the processor each position is computed by itself in one fixed
-//! order, so that reading several at once gives bit for bit what reading them one by one gives.
+//! Keys and values of one block on the processor, and attention over them; going back is only a shorter length.
+//! Knows positions and heads, no tokens. Each position's sums are made in one fixed order whatever is read beside it, so
+//! that reading several at once gives bit for bit what reading them one by one gives.
 
-use anyhow::Result;
-use candle_core::{D, DType, Device, Tensor};
+use std::ops::Range;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
-    pointwise::exp,
+    pointwise::{exp, highest, total},
     shape::{Rotation, Shape},
 };
 
+/// Positions whose keys lie beside one another, so that a lane of a register is one of them.
+const BESIDE: usize = 16;
+/// Queries that share one reading of keys and values: their sums still fit into registers.
+const TOGETHER: usize = 8;
+
 /// Cosines and sines of every position and wavelength, [context, head / 2].
 pub(super) struct Rotary {
-    cosines: Vec<f32>,
-    sines: Vec<f32>,
-    on_device: Option<(Tensor, Tensor)>,
+    pub(super) cosines: Vec<f32>,
+    pub(super) sines: Vec<f32>,
 }
 
 impl Rotary {
-    pub(super) fn new(shape: &Shape, context: usize, device: &Device) -> Result<Self> {
+    pub(super) fn new(shape: &Shape, context: usize) -> Self {
         let half = shape.head / 2;
         let mut cosines = Vec::with_capacity(context * half);
         let mut sines = Vec::with_capacity(context * half);
@@ -34,19 +38,7 @@ impl Rotary {
                 sines.push(angle.sin() as f32);
             }
         }
-        let on_device = if device.is_cpu() {
-            None
-        } else {
-            Some((
-                Tensor::from_slice(&cosines, (context, half), device)?,
-                Tensor::from_slice(&sines, (context, half), device)?,
-            ))
-        };
-        Ok(Self {
-            cosines,
-            sines,
-            on_device,
-        })
+        Self { cosines, sines }
     }
 
     /// Turns every head of one position's vector.
@@ -84,138 +76,136 @@ impl Spot {
     fn place(self) -> usize {
         self.own + self.position - self.shared
     }
+
+    /// The two stretches of places that the row looks at.
+    fn sees(self) -> [Range<usize>; 2] {
+        [0..self.shared, self.own..self.place() + 1]
+    }
+
+    /// Whether the other row is the next one of the same text.
+    fn goes_on_with(self, next: Self) -> bool {
+        (next.shared, next.own, next.position) == (self.shared, self.own, self.position + 1)
+    }
 }
 
 /// What one block remembers, allocated once for the whole context.
-pub(super) enum Kept {
-    /// On the processor: [shared head][position][head], plain numbers.
-    Host {
-        keys: Vec<f32>,
-        values: Vec<f32>,
-        context: usize,
-    },
-    /// On a card: [1, shared heads, context, head].
-    Device { keys: Tensor, values: Tensor },
+pub(super) struct Kept {
+    /// [shared head][place / 16][head][place % 16].
+    keys: Vec<f32>,
+    /// [shared head][place][head].
+    values: Vec<f32>,
+    /// Places of one shared head, whole sixteens.
+    places: usize,
 }
 
 impl Kept {
-    pub(super) fn new(shape: &Shape, context: usize, device: &Device) -> Result<Self> {
-        if device.is_cpu() {
-            let size = context * shape.shared();
-            // Zeroed pages are only taken when they are first written.
-            return Ok(Self::Host {
-                keys: vec![0.0; size],
-                values: vec![0.0; size],
-                context,
-            });
+    pub(super) fn new(shape: &Shape, context: usize) -> Self {
+        let places = context.next_multiple_of(BESIDE);
+        let size = places * shape.shared();
+        // Zeroed pages are only taken when they are first written.
+        Self {
+            keys: vec![0.0; size],
+            values: vec![0.0; size],
+            places,
         }
-        let dims = (1, shape.shared_heads, context, shape.head);
-        Ok(Self::Device {
-            keys: Tensor::zeros(dims, DType::F32, device)?,
-            values: Tensor::zeros(dims, DType::F32, device)?,
-        })
     }
 
-    /// Remembers the keys and values of these rows, and mixes values for their queries. All three are
-    /// [rows, heads of their kind * head]; the answer is [rows, heads * head].
+    /// Remembers the keys and values of these rows, and mixes values for their queries. `keys` and `values` are
+    /// [rows, shared heads * head]; `queries` are [rows, heads * head], and so is what is written to `mixed`.
     pub(super) fn attend(
         &mut self,
         shape: &Shape,
         rotary: &Rotary,
         spots: &[Spot],
-        query: &Tensor,
-        key: &Tensor,
-        value: &Tensor,
-    ) -> Result<Tensor> {
-        match self {
-            Self::Host {
-                keys,
-                values,
-                context,
-            } => {
-                let mut queries = query.flatten_all()?.to_vec1::<f32>()?;
-                let mut new = key.flatten_all()?.to_vec1::<f32>()?;
-                let added = value.flatten_all()?.to_vec1::<f32>()?;
-                let width = shape.heads * shape.head;
-                for (spot, vector) in spots.iter().zip(queries.chunks_exact_mut(width)) {
-                    rotary.turn(shape, spot.position, vector);
-                }
-                for (spot, vector) in spots.iter().zip(new.chunks_exact_mut(shape.shared())) {
-                    rotary.turn(shape, spot.position, vector);
-                }
-                for (kept, vectors) in [(&mut *keys, &new), (&mut *values, &added)] {
-                    for (spot, vector) in spots.iter().zip(vectors.chunks_exact(shape.shared())) {
-                        for (head, part) in vector.chunks_exact(shape.head).enumerate() {
-                            let at = (head * *context + spot.place()) * shape.head;
-                            kept[at..at + shape.head].copy_from_slice(part);
-                        }
-                    }
-                }
-                let mixed = host(shape, spots, *context, &queries, keys, values);
-                Ok(Tensor::from_vec(mixed, query.dims(), query.device())?)
+        [queries, keys, values]: [&mut [f32]; 3],
+        mixed: &mut [f32],
+    ) {
+        let (width, shared, head) = (shape.heads * shape.head, shape.shared(), shape.head);
+        let scale = 1.0 / (head as f32).sqrt();
+        for (spot, vector) in spots.iter().zip(queries.chunks_exact_mut(width)) {
+            rotary.turn(shape, spot.position, vector);
+            for value in vector {
+                *value *= scale;
             }
-            Self::Device { keys, values } => {
-                // On a card there is one text, in order.
-                let start = spots.first().map_or(0, |spot| spot.position);
-                on_device(shape, rotary, start, [query, key, value], keys, values)
+        }
+        for (spot, vector) in spots.iter().zip(keys.chunks_exact_mut(shared)) {
+            rotary.turn(shape, spot.position, vector);
+        }
+        for (row, spot) in spots.iter().enumerate() {
+            let place = spot.place();
+            for of in 0..shape.shared_heads {
+                let from = row * shared + of * head..row * shared + (of + 1) * head;
+                let first = (of * self.places + place / BESIDE * BESIDE) * head;
+                let block = &mut self.keys[first..first + BESIDE * head];
+                let lane = block[place % BESIDE..].iter_mut().step_by(BESIDE);
+                for (to, &key) in lane.zip(&keys[from.clone()]) {
+                    *to = key;
+                }
+                let at = (of * self.places + place) * head;
+                self.values[at..at + head].copy_from_slice(&values[from]);
             }
+        }
+        self.mix(shape, spots, queries, mixed);
+    }
+
+    fn mix(&self, shape: &Shape, spots: &[Spot], queries: &[f32], mixed: &mut [f32]) {
+        let group = shape.heads / shape.shared_heads * shape.head;
+        let size = self.places * shape.head;
+        let threads = rayon::current_num_threads();
+        let farthest = spots.iter().map(|spot| spot.position).max().unwrap_or(0);
+        let hands_over = threads > 1 && queries.len() / shape.head * (farthest + 1) > 20_000;
+        // Rows of one text in order, and not all of them to one thread.
+        let most = if hands_over {
+            spots.len().div_ceil(threads.div_ceil(shape.shared_heads))
+        } else {
+            spots.len()
+        };
+        let texts = spots.chunk_by(|one, next| one.goes_on_with(*next));
+        let pieces: Vec<&[Spot]> = texts.flat_map(|rows| rows.chunks(most)).collect();
+        let mut jobs: Vec<Mix<'_>> = Vec::with_capacity(pieces.len() * shape.shared_heads);
+        let mut vectors = queries
+            .chunks_exact(group)
+            .zip(mixed.chunks_exact_mut(group));
+        for spots in pieces {
+            let first = jobs.len();
+            for of in 0..shape.shared_heads {
+                jobs.push(Mix {
+                    head: shape.head,
+                    spots,
+                    keys: &self.keys[of * size..(of + 1) * size],
+                    values: &self.values[of * size..(of + 1) * size],
+                    queries: Vec::with_capacity(spots.len() * group / shape.head),
+                    out: Vec::with_capacity(spots.len() * group / shape.head),
+                });
+            }
+            for at in 0..spots.len() * shape.shared_heads {
+                let Some((queries, out)) = vectors.next() else {
+                    break;
+                };
+                let job = &mut jobs[first + at % shape.shared_heads];
+                job.queries.extend(queries.chunks_exact(shape.head));
+                job.out.extend(out.chunks_exact_mut(shape.head));
+            }
+        }
+        let run = |job: Mix<'_>| pulp::Arch::new().dispatch(job);
+        if hands_over {
+            jobs.into_par_iter().for_each(run);
+        } else {
+            jobs.into_iter().for_each(run);
         }
     }
 }
 
-fn host(
-    shape: &Shape,
-    spots: &[Spot],
-    context: usize,
-    queries: &[f32],
-    keys: &[f32],
-    values: &[f32],
-) -> Vec<f32> {
-    let (head, group) = (shape.head, shape.heads / shape.shared_heads);
-    let scale = 1.0 / (head as f32).sqrt();
-    let mut mixed = vec![0.0; queries.len()];
-    // One row's queries that have their keys in common, which are then read once for all of them.
-    let one = |(at, (queries, out)): (usize, (&[f32], &mut [f32]))| {
-        let (spot, of) = (spots[at / shape.shared_heads], at % shape.shared_heads);
-        let from = of * context;
-        let common = from * head..(from + spot.shared) * head;
-        let own = (from + spot.own) * head..(from + spot.place() + 1) * head;
-        let keys = [&keys[common.clone()], &keys[own.clone()]];
-        let values = [&values[common], &values[own]];
-        pulp::Arch::new().dispatch(Mix {
-            head,
-            queries,
-            keys,
-            values,
-            scale,
-            out,
-        });
-    };
-    let farthest = spots.iter().map(|spot| spot.position).max().unwrap_or(0);
-    let jobs = queries
-        .par_chunks_exact(group * head)
-        .zip(mixed.par_chunks_exact_mut(group * head))
-        .enumerate();
-    if rayon::current_num_threads() > 1 && (queries.len() / head) * (farthest + 1) > 20_000 {
-        jobs.for_each(one);
-    } else {
-        queries
-            .chunks_exact(group * head)
-            .zip(mixed.chunks_exact_mut(group * head))
-            .enumerate()
-            .for_each(one);
-    }
-    mixed
-}
-
-/// Softmax of queries with all keys, times the values; keys and values in two stretches that follow each other.
+/// Softmax of queries with the keys that they look at, times the values: those of rows that follow each other in one
+/// text, and of the heads that have these keys and values in common.
 struct Mix<'a> {
     head: usize,
-    queries: &'a [f32],
-    keys: [&'a [f32]; 2],
-    values: [&'a [f32]; 2],
-    scale: f32,
-    out: &'a mut [f32],
+    spots: &'a [Spot],
+    keys: &'a [f32],
+    values: &'a [f32],
+    /// As many for each row.
+    queries: Vec<&'a [f32]>,
+    out: Vec<&'a mut [f32]>,
 }
 
 /// Compiled for the processor at hand, and so is what is inlined into it; what is only called is not, as the closure of
@@ -224,188 +214,151 @@ impl WithSimd for Mix<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let head = self.head;
-        let count = (self.keys[0].len() + self.keys[1].len()) / head;
-        // [query][key]
-        let mut weights = vec![0.0_f32; self.queries.len() / head * count];
-        let mut place = 0;
-        for stretch in self.keys {
-            for key in stretch.chunks_exact(head) {
-                let own = weights[place..].iter_mut().step_by(count);
-                for (weight, query) in own.zip(self.queries.chunks_exact(head)) {
-                    *weight = dot(simd, query, key) * self.scale;
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        macro_rules! of {
+            ($from:expr, $count:expr, $shares:expr, $($queries:literal)*) => {
+                match $count {
+                    $($queries => self.some::<S, $queries>(simd, $from, $shares),)*
+                    _ => unreachable!("queries come in pieces of at most eight"),
                 }
-                place += 1;
-            }
+            };
         }
-        for weights in weights.chunks_exact_mut(count) {
-            let mut highest = f32::NEG_INFINITY;
-            for weight in &*weights {
-                highest = if *weight > highest { *weight } else { highest };
-            }
-            for weight in &mut *weights {
-                *weight = exp(*weight - highest);
-            }
-            let mut total = 0.0;
-            for weight in &*weights {
-                total += weight;
-            }
-            for weight in &mut *weights {
-                *weight /= total;
-            }
-        }
-        let mut place = 0;
-        for stretch in self.values {
-            let (fours, rest) = stretch.split_at(stretch.len() / (4 * head) * 4 * head);
-            for values in fours.chunks_exact(4 * head) {
-                let own = weights.chunks_exact(count);
-                for (weights, out) in own.zip(self.out.chunks_exact_mut(head)) {
-                    let shares = [0, 1, 2, 3].map(|at| weights[place + at]);
-                    add(simd, out, values, shares);
-                }
-                place += 4;
-            }
-            for value in rest.chunks_exact(head) {
-                let own = weights.chunks_exact(count);
-                for (weights, out) in own.zip(self.out.chunks_exact_mut(head)) {
-                    add(simd, out, value, [weights[place]]);
-                }
-                place += 1;
-            }
+        let count = self.queries.len();
+        let pieces = count.div_ceil(TOGETHER).max(1);
+        let together = count.div_ceil(pieces).max(1);
+        let mut shares = Vec::new();
+        for from in (0..count).step_by(together) {
+            of!(from, together.min(count - from), &mut shares, 1 2 3 4 5 6 7 8);
         }
     }
 }
 
-/// Adds values times their shares, one after another, so that it is all the same how many come at once.
+impl Mix<'_> {
+    /// `Q` queries from the `from`-th on. `shares` is room for [query][place], reused.
+    #[inline(always)]
+    fn some<S: Simd, const Q: usize>(&mut self, simd: S, from: usize, shares: &mut Vec<f32>) {
+        let each = self.queries.len() / self.spots.len();
+        let row = |query: usize| self.spots[(from + query) / each];
+        // The last row looks at all that the others look at.
+        let seen = row(Q - 1).sees();
+        let blocks = seen.clone().map(|places| {
+            if places.is_empty() {
+                return 0..0;
+            }
+            places.start / BESIDE..places.end.div_ceil(BESIDE)
+        });
+        let second = blocks[0].len() * BESIDE;
+        let stride = second + blocks[1].len() * BESIDE;
+        shares.resize(stride * Q, 0.0);
+
+        let queries: [&[f32]; Q] = std::array::from_fn(|query| self.queries[from + query]);
+        for (at, block) in blocks.iter().cloned().flatten().enumerate() {
+            let keys = &self.keys[block * BESIDE * self.head..(block + 1) * BESIDE * self.head];
+            dots(simd, queries, keys, &mut shares[at * BESIDE..], stride);
+        }
+
+        let mut wholes = [0.0; Q];
+        for (query, whole) in wholes.iter_mut().enumerate() {
+            let [common, own] = row(query).sees();
+            let shares = &mut shares[query * stride..(query + 1) * stride];
+            // Beside one another, so that a text in two stretches is summed as one that lies in one.
+            let begin = second + own.start % BESIDE;
+            shares.copy_within(begin..begin + own.len(), common.len());
+            let (shares, later) = shares.split_at_mut(common.len() + own.len());
+            let highest = highest(simd, shares);
+            for share in &mut *shares {
+                *share = exp(*share - highest);
+            }
+            // What only a row after this one looks at adds nothing here.
+            later.fill(0.0);
+            *whole = total(simd, shares);
+        }
+
+        let mut out = self.out[from..from + Q].iter_mut();
+        let mut out: [&mut [f32]; Q] = std::array::from_fn(|_| match out.next() {
+            Some(out) => &mut **out,
+            None => &mut [],
+        });
+        let values = seen.map(|it| &self.values[it.start * self.head..it.end * self.head]);
+        weigh(simd, values, shares, stride, wholes, &mut out);
+    }
+}
+
+/// Products of each query with the sixteen keys of a block, to `out[query * stride..]`.
 #[inline(always)]
-fn add<S: Simd, const N: usize>(simd: S, out: &mut [f32], values: &[f32], shares: [f32; N]) {
-    let head = out.len();
-    let (out, out_rest) = S::as_mut_simd_f32s(out);
-    let mut sides: [&[S::f32s]; N] = [&[]; N];
-    let mut rests: [&[f32]; N] = [&[]; N];
-    for at in 0..N {
-        (sides[at], rests[at]) = S::as_simd_f32s(&values[at * head..(at + 1) * head]);
-    }
-    let wide = shares.map(|it| simd.splat_f32s(it));
-    for (place, out) in out.iter_mut().enumerate() {
-        let mut sum = *out;
-        for at in 0..N {
-            sum = simd.mul_add_e_f32s(wide[at], sides[at][place], sum);
+fn dots<S: Simd, const Q: usize>(
+    simd: S,
+    queries: [&[f32]; Q],
+    block: &[f32],
+    out: &mut [f32],
+    stride: usize,
+) {
+    let head = block.len() / BESIDE;
+    let queries = queries.map(|query| &query[..head]);
+    let (keys, _) = S::as_simd_f32s(block);
+    let wide = BESIDE / S::F32_LANES;
+    for part in 0..wide {
+        let mut sums = [simd.splat_f32s(0.0); Q];
+        for place in 0..head {
+            let key = keys[place * wide + part];
+            for query in 0..Q {
+                let value = simd.splat_f32s(queries[query][place]);
+                sums[query] = simd.mul_add_e_f32s(value, key, sums[query]);
+            }
         }
-        *out = sum;
-    }
-    for (place, sum) in out_rest.iter_mut().enumerate() {
-        for at in 0..N {
-            *sum += shares[at] * rests[at][place];
+        for (query, sum) in sums.into_iter().enumerate() {
+            let at = query * stride + part * S::F32_LANES;
+            let (out, _) = S::as_mut_simd_f32s(&mut out[at..at + S::F32_LANES]);
+            out[0] = sum;
         }
     }
 }
 
-/// In four registers, whose sums are added at the end.
+/// Sums of values times their shares, which are as long as both stretches of values and of which `wholes` are the wholes.
 #[inline(always)]
-fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
-    let (a, a_rest) = S::as_simd_f32s(a);
-    let (b, b_rest) = S::as_simd_f32s(b);
-    let mut sums = [simd.splat_f32s(0.0); 4];
-    let (a_fours, a_more) = a.as_chunks::<4>();
-    let (b_fours, b_more) = b.as_chunks::<4>();
-    for (x, y) in a_fours.iter().zip(b_fours) {
-        for lane in 0..4 {
-            sums[lane] = simd.mul_add_e_f32s(x[lane], y[lane], sums[lane]);
+fn weigh<S: Simd, const Q: usize>(
+    simd: S,
+    values: [&[f32]; 2],
+    shares: &[f32],
+    stride: usize,
+    wholes: [f32; Q],
+    out: &mut [&mut [f32]; Q],
+) {
+    let head = out[0].len();
+    let wide = head / S::F32_LANES;
+    let shares: [&[f32]; Q] = std::array::from_fn(|query| &shares[query * stride..][..stride]);
+    let values = || {
+        values[0]
+            .chunks_exact(head)
+            .chain(values[1].chunks_exact(head))
+    };
+    let parts = wholes.map(|whole| 1.0 / whole);
+    for place in (0..wide).step_by(2) {
+        // The last one twice where they are odd.
+        let next = (place + 1).min(wide - 1);
+        let mut sums = [[simd.splat_f32s(0.0); 2]; Q];
+        for (at, value) in values().enumerate() {
+            let (value, _) = S::as_simd_f32s(value);
+            let (one, other) = (value[place], value[next]);
+            for query in 0..Q {
+                let share = simd.splat_f32s(shares[query][at]);
+                sums[query][0] = simd.mul_add_e_f32s(share, one, sums[query][0]);
+                sums[query][1] = simd.mul_add_e_f32s(share, other, sums[query][1]);
+            }
+        }
+        for query in 0..Q {
+            let part = simd.splat_f32s(parts[query]);
+            let (out, _) = S::as_mut_simd_f32s(&mut *out[query]);
+            out[place] = simd.mul_f32s(sums[query][0], part);
+            out[next] = simd.mul_f32s(sums[query][1], part);
         }
     }
-    for (x, y) in a_more.iter().zip(b_more) {
-        sums[0] = simd.mul_add_e_f32s(*x, *y, sums[0]);
-    }
-    let halves = [
-        simd.add_f32s(sums[0], sums[1]),
-        simd.add_f32s(sums[2], sums[3]),
-    ];
-    let mut sum = simd.reduce_sum_f32s(simd.add_f32s(halves[0], halves[1]));
-    for (x, y) in a_rest.iter().zip(b_rest) {
-        sum += x * y;
-    }
-    sum
-}
-
-fn on_device(
-    shape: &Shape,
-    rotary: &Rotary,
-    start: usize,
-    [query, key, value]: [&Tensor; 3],
-    keys: &Tensor,
-    values: &Tensor,
-) -> Result<Tensor> {
-    let count = query.dim(0)?;
-    let split = |vectors: &Tensor, heads: usize| -> candle_core::Result<Tensor> {
-        vectors
-            .reshape((1, count, heads, shape.head))?
-            .transpose(1, 2)?
-            .contiguous()
-    };
-    let Some((cosines, sines)) = &rotary.on_device else {
-        anyhow::bail!("the rotation is not on the card")
-    };
-    let (cosines, sines) = (
-        cosines.narrow(0, start, count)?,
-        sines.narrow(0, start, count)?,
-    );
-    let half = shape.head / 2;
-    // The two places that turn together, each as [1, heads, positions, head / 2].
-    let turn = |vectors: &Tensor| -> candle_core::Result<Tensor> {
-        let pairs = shape.rotation == Rotation::Pairs;
-        let (a, b) = if pairs {
-            let split = vectors.reshape((1, (), count, half, 2))?;
-            (
-                split.narrow(4, 0, 1)?.squeeze(4)?,
-                split.narrow(4, 1, 1)?.squeeze(4)?,
-            )
-        } else {
-            (vectors.narrow(3, 0, half)?, vectors.narrow(3, half, half)?)
-        };
-        let x = (a.broadcast_mul(&cosines)? - b.broadcast_mul(&sines)?)?;
-        let y = (a.broadcast_mul(&sines)? + b.broadcast_mul(&cosines)?)?;
-        if pairs {
-            Tensor::stack(&[x, y], 4)?.reshape(vectors.shape())
-        } else {
-            Tensor::cat(&[x, y], 3)?.contiguous()
+    // Heads that are no whole registers wide.
+    for place in wide * S::F32_LANES..head {
+        for query in 0..Q {
+            let terms = values().zip(shares[query]);
+            let sum: f32 = terms.map(|(value, share)| share * value[place]).sum();
+            out[query][place] = sum * parts[query];
         }
-    };
-    let query = turn(&split(query, shape.heads)?)?;
-    keys.slice_set(&turn(&split(key, shape.shared_heads)?)?, 2, start)?;
-    values.slice_set(&split(value, shape.shared_heads)?, 2, start)?;
-    let (end, group) = (start + count, shape.heads / shape.shared_heads);
-    let spread = |kept: &Tensor| -> candle_core::Result<Tensor> {
-        kept.narrow(2, 0, end)?
-            .unsqueeze(2)?
-            .expand((1, shape.shared_heads, group, end, shape.head))?
-            .reshape((1, shape.heads, end, shape.head))
-    };
-    let scores =
-        (query.matmul(&spread(keys)?.t()?.contiguous()?)? * (1.0 / (shape.head as f64).sqrt()))?;
-    let hidden: Vec<f32> = (0..count)
-        .flat_map(|row| {
-            (0..end).map(move |column| {
-                if column > start + row {
-                    f32::NEG_INFINITY
-                } else {
-                    0.0
-                }
-            })
-        })
-        .collect();
-    let hidden = Tensor::from_vec(hidden, (1, 1, count, end), query.device())?;
-    let shares = softmax(&scores.broadcast_add(&hidden)?)?;
-    let mixed = shares.matmul(&spread(values)?.contiguous()?)?;
-    Ok(mixed
-        .transpose(1, 2)?
-        .reshape((count, shape.heads * shape.head))?)
-}
-
-fn softmax(scores: &Tensor) -> candle_core::Result<Tensor> {
-    let weights = scores
-        .broadcast_sub(&scores.max_keepdim(D::Minus1)?)?
-        .exp()?;
-    weights.broadcast_div(&weights.sum_keepdim(D::Minus1)?)
+    }
 }

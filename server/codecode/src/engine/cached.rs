@@ -90,11 +90,11 @@ impl Slot {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let mut dense: Vec<(String, QTensor)> = Vec::new();
-        let mut vector = |name: String, tensor: &candle_core::Tensor| -> Result<()> {
+        let mut vector = |name: String, vector: &weights::Vector| -> Result<()> {
             dense.push((
                 name,
                 QTensor::quantize(
-                    &tensor.to_device(&candle_core::Device::Cpu)?,
+                    &vector.tensor.to_device(&candle_core::Device::Cpu)?,
                     GgmlDType::F32,
                 )?,
             ));

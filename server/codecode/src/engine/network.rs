@@ -1,27 +1,30 @@
-//! The forward pass: tokens in, rows of logits out, keys and values kept.
-//! Knows the arithmetic of the Qwen2 and Llama families, no files and no law.
+//! A model that has been loaded: what it has read, and the checks before a pass.
+//! Knows texts and where their tokens are kept; the passes themselves are in `host` and `card`.
+
+use std::{ops::Range, sync::Arc};
 
 use anyhow::{Context, Result, ensure};
-use candle_core::{D, Device, Tensor, quantized::QTensor};
+use candle_core::Device;
 
-use super::{
-    attention::{Kept, Rotary, Spot},
-    matrix::Matrix,
-    pointwise,
-    shape::Shape,
-    weights::{Linear, Weights},
-};
+use super::{attention::Spot, card::Card, host::Host, shape::Shape, weights::Weights};
 use crate::model::{Branching, LanguageModel, Read, Rows, Texts};
 
 /// A model's weights with the cache of one text.
 pub struct Network {
     shape: Shape,
     weights: Weights,
-    rotary: Rotary,
-    kept: Vec<Kept>,
+    place: Place,
     length: usize,
     context: usize,
-    device: Device,
+    /// What the last pass gave, whose room the next one takes when nobody holds it any more: it may be many megabytes,
+    /// which the system would clear first.
+    logits: Arc<Vec<f32>>,
+}
+
+/// Where passes are computed.
+enum Place {
+    Host(Box<Host>),
+    Card(Card),
 }
 
 impl Network {
@@ -33,18 +36,18 @@ impl Network {
     ) -> Result<Self> {
         let context = context.min(shape.context);
         ensure!(context > 1, "a context of {context} tokens is too short");
-        let rotary = Rotary::new(&shape, context, &device)?;
-        let kept = (0..shape.layers)
-            .map(|_| Kept::new(&shape, context, &device))
-            .collect::<Result<Vec<_>>>()?;
+        let place = if device.is_cpu() {
+            Place::Host(Box::new(Host::new(&shape, context)))
+        } else {
+            Place::Card(Card::new(&shape, context, device)?)
+        };
         Ok(Self {
             shape,
             weights,
-            rotary,
-            kept,
+            place,
             length: 0,
             context,
-            device,
+            logits: Arc::default(),
         })
     }
 
@@ -52,10 +55,9 @@ impl Network {
     /// is one text.
     #[must_use]
     pub fn fits_after(&self, read: usize, room: usize) -> usize {
-        if self.device.is_cpu() {
-            self.context.saturating_sub(read) / room.max(1)
-        } else {
-            0
+        match self.place {
+            Place::Host(_) => self.context.saturating_sub(read) / room.max(1),
+            Place::Card(_) => 0,
         }
     }
 
@@ -76,36 +78,30 @@ impl Network {
     }
 
     /// Reads tokens at their spots and gives logits after the `wanted` ones of them.
-    fn pass(&mut self, tokens: &[u32], spots: &[Spot], wanted: &[u32]) -> Result<Option<Tensor>> {
-        let width = self.shape.width;
-        let count = tokens.len();
-        let ids = Tensor::from_slice(tokens, count, &self.device)?;
-        let mut state = embed(&self.weights.embedding, &ids, width)?;
-        for (block, kept) in self.weights.blocks.iter().zip(&mut self.kept) {
-            let seen = padded(
-                &rms_norm(&state, &block.attention_norm, self.shape.epsilon)?,
-                &block.query,
-            )?;
-            let query = apply(&block.query, &seen)?;
-            let key = apply(&block.key, &seen)?;
-            let value = apply(&block.value, &seen)?;
-            let mixed = kept.attend(&self.shape, &self.rotary, spots, &query, &key, &value)?;
-            state = (state + apply(&block.back, &padded(&mixed, &block.back)?)?)?;
-            let seen = padded(
-                &rms_norm(&state, &block.feed_norm, self.shape.epsilon)?,
-                &block.gate,
-            )?;
-            let fed = gated(&apply(&block.gate, &seen)?, &apply(&block.up, &seen)?)?;
-            state = (state + apply(&block.down, &padded(&fed, &block.down)?)?)?;
+    fn pass(&mut self, tokens: &[u32], spots: &[Spot], wanted: &[u32]) -> Result<Rows> {
+        let (shape, weights) = (&self.shape, &self.weights);
+        if Arc::get_mut(&mut self.logits).is_none() {
+            self.logits = Arc::default();
         }
-        if wanted.is_empty() {
-            return Ok(None);
+        let room = Arc::get_mut(&mut self.logits).expect("nobody else holds it");
+        let size = wanted.len() * shape.vocabulary;
+        if room.len() < size {
+            room.resize(size, 0.0);
         }
-        let wanted = Tensor::from_slice(wanted, wanted.len(), &self.device)?;
-        let last = state.index_select(&wanted, 0)?;
-        let last = rms_norm(&last, &self.weights.norm, self.shape.epsilon)?;
-        let output = &self.weights.output;
-        Ok(Some(output.multiply(&widened(&last, output)?)?))
+        let out = &mut room[..size];
+        match &mut self.place {
+            Place::Host(host) => host.pass(shape, weights, tokens, spots, wanted, out),
+            Place::Card(card) => card.pass(shape, weights, tokens, spots, wanted, out),
+        }
+        .context("the forward pass failed")?;
+        Ok(self.rows(0..wanted.len()))
+    }
+
+    /// Of what the last pass gave.
+    fn rows(&self, rows: Range<usize>) -> Rows {
+        let width = self.shape.vocabulary;
+        let range = rows.start * width..rows.end * width;
+        Rows::of(width, Arc::clone(&self.logits), range)
     }
 }
 
@@ -147,15 +143,9 @@ impl LanguageModel for Network {
         let wanted: Vec<u32> = (tokens.len() - rows..tokens.len())
             .map(|row| row as u32)
             .collect();
-        let logits = self
-            .pass(tokens, &spots, &wanted)
-            .context("the forward pass failed")?;
+        let logits = self.pass(tokens, &spots, &wanted)?;
         self.length += tokens.len();
-        let values = match logits {
-            Some(logits) => logits.flatten_all()?.to_vec1::<f32>()?,
-            None => Vec::new(),
-        };
-        Ok(Rows::new(self.shape.vocabulary, values))
+        Ok(logits)
     }
 }
 
@@ -227,139 +217,226 @@ impl Texts for Branches<'_> {
                 own: self.shared + read.text * self.room,
             }));
         }
-        let logits = self
-            .network
-            .pass(&tokens, &spots, &wanted)
-            .context("the forward pass failed")?;
-        let values = match logits {
-            Some(logits) => logits.flatten_all()?.to_vec1::<f32>()?,
-            None => Vec::new(),
-        };
-        let width = self.network.shape.vocabulary;
-        let mut rest = values.as_slice();
+        self.network.pass(&tokens, &spots, &wanted)?;
+        let mut from = 0;
         let mut all = Vec::with_capacity(reads.len());
         for read in reads {
             self.lengths[read.text] += read.tokens.len();
-            let (own, others) = rest.split_at(read.rows * width);
-            all.push(Rows::new(width, own.to_vec()));
-            rest = others;
+            all.push(self.network.rows(from..from + read.rows));
+            from += read.rows;
         }
         Ok(all)
     }
 }
 
-/// Root mean square normalisation (Zhang and Sennrich, 2019), row by row.
-fn rms_norm(state: &Tensor, weight: &Tensor, epsilon: f32) -> Result<Tensor> {
-    let width = state.dim(D::Minus1)? as f64;
-    let mean = (state.sqr()?.sum_keepdim(D::Minus1)? / width)?;
-    Ok(state
-        .broadcast_div(&(mean + f64::from(epsilon))?.sqrt()?)?
-        .broadcast_mul(weight)?)
-}
-
-fn embed(matrix: &QTensor, ids: &Tensor, width: usize) -> Result<Tensor> {
-    let rows = matrix.embedding(ids)?;
-    if rows.dim(D::Minus1)? == width {
-        Ok(rows)
-    } else {
-        Ok(rows.narrow(D::Minus1, 0, width)?.contiguous()?)
-    }
-}
-
-/// Zeros after the columns, where the matrix was prepared with them.
-fn padded(seen: &Tensor, layer: &Linear) -> Result<Tensor> {
-    widened(seen, &layer.matrix)
-}
-
-fn widened(seen: &Tensor, matrix: &Matrix) -> Result<Tensor> {
-    let (has, due) = (seen.dim(D::Minus1)?, matrix.columns());
-    if has == due {
-        Ok(seen.clone())
-    } else {
-        Ok(seen.pad_with_zeros(D::Minus1, 0, due - has)?.contiguous()?)
-    }
-}
-
-/// What the gate lets through.
-fn gated(gate: &Tensor, values: &Tensor) -> Result<Tensor> {
-    if !gate.device().is_cpu() {
-        return Ok((gate.silu()? * values)?);
-    }
-    let mut through = gate.flatten_all()?.to_vec1::<f32>()?;
-    pointwise::gated(&mut through, &values.flatten_all()?.to_vec1::<f32>()?);
-    Ok(Tensor::from_vec(through, gate.dims(), gate.device())?)
-}
-
-fn apply(layer: &Linear, seen: &Tensor) -> Result<Tensor> {
-    // Query, key and value may be prepared differently; each asks for its own width.
-    let due = layer.matrix.columns();
-    let product = if seen.dim(D::Minus1)? == due {
-        layer.matrix.multiply(seen)?
-    } else if seen.dim(D::Minus1)? > due {
-        layer
-            .matrix
-            .multiply(&seen.narrow(D::Minus1, 0, due)?.contiguous()?)?
-    } else {
-        layer.matrix.multiply(&widened(seen, &layer.matrix)?)?
-    };
-    match &layer.bias {
-        Some(bias) => Ok(product.broadcast_add(bias)?),
-        None => Ok(product),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use candle_core::quantized::GgmlDType;
+    use candle_core::{
+        Tensor,
+        quantized::{GgmlDType, QTensor},
+    };
 
-    use super::{Device, Matrix, QTensor, Result, Tensor};
-    use crate::engine::weights::target;
+    use super::*;
+    use crate::engine::{
+        Rotation,
+        matrix::Matrix,
+        weights::{Block, Linear, Vector},
+    };
 
-    /// Numbers that look random and are the same every time.
-    fn noise(rows: usize, columns: usize, mut state: u64) -> Result<Tensor> {
-        let values: Vec<f32> = (0..rows * columns)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    const VOCABULARY: usize = 48;
+
+    /// Numbers between `around - size` and `around + size` that look random and are the same every time.
+    struct Noise(u64);
+
+    impl Noise {
+        fn tensor(&mut self, dims: &[usize], around: f32, size: f32) -> Result<Tensor> {
+            let values: Vec<f32> = (0..dims.iter().product())
+                .map(|_| {
+                    self.0 = self
+                        .0
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    around + size * ((self.0 >> 40) as f32 / (1_u64 << 23) as f32 - 1.0)
+                })
+                .collect();
+            Ok(Tensor::from_vec(values, dims, &Device::Cpu)?)
+        }
+
+        fn matrix(&mut self, rows: usize, columns: usize) -> Result<Arc<QTensor>> {
+            let dense = self.tensor(&[rows, columns], 0.0, 0.3)?;
+            Ok(Arc::new(QTensor::quantize(&dense, GgmlDType::F32)?))
+        }
+
+        fn vector(&mut self, length: usize, around: f32) -> Result<Vector> {
+            let tensor = self.tensor(&[length], around, 0.1)?;
+            let plain = tensor.to_vec1()?;
+            Ok(Vector { tensor, plain })
+        }
+
+        fn linear(&mut self, rows: usize, columns: usize, biased: bool) -> Result<Linear> {
+            Ok(Linear {
+                matrix: Matrix::Plain(self.matrix(rows, columns)?),
+                bias: biased.then(|| self.vector(rows, 0.0)).transpose()?,
             })
-            .collect();
-        Ok(Tensor::from_vec(values, (rows, columns), &Device::Cpu)?)
+        }
+    }
+
+    fn shape(heads: usize, shared_heads: usize, head: usize, rotation: Rotation) -> Shape {
+        Shape {
+            layers: 2,
+            width: 32,
+            heads,
+            shared_heads,
+            head,
+            vocabulary: VOCABULARY,
+            context: 256,
+            rotation_base: 10_000.0,
+            rotation_stretch: 1.0,
+            rotation,
+            epsilon: 1e-6,
+        }
+    }
+
+    /// Heads in groups of three, of one, and of more than are mixed at once; whole registers wide and not.
+    fn shapes() -> [Shape; 3] {
+        [
+            shape(6, 2, 16, Rotation::Halves),
+            shape(2, 2, 24, Rotation::Pairs),
+            shape(9, 1, 64, Rotation::Halves),
+        ]
+    }
+
+    fn weights(shape: &Shape) -> Result<Weights> {
+        let mut noise = Noise(7);
+        let (width, queries, feed) = (shape.width, shape.heads * shape.head, 40);
+        let blocks = (0..shape.layers)
+            .map(|_| {
+                Ok(Block {
+                    attention_norm: noise.vector(width, 1.0)?,
+                    query: noise.linear(queries, width, true)?,
+                    key: noise.linear(shape.shared(), width, true)?,
+                    value: noise.linear(shape.shared(), width, true)?,
+                    back: noise.linear(width, queries, false)?,
+                    feed,
+                    feed_norm: noise.vector(width, 1.0)?,
+                    gate: noise.linear(feed, width, false)?,
+                    up: noise.linear(feed, width, false)?,
+                    down: noise.linear(width, feed, false)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        Ok(Weights {
+            embedding: noise.matrix(VOCABULARY, width)?,
+            blocks,
+            norm: noise.vector(width, 1.0)?,
+            output: Matrix::Plain(noise.matrix(VOCABULARY, width)?),
+        })
+    }
+
+    fn network(shape: &Shape) -> Result<Network> {
+        Network::new(shape.clone(), weights(shape)?, 200, Device::Cpu)
+    }
+
+    fn text(length: u32) -> Vec<u32> {
+        (0..length).map(|at| at * at % VOCABULARY as u32).collect()
+    }
+
+    fn bits(rows: &Rows) -> Vec<Vec<u32>> {
+        (0..rows.len())
+            .map(|row| rows.row(row).iter().map(|it| it.to_bits()).collect())
+            .collect()
     }
 
     #[test]
-    fn a_row_read_among_others_is_bit_for_bit_the_row_read_alone() -> Result<()> {
-        let kinds = [
-            GgmlDType::Q4_0,
-            GgmlDType::Q4_1,
-            GgmlDType::Q5_0,
-            GgmlDType::Q8_0,
-            GgmlDType::Q4K,
-            GgmlDType::Q5K,
-            GgmlDType::Q6K,
-        ];
-        for kind in kinds {
-            let stored = QTensor::quantize(&noise(64, 1536, 7)?, kind)?;
-            let matrix = match target(Some(kind), 64, 1536) {
-                Some((to, _)) => QTensor::quantize(&stored.dequantize(&Device::Cpu)?, to)?,
-                None => stored,
+    fn a_text_has_the_same_bits_in_whatever_pieces_it_is_read() -> Result<()> {
+        let text = text(61);
+        for shape in shapes() {
+            let mut network = network(&shape)?;
+            let whole = bits(&network.forward(&text, text.len())?);
+            for pieces in [[1, 60], [17, 44], [32, 29], [50, 11]] {
+                network.truncate(0);
+                let mut read = Vec::new();
+                let (first, second) = text.split_at(pieces[0]);
+                for piece in [first, second] {
+                    read.extend(bits(&network.forward(piece, piece.len())?));
+                }
+                assert_eq!(read, whole, "{shape:?}, {pieces:?}");
+            }
+            // One by one from the middle on, over what was there before.
+            network.truncate(30);
+            for (at, token) in text.iter().enumerate().skip(30) {
+                let row = bits(&network.forward(&[*token], 1)?);
+                assert_eq!(row[0], whole[at], "{shape:?}, token {at}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn texts_side_by_side_have_the_bits_of_each_alone() -> Result<()> {
+        let text = text(40);
+        for shape in shapes() {
+            let mut network = network(&shape)?;
+            let alone = |network: &mut Network, tokens: &[u32]| -> Result<Vec<Vec<u32>>> {
+                network.truncate(21);
+                Ok(bits(&network.forward(tokens, tokens.len())?))
             };
-            let mut matrix = Matrix::Plain(matrix.into());
-            matrix.arrange();
-            for rows in [2, 3, 4, 5, 8, 9, 17] {
-                let seen = noise(rows, 1536, 11)?;
-                let together = matrix.multiply(&seen)?.to_vec2::<f32>()?;
-                for (row, together) in together.iter().enumerate() {
-                    let alone = matrix.multiply(&seen.narrow(0, row, 1)?.contiguous()?)?;
-                    let alone = alone.flatten_all()?.to_vec1::<f32>()?;
-                    assert!(
-                        alone
-                            .iter()
-                            .zip(together)
-                            .all(|(a, b)| a.to_bits() == b.to_bits()),
-                        "{kind:?} stored, row {row} of {rows}"
-                    );
+            network.forward(&text[..21], 0)?;
+            let tails = [&text[21..30], &text[5..11], &text[33..40]];
+            let due: Vec<_> = tails
+                .iter()
+                .map(|tail| alone(&mut network, tail))
+                .collect::<Result<_>>()?;
+            network.truncate(21);
+            let mut texts = network.branch(tails.len(), 13)?;
+            // In two passes of unlike pieces.
+            let pieces: Vec<_> = tails
+                .iter()
+                .map(|tail| tail.split_at(tail.len() / 3))
+                .collect();
+            let mut found = vec![Vec::new(); tails.len()];
+            for half in 0..2 {
+                let reads: Vec<Read<'_>> = pieces
+                    .iter()
+                    .enumerate()
+                    .map(|(text, piece)| {
+                        let tokens = if half == 0 { piece.0 } else { piece.1 };
+                        Read {
+                            text,
+                            tokens,
+                            rows: tokens.len(),
+                        }
+                    })
+                    .collect();
+                for (found, rows) in found.iter_mut().zip(texts.forward(&reads)?) {
+                    found.extend(bits(&rows));
+                }
+            }
+            assert_eq!(found, due, "{shape:?}");
+        }
+        Ok(())
+    }
+
+    /// The pass for cards, computed here, has the same products up to the order of sums.
+    #[test]
+    fn both_passes_give_the_same_logits() -> Result<()> {
+        let text = text(33);
+        for shape in shapes() {
+            let mut host = network(&shape)?;
+            let mut card = network(&shape)?;
+            card.place = Place::Card(Card::new(&shape, 200, Device::Cpu)?);
+            for (from, to) in [(0, 20), (20, 21), (21, 33)] {
+                let tokens = &text[from..to];
+                let own = host.forward(tokens, tokens.len())?;
+                let other = card.forward(tokens, tokens.len())?;
+                for row in 0..tokens.len() {
+                    for (own, other) in own.row(row).iter().zip(other.row(row)) {
+                        assert!(
+                            (own - other).abs() < 1e-4,
+                            "{shape:?}, token {}: {own} and {other}",
+                            from + row
+                        );
+                    }
                 }
             }
         }

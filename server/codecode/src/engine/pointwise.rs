@@ -1,4 +1,4 @@
-//! What is done to every value by itself, compiled for the processor at hand.
+//! What is done to every value by itself or over one row, compiled for the processor at hand.
 //! Knows slices of numbers, no tensors and no models.
 
 use pulp::{Simd, WithSimd};
@@ -24,6 +24,73 @@ impl WithSimd for Gated<'_> {
     }
 }
 
+/// Root mean square normalisation (Zhang and Sennrich, 2019) of rows as wide as `weight`: `value / sqrt(mean of
+/// squares + epsilon) · weight`.
+pub(super) fn normalised(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+    pulp::Arch::new().dispatch(Normalised {
+        rows,
+        weight,
+        epsilon,
+        out,
+    });
+}
+
+struct Normalised<'a> {
+    rows: &'a [f32],
+    weight: &'a [f32],
+    epsilon: f32,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Normalised<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.weight.len();
+        let rows = self.rows.chunks_exact(width);
+        for (row, out) in rows.zip(self.out.chunks_exact_mut(width)) {
+            let (wide, rest) = S::as_simd_f32s(row);
+            let mut squares = simd.splat_f32s(0.0);
+            for value in wide {
+                squares = simd.mul_add_e_f32s(*value, *value, squares);
+            }
+            let mut sum = simd.reduce_sum_f32s(squares);
+            for value in rest {
+                sum += value * value;
+            }
+            let scale = 1.0 / (sum / width as f32 + self.epsilon).sqrt();
+            for ((out, value), weight) in out.iter_mut().zip(row).zip(self.weight) {
+                *out = value * scale * weight;
+            }
+        }
+    }
+}
+
+/// The highest of some values; negative infinity where there is none.
+#[inline(always)]
+pub(super) fn highest<S: Simd>(simd: S, values: &[f32]) -> f32 {
+    let (wide, rest) = S::as_simd_f32s(values);
+    let mut highest = simd.splat_f32s(f32::NEG_INFINITY);
+    for value in wide {
+        highest = simd.max_f32s(highest, *value);
+    }
+    let highest = simd.reduce_max_f32s(highest);
+    rest.iter()
+        .fold(highest, |highest, value| highest.max(*value))
+}
+
+/// The sum of some values.
+#[inline(always)]
+pub(super) fn total<S: Simd>(simd: S, values: &[f32]) -> f32 {
+    let (wide, rest) = S::as_simd_f32s(values);
+    let mut total = simd.splat_f32s(0.0);
+    for value in wide {
+        total = simd.add_f32s(total, *value);
+    }
+    rest.iter()
+        .fold(simd.reduce_sum_f32s(total), |total, value| total + value)
+}
 /// e to the power of `x`, to within two units in the last place; below -87 it stays at e^-87. In operations that a
 /// loop over it does many of at once, where the library's is called once for each.
 #[inline(always)]

@@ -14,6 +14,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
+use std::{cell::OnceCell, slice::ChunksExact};
+
 use candle_core::quantized::{GgmlDType, QTensor};
 use rayon::prelude::*;
 
@@ -105,6 +107,38 @@ struct Short {
     scale: f32,
 }
 
+/// Rows that matrices are multiplied with, each quantised once for all that ask for the same kind.
+pub(super) struct Operand<'a> {
+    values: &'a [f32],
+    columns: usize,
+    long: OnceCell<Vec<Long>>,
+    short: OnceCell<Vec<Short>>,
+}
+
+impl<'a> Operand<'a> {
+    /// Rows of `columns` values each, one after another.
+    pub(super) fn new(values: &'a [f32], columns: usize) -> Self {
+        Self {
+            values,
+            columns,
+            long: OnceCell::new(),
+            short: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(super) fn values(&self) -> &'a [f32] {
+        self.values
+    }
+
+    pub(super) fn rows(&self) -> ChunksExact<'a, f32> {
+        self.values.chunks_exact(self.columns)
+    }
+}
+
 enum Form {
     Nibble(Vec<Nibble>),
     Six(Vec<Six>),
@@ -172,21 +206,25 @@ impl Tiles {
         self.columns
     }
 
-    /// Rows of `columns` values each, times the matrix: for each of them one row of `rows` sums.
-    pub(super) fn multiply(&self, seen: &[f32]) -> Vec<f32> {
+    /// Rows as wide as the matrix, times the matrix: `out` becomes for each of them one row of as many sums as the
+    /// matrix has rows.
+    pub(super) fn multiply(&self, seen: &Operand<'_>, out: &mut [f32]) {
         #[cfg(target_arch = "x86_64")]
         {
             let features = avx2::Avx2::found().expect("tiles are only made where it is found");
             match &self.form {
-                Form::Nibble(tiles) => self.with(tiles, seen, features),
-                Form::Six(tiles) => self.with(tiles, seen, features),
-                Form::Five(tiles) => self.with(tiles, seen, features),
-                Form::Eight(tiles) => self.with(tiles, seen, features),
+                Form::Nibble(tiles) => self.with(tiles, seen, features, out),
+                Form::Six(tiles) => self.with(tiles, seen, features, out),
+                Form::Five(tiles) => self.with(tiles, seen, features, out),
+                Form::Eight(tiles) => self.with(tiles, seen, features, out),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
-            unreachable!("no tiles are made for this processor: {}", seen.len())
+            unreachable!(
+                "no tiles are made for this processor: {}",
+                out.len() + seen.columns()
+            )
         }
     }
 
@@ -194,73 +232,68 @@ impl Tiles {
     fn with<K: avx2::Kernel + Sync>(
         &self,
         tiles: &[K],
-        seen: &[f32],
+        seen: &Operand<'_>,
         features: avx2::Avx2,
-    ) -> Vec<f32>
-    where
+        out: &mut [f32],
+    ) where
         K::Part: Sync,
     {
-        /// Column groups that one thread takes at once: enough work to be worth handing over.
-        const GROUPS: usize = 8;
+        /// Columns that one thread takes at once: enough work to be worth handing over.
+        const COLUMNS: usize = 8 * WIDE;
 
-        let count = seen.len() / self.columns;
-        let rows: Vec<Vec<K::Part>> = seen
-            .chunks_exact(self.columns)
-            .map(|row| <K::Part as avx2::Part>::of(row, features))
-            .collect();
+        let parts = <K::Part as avx2::Part>::of(seen, features);
+        let count = seen.rows().len();
+        let rows: Vec<&[K::Part]> = parts.chunks_exact(parts.len() / count.max(1)).collect();
         // In pieces of like size: a row alone would wait for each of its own sums.
         let pieces = count.div_ceil(TOGETHER).max(1);
         let together = count.div_ceil(pieces).max(1);
         let across = tiles.len() / (self.rows / WIDE);
-        let mut sums = vec![0.0_f32; self.rows * count];
-        let some = |(at, sums): (usize, &mut [f32])| {
-            for (group, sums) in sums.chunks_exact_mut(WIDE * count).enumerate() {
-                let from = (at * GROUPS + group) * across;
-                let tiles = &tiles[from..from + across];
-                for (rows, sums) in rows.chunks(together).zip(sums.chunks_mut(WIDE * together)) {
-                    beside(tiles, rows, features, sums);
+        let alone = rayon::current_num_threads() == 1;
+        let columns = if alone { self.rows } else { COLUMNS };
+        // Each job's columns of all rows.
+        let mut jobs: Vec<Vec<&mut [f32]>> = Vec::new();
+        jobs.resize_with(self.rows.div_ceil(columns), || Vec::with_capacity(count));
+        for row in out.chunks_exact_mut(self.rows) {
+            for (job, sums) in jobs.iter_mut().zip(row.chunks_mut(columns)) {
+                job.push(sums);
+            }
+        }
+        let run = |(at, mut sums): (usize, Vec<&mut [f32]>)| {
+            let width = sums.first().map_or(0, |row| row.len());
+            for from in (0..width).step_by(WIDE) {
+                let first = (at * columns + from) / WIDE * across;
+                let tiles = &tiles[first..first + across];
+                for (rows, sums) in rows.chunks(together).zip(sums.chunks_mut(together)) {
+                    beside(tiles, rows, features, |row, found| {
+                        sums[row][from..from + WIDE].copy_from_slice(found);
+                    });
                 }
             }
         };
-        if rayon::current_num_threads() > 1 {
-            sums.par_chunks_mut(WIDE * count * GROUPS)
-                .enumerate()
-                .for_each(some);
+        if alone {
+            jobs.into_iter().enumerate().for_each(run);
         } else {
-            sums.chunks_mut(WIDE * count * GROUPS)
-                .enumerate()
-                .for_each(some);
+            jobs.into_par_iter().enumerate().for_each(run);
         }
-        if count == 1 {
-            return sums;
-        }
-        // From [group][row][16] to [row][group][16].
-        let mut out = vec![0.0; sums.len()];
-        for (group, sums) in sums.chunks_exact(WIDE * count).enumerate() {
-            for (row, sums) in sums.chunks_exact(WIDE).enumerate() {
-                let at = row * self.rows + group * WIDE;
-                out[at..at + WIDE].copy_from_slice(sums);
-            }
-        }
-        out
     }
 }
 
-/// The kernel compiled for as many rows as there are.
+/// The kernel compiled for as many rows as there are; `take` gets each row's sums.
 #[cfg(target_arch = "x86_64")]
 fn beside<K: avx2::Kernel>(
     tiles: &[K],
-    rows: &[Vec<K::Part>],
+    rows: &[&[K::Part]],
     features: avx2::Avx2,
-    sums: &mut [f32],
+    mut take: impl FnMut(usize, &[f32; WIDE]),
 ) {
     macro_rules! of {
         ($($count:literal)*) => {
             match rows.len() {
                 $($count => {
-                    let rows: [&[K::Part]; $count] = std::array::from_fn(|row| rows[row].as_slice());
-                    let found = K::sums(tiles, rows, features);
-                    sums.copy_from_slice(found.as_flattened());
+                    let rows: [&[K::Part]; $count] = std::array::from_fn(|row| rows[row]);
+                    for (row, found) in K::sums(tiles, rows, features).iter().enumerate() {
+                        take(row, found);
+                    }
                 })*
                 _ => unreachable!("rows come in pieces of at most eight"),
             }
@@ -500,8 +533,8 @@ mod tests {
             let plain = stored.dequantize(&Device::Cpu)?.to_vec2::<f32>()?;
             let tiles = Tiles::new(&stored).expect("the kind is taken");
             let seen: Vec<f32> = (0..4).flat_map(|kind| row(columns, kind)).collect();
-            let products = tiles.multiply(&seen);
-            assert_eq!(products.len(), 4 * rows);
+            let mut products = vec![0.0; 4 * rows];
+            tiles.multiply(&Operand::new(&seen, columns), &mut products);
             for (at, &product) in products.iter().enumerate() {
                 let (seen, weights) = (&seen[at / rows * columns..], &plain[at % rows]);
                 let terms = || {
@@ -533,12 +566,15 @@ mod tests {
             columns: usize,
             features: Avx2,
         ) -> Vec<Vec<u32>> {
-            let rows = seen.chunks_exact(columns);
-            let rows: Vec<Vec<K::Part>> = rows.map(|row| K::Part::of(row, features)).collect();
-            let mut out = vec![0.0; WIDE * rows.len()];
-            beside(tiles, &rows, features, &mut out);
-            let bits = |row: &[f32]| row.iter().map(|it| it.to_bits()).collect();
-            out.chunks_exact(WIDE).map(bits).collect()
+            let seen = Operand::new(seen, columns);
+            let parts = K::Part::of(&seen, features);
+            let rows = parts.chunks_exact(parts.len() / seen.rows().len());
+            let rows: Vec<&[K::Part]> = rows.collect();
+            let mut out = Vec::new();
+            beside(tiles, &rows, features, |_, sums| {
+                out.push(sums.iter().map(|it| it.to_bits()).collect());
+            });
+            out
         }
 
         let Some(features) = Avx2::found() else {

@@ -26,20 +26,29 @@ use super::{
 };
 use crate::{session::ROWS_AT_ONCE, tokens::Tokens};
 
+/// A vector of weights.
+pub(super) struct Vector {
+    pub(super) tensor: Tensor,
+    /// The same as plain numbers for the processor; empty on a card.
+    pub(super) plain: Vec<f32>,
+}
+
 /// One linear layer: a matrix [out, in] and perhaps a bias [out].
 pub(super) struct Linear {
     pub(super) matrix: Matrix,
-    pub(super) bias: Option<Tensor>,
+    pub(super) bias: Option<Vector>,
 }
 
 /// The tensors of one block.
 pub(super) struct Block {
-    pub(super) attention_norm: Tensor,
+    pub(super) attention_norm: Vector,
     pub(super) query: Linear,
     pub(super) key: Linear,
     pub(super) value: Linear,
     pub(super) back: Linear,
-    pub(super) feed_norm: Tensor,
+    pub(super) feed_norm: Vector,
+    /// How many values the gate lets through.
+    pub(super) feed: usize,
     pub(super) gate: Linear,
     pub(super) up: Linear,
     pub(super) down: Linear,
@@ -49,7 +58,7 @@ pub(super) struct Block {
 pub(super) struct Weights {
     pub(super) embedding: Arc<QTensor>,
     pub(super) blocks: Vec<Block>,
-    pub(super) norm: Tensor,
+    pub(super) norm: Vector,
     pub(super) output: Matrix,
 }
 
@@ -332,6 +341,7 @@ impl<'a> Loader<'a> {
                 key: self.linear(&name("attn_k"), shared, width)?,
                 value: self.linear(&name("attn_v"), shared, width)?,
                 back: self.linear(&name("attn_output"), width, queries)?,
+                feed,
                 feed_norm: self.vector(&name("ffn_norm.weight"), width)?,
                 gate: self.linear(&name("ffn_gate"), feed, width)?,
                 up: self.linear(&name("ffn_up"), feed, width)?,
@@ -397,14 +407,19 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Tensor> {
+    fn vector(&mut self, name: &str, length: usize) -> Result<Vector> {
         let tensor = self.raw(name)?.dequantize(self.device)?;
         ensure!(
             tensor.dims() == [length],
             "`{name}` has the shape {:?} where [{length}] is due",
             tensor.dims()
         );
-        Ok(tensor)
+        let plain = if self.device.is_cpu() {
+            tensor.to_vec1()?
+        } else {
+            Vec::new()
+        };
+        Ok(Vector { tensor, plain })
     }
 
     fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<Arc<QTensor>> {

@@ -13,7 +13,7 @@ use std::arch::x86_64::*;
 use pulp::bytemuck::cast;
 
 use super::{
-    Eight, Five, LONG, Long, Nibble, SHORT, Short, Six, WIDE,
+    Eight, Five, LONG, Long, Nibble, Operand, SHORT, Short, Six, WIDE,
     vnni::{self, Vnni},
 };
 
@@ -43,8 +43,8 @@ impl Avx2 {
 
 /// A stretch of a row that is multiplied, quantised as a kind of tile asks.
 pub(super) trait Part: Sized {
-    /// Quantises a row.
-    fn of(row: &[f32], features: Avx2) -> Vec<Self>;
+    /// All rows, one after another.
+    fn of<'a>(rows: &'a Operand<'_>, features: Avx2) -> &'a [Self];
 }
 
 /// A kind of tile that this processor multiplies.
@@ -94,8 +94,8 @@ macro_rules! part {
                 unsafe_code,
                 reason = "the features are there, or there were no `Avx2`"
             )]
-            fn of(row: &[f32], _: Avx2) -> Vec<Self> {
-                unsafe { $run(row) }
+            fn of<'a>(rows: &'a Operand<'_>, _: Avx2) -> &'a [Self] {
+                rows.$run.get_or_init(|| unsafe { $run(rows.values) })
             }
         }
     };
@@ -359,17 +359,10 @@ fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; WIDE]; 
 #[target_feature(enable = "avx2,fma,f16c")]
 fn long(from: &[f32]) -> Vec<Long> {
     let mut parts = vec![Long::default(); from.len() / LONG];
-    for (part, values) in parts.iter_mut().zip(from.chunks_exact(LONG)) {
-        let mut whole = [0_i8; LONG];
-        part.scale = whole_numbers(values, &mut whole);
-        for (four, bytes) in part.values.iter_mut().zip(whole.chunks_exact(4)) {
-            *four = i32::from_le_bytes([
-                bytes[0] as u8,
-                bytes[1] as u8,
-                bytes[2] as u8,
-                bytes[3] as u8,
-            ]);
-        }
+    for (part, values) in parts.iter_mut().zip(from.as_chunks::<LONG>().0) {
+        let (whole, scale) = whole_numbers(values);
+        part.scale = scale;
+        part.values = cast(whole);
         let mut of_16 = [0_i16; LONG / 16];
         for (sum, bytes) in of_16.iter_mut().zip(whole.chunks_exact(16)) {
             *sum = bytes.iter().map(|&byte| i16::from(byte)).sum();
@@ -386,34 +379,51 @@ fn long(from: &[f32]) -> Vec<Long> {
     parts
 }
 
-/// A row in stretches of 32, each with its own scale.
+/// Rows in stretches of 32, each with its own scale.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn short(from: &[f32]) -> Vec<Short> {
     let mut parts = vec![Short::default(); from.len() / SHORT];
-    for (part, values) in parts.iter_mut().zip(from.chunks_exact(SHORT)) {
-        let mut whole = [0_i8; SHORT];
-        part.scale = whole_numbers(values, &mut whole);
+    for (part, values) in parts.iter_mut().zip(from.as_chunks::<SHORT>().0) {
+        let (whole, scale) = whole_numbers(values);
+        part.scale = scale;
         part.values = cast(whole);
         part.sum = whole.iter().map(|&byte| i32::from(byte)).sum();
     }
     parts
 }
 
+/// Whole numbers of at most 127 for values, and what one of them is worth.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn whole_numbers(values: &[f32], whole: &mut [i8]) -> f32 {
-    let farthest = values
-        .iter()
-        .fold(0.0_f32, |far, value| far.max(value.abs()));
-    let scale = farthest / 127.0;
-    let by = if farthest > 0.0 {
+fn whole_numbers<const N: usize>(values: &[f32; N]) -> ([i8; N], f32) {
+    let (eights, _) = values.as_chunks::<8>();
+    let size = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+    let mut farthest = _mm256_setzero_ps();
+    for eight in eights {
+        // The second where one is no number.
+        farthest = _mm256_max_ps(_mm256_and_ps(cast(*eight), size), farthest);
+    }
+    let lanes: [f32; 8] = cast(farthest);
+    let farthest = lanes.into_iter().fold(0.0, f32::max);
+    let by = _mm256_set1_ps(if farthest > 0.0 {
         127.0 / farthest
     } else {
         0.0
+    });
+    let whole = |eight: [f32; 8]| {
+        let value = _mm256_mul_ps(cast(eight), by);
+        // What is no number becomes 0.
+        let value = _mm256_and_ps(value, _mm256_cmp_ps::<_CMP_ORD_Q>(value, value));
+        _mm256_cvtps_epi32(value)
     };
-    for (to, value) in whole.iter_mut().zip(values) {
-        // Casting saturates, and what is no number becomes 0.
-        *to = (value * by).round_ties_even() as i8;
+    let mut out = [0; N];
+    let (to, _) = out.as_chunks_mut::<32>();
+    for (to, eights) in to.iter_mut().zip(eights.as_chunks::<4>().0) {
+        let [a, b, c, d] = eights.map(whole);
+        let bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        // Packing goes by halves of registers.
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        *to = cast(_mm256_permutevar8x32_epi32(bytes, order));
     }
-    scale
+    (out, farthest / 127.0)
 }
