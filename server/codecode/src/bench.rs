@@ -175,14 +175,13 @@ fn ways(identity: bool) -> Vec<Way> {
         },
         base_only: true,
     };
-    let co = |name, ahead, lookup| {
+    let co = |name, ahead| {
         let doubt = if ahead == 1 { 0.0 } else { Plan::AHEAD.doubt };
         Way {
             name,
             plan: Plan {
                 ahead,
                 doubt,
-                lookup,
                 ..Plan::AHEAD
             },
             base_only: false,
@@ -191,12 +190,16 @@ fn ways(identity: bool) -> Vec<Way> {
     let mut ways = vec![
         base("base alone", None),
         base("base + lookup", lookup),
-        co("stepwise", 1, None),
-        co("speculative", 8, None),
-        co("speculative + lookup", 8, lookup),
+        co("stepwise", 1),
+        co("speculative", 8),
+        Way {
+            name: "speculative + lookup",
+            plan: Plan::revision(),
+            base_only: false,
+        },
     ];
     if identity {
-        ways.extend([co("k = 2", 2, None), co("k = 4", 4, None)]);
+        ways.extend([co("k = 2", 2), co("k = 4", 4)]);
     }
     ways
 }

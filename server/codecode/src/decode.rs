@@ -45,10 +45,13 @@ impl Plan {
         chunk: 256,
     };
 
-    /// Drafting ahead and reading ahead what stands in the prompt: for revisions of given code.
+    /// Drafting ahead and reading ahead what stands in the prompt: for revisions of given code. What was looked up
+    /// costs no pass of its own, so a draft ends sooner where there is nothing to look up.
     #[must_use]
     pub fn revision() -> Self {
         Self {
+            ahead: 6,
+            doubt: 0.9,
             lookup: Some(Lookup::default()),
             ..Self::AHEAD
         }

@@ -5,6 +5,7 @@ mod adapter;
 mod attention;
 mod cached;
 mod card;
+mod coarse;
 mod host;
 mod matrix;
 mod memory;
@@ -37,6 +38,9 @@ pub struct Load {
     pub context: usize,
     /// Where requantised weights are kept between runs; `None` keeps none.
     pub cache: Option<PathBuf>,
+    /// Whether logits far below the highest may be rough, as a model's may that only proposes: they come from four bits
+    /// a weight then, and a token costs a sixth less. On the processor.
+    pub rough: bool,
 }
 
 /// A model with its tokenizer, ready to run.
@@ -56,7 +60,7 @@ impl Load {
     /// When the file cannot be read or is not a model this program knows.
     pub fn need(&self) -> Result<Need> {
         let source = self.source()?;
-        Ok(source.need(self.context))
+        Ok(source.need(self.context, self.rough))
     }
 
     /// Loads the model, after making sure that it fits.
@@ -66,7 +70,7 @@ impl Load {
     pub fn load(&self) -> Result<Model> {
         let name = || format!("cannot load {}", self.model.display());
         let source = self.source()?;
-        source.need(self.context).check(&self.model)?;
+        source.need(self.context, self.rough).check(&self.model)?;
         let tokens = source.tokens().with_context(name)?;
         let called = source.name();
         let device = device()?;

@@ -8,6 +8,8 @@ pub struct Lookup {
     pub least: usize,
     /// The most tokens that are compared.
     pub most: usize,
+    /// How many tokens are guessed for each one that agrees after the first: where more agree, more is likely to follow.
+    pub each: usize,
     /// The longest guess.
     pub length: usize,
 }
@@ -15,9 +17,10 @@ pub struct Lookup {
 impl Default for Lookup {
     fn default() -> Self {
         Self {
-            least: 3,
-            most: 6,
-            length: 12,
+            least: 2,
+            most: 8,
+            each: 3,
+            length: 16,
         }
     }
 }
@@ -46,7 +49,8 @@ impl Lookup {
                 }
             }
         }
-        found.map_or(&[], |end| &text[end..text.len().min(end + self.length)])
+        let length = (best.saturating_sub(1) * self.each).clamp(1, self.length.max(1));
+        found.map_or(&[], |end| &text[end..text.len().min(end + length)])
     }
 }
 
@@ -57,16 +61,23 @@ mod tests {
     const ANY: Lookup = Lookup {
         least: 2,
         most: 4,
+        each: 2,
         length: 3,
     };
 
     #[test]
     fn the_longest_agreement_wins_and_then_the_latest() {
         assert_eq!(ANY.guess(&[1, 2, 3, 9, 9, 2, 3, 8, 1, 2, 3]), [9, 9, 2]);
-        assert_eq!(ANY.guess(&[2, 3, 7, 2, 3, 8, 2, 3]), [8, 2, 3]);
+        assert_eq!(ANY.guess(&[2, 3, 7, 2, 3, 8, 2, 3]), [8, 2]);
         assert!(ANY.guess(&[1, 2, 3, 4]).is_empty());
         assert!(ANY.guess(&[]).is_empty());
         assert!(ANY.guess(&[5]).is_empty());
+    }
+
+    #[test]
+    fn more_is_guessed_where_more_agrees() {
+        assert_eq!(ANY.guess(&[1, 2, 7, 8, 9, 6, 1, 2]), [7, 8]);
+        assert_eq!(ANY.guess(&[0, 1, 2, 7, 8, 9, 6, 0, 1, 2]), [7, 8, 9]);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use crate::{
     decode::Plan,
     engine::Load,
     law::{Law, Mode, Warp},
-    lookup::Lookup,
 };
 
 /// Which models, and what they may take.
@@ -25,6 +24,10 @@ pub struct Models {
     /// A LoRA adapter (a PEFT folder) for the security model.
     #[arg(long, value_name = "FOLDER", requires = "security")]
     pub adapter: Option<PathBuf>,
+    /// Compute all logits of the security model from its weights as they are stored; without this, those far below the
+    /// highest come from four bits a weight, and a token costs a sixth less.
+    #[arg(long, requires = "security")]
+    pub exact: bool,
     /// Tokens of prompt and answer together.
     #[arg(long, default_value_t = 4096, value_name = "TOKENS")]
     pub context: usize,
@@ -64,14 +67,19 @@ impl Models {
         } else {
             self.cache.clone().or_else(cache_folder)
         };
-        let load = |model: PathBuf, adapter: Option<PathBuf>| Load {
+        let load = |model: PathBuf| Load {
             model,
-            adapter,
+            adapter: None,
             context: self.context,
             cache: cache.clone(),
+            rough: false,
         };
-        let security = security.map(|path| load(path, self.adapter.clone()));
-        Ok((load(base, None), security))
+        let security = security.map(|path| Load {
+            adapter: self.adapter.clone(),
+            rough: !self.exact,
+            ..load(path)
+        });
+        Ok((load(base), security))
     }
 }
 
@@ -156,12 +164,12 @@ pub fn checked(law: Law) -> Result<Law> {
 /// How far ahead to work; changes what it costs, never what comes out.
 #[derive(Args, Clone, Debug)]
 pub struct Plans {
-    /// The most tokens to draft before the base verifies; 1 is step by step.
-    #[arg(long, default_value_t = 8, value_name = "K")]
-    pub ahead: usize,
-    /// Stop drafting after a token less likely than this.
-    #[arg(long, default_value_t = Plan::AHEAD.doubt, value_name = "P")]
-    pub doubt: f64,
+    /// The most tokens to draft before the base verifies; 1 is step by step [default: 8, with --lookup 6].
+    #[arg(long, value_name = "K")]
+    pub ahead: Option<usize>,
+    /// Stop drafting after a token less likely than this [default: 0.8, with --lookup 0.9].
+    #[arg(long, value_name = "P")]
+    pub doubt: Option<f64>,
     /// Read ahead what stands in the prompt: for revisions of given code.
     #[arg(long)]
     pub lookup: bool,
@@ -171,11 +179,15 @@ impl Plans {
     /// The plan they make.
     #[must_use]
     pub fn plan(&self) -> Plan {
+        let plan = if self.lookup {
+            Plan::revision()
+        } else {
+            Plan::AHEAD
+        };
         Plan {
-            ahead: self.ahead.clamp(1, 16),
-            doubt: self.doubt,
-            lookup: self.lookup.then(Lookup::default),
-            ..Plan::AHEAD
+            ahead: self.ahead.unwrap_or(plan.ahead).clamp(1, 16),
+            doubt: self.doubt.unwrap_or(plan.doubt),
+            ..plan
         }
     }
 }

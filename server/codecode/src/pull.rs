@@ -55,6 +55,7 @@ fn into(
         adapter: None,
         context: 2,
         cache: None,
+        rough: false,
     };
     ensure!(
         source.is_file(),

@@ -133,6 +133,7 @@ fn plans() -> Vec<Plan> {
                 Some(Lookup {
                     least: 1,
                     most: 3,
+                    each: 3,
                     length: 5,
                 }),
                 Some(Lookup::default()),
@@ -262,6 +263,7 @@ fn the_base_alone_is_the_same_with_and_without_lookup_and_as_a_threshold_of_one(
     let (looked, with) = run_alone(Some(Lookup {
         least: 1,
         most: 3,
+        each: 3,
         length: 6,
     }));
     assert_eq!(plain, looked);
@@ -417,6 +419,7 @@ fn speculative_texts_follow_the_law_over_three_positions() {
         lookup: Some(Lookup {
             least: 1,
             most: 2,
+            each: 3,
             length: 2,
         }),
         chunk: 64,

@@ -211,6 +211,7 @@ fn session(pair: &[std::path::PathBuf; 2]) -> Session {
         adapter: None,
         context: 400,
         cache: None,
+        rough: false,
     };
     Session::load(&load(&pair[0]), Some(&load(&pair[1]))).unwrap()
 }
@@ -247,6 +248,7 @@ fn samples_side_by_side_are_the_samples_one_after_another() {
         let few = Lookup {
             least: 1,
             most: 3,
+            each: 3,
             length: 4,
         };
         for (base_only, lookup) in [(false, None), (false, Some(few)), (true, Some(few))] {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use candle_core::{Device, Tensor, quantized::QTensor};
 
 pub(super) use super::tiles::Operand;
-use super::tiles::Tiles;
+use super::{coarse::Coarse, tiles::Tiles};
 
 /// A matrix [out, in].
 pub(super) enum Matrix {
@@ -15,6 +15,8 @@ pub(super) enum Matrix {
     Plain(Arc<QTensor>),
     /// In our own tiles.
     Tiled(Tiles),
+    /// In tiles twice, for a product whose highest sums alone have to be exact.
+    Coarse(Coarse),
 }
 
 impl Matrix {
@@ -27,11 +29,19 @@ impl Matrix {
         }
     }
 
+    /// As [`Self::arrange`], for a product of which only the highest sums have to be exact.
+    pub(super) fn arrange_coarsely(&mut self) {
+        match self.plain().and_then(|plain| Coarse::new(plain)) {
+            Some(coarse) => *self = Self::Coarse(coarse),
+            None => self.arrange(),
+        }
+    }
+
     /// The matrix as it came; `None` once it is arranged.
     pub(super) fn plain(&self) -> Option<&Arc<QTensor>> {
         match self {
             Self::Plain(plain) => Some(plain),
-            Self::Tiled(_) => None,
+            Self::Tiled(_) | Self::Coarse(_) => None,
         }
     }
 
@@ -40,6 +50,7 @@ impl Matrix {
         match self {
             Self::Plain(plain) => plain.shape().dims()[1],
             Self::Tiled(tiles) => tiles.columns(),
+            Self::Coarse(coarse) => coarse.columns(),
         }
     }
 
@@ -63,6 +74,7 @@ impl Matrix {
                 out.copy_from_slice(&product);
             }
             Self::Tiled(tiles) => tiles.multiply(seen, out),
+            Self::Coarse(coarse) => coarse.multiply(seen, out),
         }
         Ok(())
     }

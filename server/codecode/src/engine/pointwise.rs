@@ -68,6 +68,22 @@ impl WithSimd for Normalised<'_> {
 }
 
 /// The highest of some values; negative infinity where there is none.
+pub(super) fn highest_of(values: &[f32]) -> f32 {
+    pulp::Arch::new().dispatch(Highest(values))
+}
+
+struct Highest<'a>(&'a [f32]);
+
+impl WithSimd for Highest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f32 {
+        highest(simd, self.0)
+    }
+}
+
+/// [`highest_of`] in what is compiled for the processor already.
 #[inline(always)]
 pub(super) fn highest<S: Simd>(simd: S, values: &[f32]) -> f32 {
     let (wide, rest) = S::as_simd_f32s(values);

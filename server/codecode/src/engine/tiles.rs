@@ -14,7 +14,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
-use std::{cell::OnceCell, slice::ChunksExact};
+use std::{cell::OnceCell, ops::Range, slice::ChunksExact};
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use rayon::prelude::*;
@@ -75,6 +75,15 @@ struct Five {
 struct Eight {
     scale: [u16; WIDE],
     bytes: [[u8; 4 * WIDE]; 8],
+}
+
+/// Any kind once more in four bits: 32 values of sixteen rows; value = scale · (number − 8).
+#[derive(Clone, Copy)]
+#[repr(C, align(32))]
+struct Rough {
+    /// The upper halves of the numbers.
+    scale: [u16; WIDE],
+    nibbles: [[u8; 4 * WIDE]; 4],
 }
 
 /// 256 values of a row that is multiplied: value = scale · number, four numbers to a word.
@@ -144,6 +153,7 @@ enum Form {
     Six(Vec<Six>),
     Five(Vec<Five>),
     Eight(Vec<Eight>),
+    Rough(Vec<Rough>),
 }
 
 /// A matrix in tiles.
@@ -201,6 +211,34 @@ impl Tiles {
         })
     }
 
+    /// A matrix in four bits, from what `some` gives of its rows as plain numbers; `None` where it does not fit.
+    pub(super) fn rough(
+        rows: usize,
+        columns: usize,
+        some: impl Fn(Range<usize>) -> Option<Vec<f32>>,
+    ) -> Option<Self> {
+        if !takes(GgmlDType::Q4_0, rows, columns) || rows * columns == 0 {
+            return None;
+        }
+        let mut tiles = Vec::with_capacity(rows / WIDE * (columns / SHORT));
+        for group in 0..rows / WIDE {
+            let values = some(group * WIDE..(group + 1) * WIDE)?;
+            if values.len() != WIDE * columns {
+                return None;
+            }
+            tiles.extend((0..columns / SHORT).map(|place| {
+                rough(std::array::from_fn(|row| {
+                    &values[row * columns + place * SHORT..][..SHORT]
+                }))
+            }));
+        }
+        Some(Self {
+            rows,
+            columns,
+            form: Form::Rough(tiles),
+        })
+    }
+
     /// How many values a row has that it is multiplied with.
     pub(super) fn columns(&self) -> usize {
         self.columns
@@ -217,6 +255,7 @@ impl Tiles {
                 Form::Six(tiles) => self.with(tiles, seen, features, out),
                 Form::Five(tiles) => self.with(tiles, seen, features, out),
                 Form::Eight(tiles) => self.with(tiles, seen, features, out),
+                Form::Rough(tiles) => self.with(tiles, seen, features, out),
             }
         }
         #[cfg(not(target_arch = "x86_64"))]
@@ -225,6 +264,53 @@ impl Tiles {
                 "no tiles are made for this processor: {}",
                 out.len() + seen.columns()
             )
+        }
+    }
+
+    /// The sums of those sixteens of matrix rows which `wanted` says, for one of the rows that are multiplied; the
+    /// others in `out` stay. They are those of [`Self::multiply`].
+    pub(super) fn multiply_some(
+        &self,
+        seen: &Operand<'_>,
+        row: usize,
+        wanted: impl Fn(&[f32]) -> bool,
+        out: &mut [f32],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let features = avx2::Avx2::found().expect("tiles are only made where it is found");
+            match &self.form {
+                Form::Nibble(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
+                Form::Six(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
+                Form::Five(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
+                Form::Eight(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
+                Form::Rough(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = (seen, row, wanted, out);
+            unreachable!("no tiles are made for this processor")
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn some_of<K: avx2::Kernel>(
+        &self,
+        tiles: &[K],
+        seen: &Operand<'_>,
+        row: usize,
+        features: avx2::Avx2,
+        wanted: impl Fn(&[f32]) -> bool,
+        out: &mut [f32],
+    ) {
+        let parts = <K::Part as avx2::Part>::of(seen, features);
+        let width = parts.len() / seen.rows().len();
+        let row = &parts[row * width..(row + 1) * width];
+        let across = tiles.len() / (self.rows / WIDE);
+        let groups = tiles.chunks_exact(across).zip(out.chunks_exact_mut(WIDE));
+        for (tiles, out) in groups.filter(|(_, out)| wanted(out)) {
+            beside(tiles, &[row], features, |_, sums| out.copy_from_slice(sums));
         }
     }
 
@@ -469,8 +555,36 @@ fn eight(blocks: [&[u8; 34]; WIDE]) -> Eight {
     tile
 }
 
+/// Each stretch of 32 under the scale that takes its farthest value to -8, as Q4_0 has it.
+fn rough(rows: [&[f32]; WIDE]) -> Rough {
+    let mut tile = Rough {
+        scale: [0; WIDE],
+        nibbles: [[0; 4 * WIDE]; 4],
+    };
+    for (row, values) in rows.into_iter().enumerate() {
+        let farthest =
+            values.iter().fold(
+                0.0_f32,
+                |far, &value| {
+                    if value.abs() > far.abs() { value } else { far }
+                },
+            );
+        tile.scale[row] = ((farthest / -8.0).to_bits() >> 16) as u16;
+        let scale = f32::from_bits(u32::from(tile.scale[row]) << 16);
+        let by = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+        let mut numbers = [0; SHORT];
+        for (number, value) in numbers.iter_mut().zip(values) {
+            // Casting saturates, and what is no number becomes 0.
+            *number = ((value * by).round() + 8.0).min(15.0) as u8;
+        }
+        spread(&numbers, row, &mut tile.nibbles);
+    }
+    tile
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::engine::coarse::Coarse;
     use anyhow::Result;
     use candle_core::{Device, Tensor};
 
@@ -554,6 +668,45 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn four_bits_are_near_and_the_highest_sums_exact() -> Result<()> {
+        let (rows, columns) = (480, 256);
+        for kind in [GgmlDType::Q8_0, GgmlDType::Q6K] {
+            if !takes(kind, rows, columns) {
+                continue;
+            }
+            // The rows of it that look random.
+            let all = matrix(4 * rows, columns);
+            let random = all.chunks_exact(columns).skip(3).step_by(4);
+            let random: Vec<f32> = random.flatten().copied().collect();
+            let dense = Tensor::from_vec(random, (rows, columns), &Device::Cpu)?;
+            let stored = QTensor::quantize(&dense, kind)?;
+            let exact = Tiles::new(&stored).expect("the kind is taken");
+            let coarse = Coarse::new(&stored).expect("the kind is taken");
+            let seen: Vec<f32> = (0..4).flat_map(|kind| row(columns, kind)).collect();
+            let (mut due, mut found) = (vec![0.0; 4 * rows], vec![0.0; 4 * rows]);
+            exact.multiply(&Operand::new(&seen, columns), &mut due);
+            coarse.multiply(&Operand::new(&seen, columns), &mut found);
+            let mut rounded = 0;
+            for (due, found) in due.chunks_exact(rows).zip(found.chunks_exact(rows)) {
+                let highest = due.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let size = due.iter().map(|it| it.abs()).fold(0.0, f32::max);
+                for (due, found) in due.iter().zip(found) {
+                    if *due >= highest - 2.0 {
+                        assert_eq!(due.to_bits(), found.to_bits(), "{kind:?}");
+                    }
+                    assert!(
+                        (due - found).abs() <= 0.2 * size,
+                        "{kind:?}: {due}, {found}"
+                    );
+                    rounded += usize::from(due != found);
+                }
+            }
+            assert!(rounded > 0, "{kind:?}: all of it is multiplied twice");
+        }
+        Ok(())
+    }
+
     /// Of a processor with VNNI, whatever of it this one has.
     #[cfg(target_arch = "x86_64")]
     #[test]
@@ -590,6 +743,7 @@ mod tests {
                 Form::Six(tiles) => sums(tiles, seen, columns, features),
                 Form::Five(tiles) => sums(tiles, seen, columns, features),
                 Form::Eight(tiles) => sums(tiles, seen, columns, features),
+                Form::Rough(tiles) => sums(tiles, seen, columns, features),
             };
             let all = of(&seen, features);
             assert_eq!(all, of(&seen, features.alone()), "{kind:?} without VNNI");

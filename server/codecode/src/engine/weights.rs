@@ -65,7 +65,7 @@ pub(super) struct Weights {
 impl Weights {
     /// Puts every matrix into the arrangement that this machine multiplies fastest, one after another, so that no
     /// two copies of more than one are held.
-    fn arrange(&mut self) {
+    fn arrange(&mut self, rough: bool) {
         for block in &mut self.blocks {
             for layer in [
                 &mut block.query,
@@ -79,7 +79,11 @@ impl Weights {
                 layer.matrix.arrange();
             }
         }
-        self.output.arrange();
+        if rough {
+            self.output.arrange_coarsely();
+        } else {
+            self.output.arrange();
+        }
     }
 }
 
@@ -162,7 +166,7 @@ impl Source {
     }
 
     /// Elements and kind of every matrix, without loading one.
-    pub(super) fn need(&self, context: usize) -> Need {
+    pub(super) fn need(&self, context: usize, rough: bool) -> Need {
         let shape = self.shape();
         let mut weights = 0;
         let mut count = |name: &str, dims: &[usize], kind: Option<GgmlDType>| {
@@ -202,6 +206,10 @@ impl Source {
                     }
                 }
             }
+        }
+        if rough {
+            // 32 weights in 18 bytes.
+            weights += (shape.vocabulary * shape.width) as u64 * 18 / 32;
         }
         let positions = context.min(shape.context) as u64;
         Need {
@@ -270,7 +278,7 @@ pub(super) fn prepare(source: &Source, load: &Load, device: &Device) -> Result<(
         let mut loader = Loader::new(&kept, None, device)?;
         match loader.weights() {
             Ok(mut weights) => {
-                weights.arrange();
+                weights.arrange(load.rough);
                 return Ok((shape, weights));
             }
             Err(_) => {
@@ -285,7 +293,7 @@ pub(super) fn prepare(source: &Source, load: &Load, device: &Device) -> Result<(
     if let Some(slot) = slot {
         slot.write(&weights);
     }
-    weights.arrange();
+    weights.arrange(load.rough);
     Ok((shape, weights))
 }
 

@@ -27,7 +27,6 @@ use super::{
 use crate::{
     decode::{Counts, Plan},
     law::{Law, Mode},
-    lookup::Lookup,
     options::checked,
     session::{Finish, Traced},
     template::{Message, Role},
@@ -290,12 +289,12 @@ fn job(
         (law.base.top_p, law.draft.top_p) = (top_p, top_p);
     }
     let mut plan: Plan = shared.plan;
-    plan.ahead = own.ahead.unwrap_or(plan.ahead).clamp(1, 16);
     match own.lookup {
-        Some(true) => plan.lookup = plan.lookup.or(Some(Lookup::default())),
+        Some(true) if plan.lookup.is_none() => plan = Plan::revision(),
         Some(false) => plan.lookup = None,
-        None => {}
+        _ => {}
     }
+    plan.ahead = own.ahead.unwrap_or(plan.ahead).clamp(1, 16);
     let samples = common.n.unwrap_or(1);
     anyhow::ensure!((1..=32).contains(&samples), "`n` must be between 1 and 32");
     let stops = match common.stop {

@@ -13,7 +13,7 @@ use std::arch::x86_64::*;
 use pulp::bytemuck::cast;
 
 use super::{
-    Eight, Five, LONG, Long, Nibble, Operand, SHORT, Short, Six, WIDE,
+    Eight, Five, LONG, Long, Nibble, Operand, Rough, SHORT, Short, Six, WIDE,
     vnni::{self, Vnni},
 };
 
@@ -86,6 +86,7 @@ kernel!(Nibble, Long, nibble);
 kernel!(Six, Long, six);
 kernel!(Five, Short, five);
 kernel!(Eight, Short, eight);
+kernel!(Rough, Short, rough);
 
 macro_rules! part {
     ($part:ty, $run:ident) => {
@@ -124,6 +125,13 @@ fn floats(from: &[f32; WIDE], at: usize) -> __m256 {
 #[target_feature(enable = "avx2,fma,f16c")]
 fn halves(from: &[u16; WIDE], at: usize) -> __m256 {
     _mm256_cvtph_ps(cast(half::<_, 8>(from, at)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn upper_halves(from: &[u16; WIDE], at: usize) -> __m256 {
+    let numbers = _mm256_cvtepu16_epi32(cast(half::<_, 8>(from, at)));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(numbers))
 }
 
 #[inline]
@@ -350,6 +358,35 @@ fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f32; WIDE]; 
         let scale = halves(&tile.scale, half);
         for row in 0..R {
             totals[row][half] = scaled(sums[row], scale, parts[row].scale, totals[row][half]);
+        }
+    }
+    totals.map(cast)
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn rough<const R: usize>(tiles: &[Rough], rows: [&[Short]; R]) -> [[f32; WIDE]; R] {
+    let (low, ones) = (_mm256_set1_epi8(15), _mm256_set1_epi16(1));
+    let mut totals = [[_mm256_setzero_ps(); 2]; R];
+    for (at, tile, half) in halved(tiles) {
+        let parts: [&Short; R] = std::array::from_fn(|row| &rows[row][at]);
+        let mut shorts = [_mm256_setzero_si256(); R];
+        for (pair, both) in tile.nibbles.iter().enumerate() {
+            let both = bytes(both, half);
+            let first = _mm256_and_si256(both, low);
+            let second = _mm256_and_si256(_mm256_srli_epi16::<4>(both), low);
+            for row in 0..R {
+                let values = &parts[row].values;
+                let sum = times(first, values[pair * 2]);
+                let sum = _mm256_add_epi16(sum, times(second, values[pair * 2 + 1]));
+                shorts[row] = _mm256_add_epi16(shorts[row], sum);
+            }
+        }
+        let scale = upper_halves(&tile.scale, half);
+        for row in 0..R {
+            // Weights were stored 8 too high.
+            let over = _mm256_set1_epi32(parts[row].sum * 8);
+            let sum = _mm256_sub_epi32(_mm256_madd_epi16(shorts[row], ones), over);
+            totals[row][half] = scaled(sum, scale, parts[row].scale, totals[row][half]);
         }
     }
     totals.map(cast)

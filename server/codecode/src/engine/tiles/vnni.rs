@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use pulp::bytemuck::cast;
 
-use super::{Eight, Five, Long, Nibble, Short, Six, WIDE};
+use super::{Eight, Five, Long, Nibble, Rough, Short, Six, WIDE};
 
 /// That this processor has the features which everything here is compiled for.
 #[derive(Clone, Copy)]
@@ -252,6 +252,35 @@ pub(super) fn eight<const R: usize>(tiles: &[Eight], rows: [&[Short]; R]) -> [[f
             }
         }
         let scale = _mm512_cvtph_ps(cast(tile.scale));
+        for row in 0..R {
+            totals[row] = scaled(sums[row], scale, parts[row].scale, totals[row]);
+        }
+    }
+    totals.map(|it| lanes(it))
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+pub(super) fn rough<const R: usize>(tiles: &[Rough], rows: [&[Short]; R]) -> [[f32; WIDE]; R] {
+    let low = _mm512_set1_epi8(15);
+    let mut totals = [_mm512_setzero_ps(); R];
+    for (at, tile) in tiles.iter().enumerate() {
+        let parts: [&Short; R] = std::array::from_fn(|row| &rows[row][at]);
+        fetch::<_, 1>(tile, 0);
+        // Weights are stored 8 too high.
+        let mut sums: [__m512i; R] =
+            std::array::from_fn(|row| _mm512_set1_epi32(parts[row].sum * -8));
+        for (pair, both) in tile.nibbles.iter().enumerate() {
+            let both = bytes(both);
+            let first = _mm512_and_si512(both, low);
+            let second = _mm512_and_si512(_mm512_srli_epi16::<4>(both), low);
+            for row in 0..R {
+                let values = &parts[row].values;
+                sums[row] = add(sums[row], first, values[pair * 2]);
+                sums[row] = add(sums[row], second, values[pair * 2 + 1]);
+            }
+        }
+        let scale = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(cast(tile.scale)));
+        let scale = _mm512_castsi512_ps(scale);
         for row in 0..R {
             totals[row] = scaled(sums[row], scale, parts[row].scale, totals[row]);
         }
