@@ -330,9 +330,6 @@ impl Tiles {
         let parts = <K::Part as avx2::Part>::of(seen, features);
         let count = seen.rows().len();
         let rows: Vec<&[K::Part]> = parts.chunks_exact(parts.len() / count.max(1)).collect();
-        // In pieces of like size: a row alone would wait for each of its own sums.
-        let pieces = count.div_ceil(TOGETHER).max(1);
-        let together = count.div_ceil(pieces).max(1);
         let across = tiles.len() / (self.rows / WIDE);
         let alone = rayon::current_num_threads() == 1;
         let columns = if alone { self.rows } else { COLUMNS };
@@ -349,7 +346,7 @@ impl Tiles {
             for from in (0..width).step_by(WIDE) {
                 let first = (at * columns + from) / WIDE * across;
                 let tiles = &tiles[first..first + across];
-                for (rows, sums) in rows.chunks(together).zip(sums.chunks_mut(together)) {
+                for (rows, sums) in rows.chunks(TOGETHER).zip(sums.chunks_mut(TOGETHER)) {
                     beside(tiles, rows, features, |row, found| {
                         sums[row][from..from + WIDE].copy_from_slice(found);
                     });
