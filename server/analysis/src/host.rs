@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use kb_schema::{EntrySet, Problem};
-use rustc_hash::FxHashMap;
 use tree_sitter::Tree;
 
 use crate::eval::Found;
@@ -15,7 +14,6 @@ use crate::focus::{self, Focus};
 use crate::ir::Span;
 use crate::kit::Kit;
 use crate::rules::{Active, LangRules};
-use crate::slice::Slicer;
 use crate::suppress;
 use crate::unit::{self, Results};
 
@@ -141,8 +139,12 @@ impl Snapshot {
             .as_ref()
             .is_none_or(|it| !Arc::ptr_eq(it, &self.rules));
         if fresh {
+            let kit = Kit {
+                follows: true,
+                ..Kit::default()
+            };
             *memo = Memo {
-                kit: Kit::default(),
+                kit,
                 rules: Some(self.rules.clone()),
             };
         }
@@ -204,23 +206,15 @@ fn run(
     kit: &mut Kit,
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Analysis> {
-    let root = source.tree.root_node();
-    let (language, text) = (source.language, source.text);
-    let results = unit::run(rules, active, language, text, root, kit, cancelled)?;
+    let results = unit::run(rules, active, source, kit, cancelled)?;
     Some(assemble(rules, source, &results))
 }
 
 /// Turns function-relative results into ranges of the text.
-fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analysis {
+fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results<'_>) -> Analysis {
     let text = source.text;
-    let scopes = results.scopes.iter();
-    let functions: FxHashMap<u64, Range<usize>> = scopes
-        .filter(|scope| results.lowered.contains_key(&scope.key))
-        .map(|scope| (scope.key, scope.range.clone()))
-        .collect();
-    let mut slicers: FxHashMap<u64, Slicer> = FxHashMap::default();
     let mut findings: Vec<Finding> = Vec::new();
-    for found in &results.found {
+    for found in results.found() {
         let ground = found.place.func;
         if !results.knows(ground) {
             continue;
@@ -228,11 +222,7 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
         let rule = &rules.rules[found.rule as usize];
         let at = |span: Span| results.at(ground, span).unwrap_or_default();
         let range = at(found.place.span);
-        let slicer = results.lowered.get(&found.place.func).map(|function| {
-            &*slicers
-                .entry(found.place.func)
-                .or_insert_with(|| Slicer::new(function))
-        });
+        let function = results.function(ground);
         findings.push(Finding {
             entry: rule.entry.clone(),
             pattern: rule.index,
@@ -249,12 +239,9 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results) -> Analys
                     })
                 })
                 .collect(),
-            function: functions
-                .get(&found.place.func)
-                .cloned()
-                .unwrap_or(0..text.len()),
-            slice: slicer
-                .map(|it| it.slice(text, &at, found.place.span))
+            function: function.map_or(0..text.len(), |(range, _)| range.clone()),
+            slice: function
+                .map(|(_, lowered)| lowered.slicer().slice(text, &at, found.place.span))
                 .unwrap_or_default(),
             parts: parts(found, &at),
             built: found.built.as_ref().map(|(span, pieces)| {
@@ -312,7 +299,7 @@ fn parts(found: &Found, at: &dyn Fn(Span) -> Range<usize>) -> Vec<Part> {
         .collect()
 }
 
-fn notes(source: &Source<'_>, results: &Results) -> Vec<Note> {
+fn notes(source: &Source<'_>, results: &Results<'_>) -> Vec<Note> {
     let mut out: Vec<Note> = results
         .too_deep
         .iter()
@@ -329,7 +316,7 @@ fn notes(source: &Source<'_>, results: &Results) -> Vec<Note> {
             });
         }
     }
-    if results.scopes.len() >= crate::lower::MAX_SCOPES {
+    if results.len() >= crate::lower::MAX_SCOPES {
         out.push(Note {
             range: 0..0,
             message: format!(

@@ -1,15 +1,16 @@
 //! What one document's last analysis left behind, and what of it still holds for a new text.
 //! It knows functions by their place, their key and their text; it evaluates nothing.
 
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use crate::env::Env;
 use crate::eval::{Found, Outcome};
 use crate::ir::Function;
 use crate::lower::Scope;
+use crate::map::Map;
+use crate::slice::Slicer;
 
 /// A function's last evaluation.
 #[derive(Debug, Clone)]
@@ -32,6 +33,23 @@ pub(crate) struct Lowered {
     pub(crate) function: Arc<Function>,
     pub(crate) mentions: Arc<[Mention]>,
     pub(crate) too_deep: usize,
+    slicer: Arc<OnceLock<Slicer>>,
+}
+
+impl Lowered {
+    pub(crate) fn new(function: Function, mentions: Arc<[Mention]>, too_deep: usize) -> Self {
+        Self {
+            function: Arc::new(function),
+            mentions,
+            too_deep,
+            slicer: Arc::default(),
+        }
+    }
+
+    /// Its statements, for slices.
+    pub(crate) fn slicer(&self) -> &Slicer {
+        self.slicer.get_or_init(|| Slicer::new(&self.function))
+    }
 }
 
 /// A function whose outcome another one uses.
@@ -57,11 +75,10 @@ pub(crate) struct Module {
 /// What one document's last analysis left behind, by the places of its scopes.
 #[derive(Debug, Default)]
 pub(crate) struct Kit {
-    /// Of which scopes there are and how they lie in each other.
-    pub(crate) frame: u64,
-    /// Of the values that functions take from around them.
-    pub(crate) values: u64,
-    pub(crate) keys: Vec<u64>,
+    /// Other versions of the text will follow.
+    pub(crate) follows: bool,
+    pub(crate) map: Map,
+    /// What each scope's text comes down to.
     pub(crate) texts: Vec<u64>,
     pub(crate) lowered: Vec<Option<Lowered>>,
     pub(crate) kept: Vec<Option<Kept>>,
@@ -69,6 +86,13 @@ pub(crate) struct Kit {
     pub(crate) needs: Vec<Vec<Need>>,
     /// Callees before callers.
     pub(crate) order: Vec<usize>,
+    /// Each function's place in that order.
+    pub(crate) rank: Vec<usize>,
+    /// The functions that use each one's outcome.
+    pub(crate) users: Vec<Vec<usize>>,
+    /// Of the values that functions take from around them; `None` when not all outcomes are of one
+    /// text.
+    pub(crate) values: Option<u64>,
     /// What the module said of itself.
     pub(crate) module: Option<Arc<Module>>,
     /// What raw queries found in the text outside of functions, and that text's digest.
@@ -78,45 +102,55 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    /// What is still of use for a text with these scopes, put where they are now.
-    pub(crate) fn arrange(&mut self, frame: u64, scopes: &[Scope], texts: &[u64]) {
-        let keys: Vec<u64> = scopes.iter().map(|it| it.key).collect();
-        if self.frame == frame && self.keys == keys {
-            for (lowered, same) in self.lowered.iter_mut().zip(self.texts.iter().zip(texts)) {
-                if same.0 != same.1 {
-                    *lowered = None;
-                }
+    /// Takes in a text with other scopes and puts what is still of use where they are now. Says
+    /// whether they only moved.
+    pub(crate) fn arrange(&mut self, map: Map, texts: Vec<u64>) -> bool {
+        let before = std::mem::replace(&mut self.map, map);
+        if before.frame == self.map.frame && self.texts.len() == texts.len() {
+            for (index, text) in texts.into_iter().enumerate() {
+                self.renew(index, text);
             }
-            return;
+            return true;
         }
-        let by_text = self
-            .texts
-            .iter()
-            .copied()
+        let texts_before = std::mem::replace(&mut self.texts, texts);
+        let by_text = texts_before
+            .into_iter()
             .zip(std::mem::take(&mut self.lowered));
         let mut by_text: FxHashMap<u64, Option<Lowered>> = by_text.collect();
-        let by_key = self
-            .keys
-            .iter()
-            .copied()
-            .zip(std::mem::take(&mut self.kept));
+        let keys_before = before.scopes.iter().map(|it| it.key);
+        let by_key = keys_before.zip(std::mem::take(&mut self.kept));
         let mut by_key: FxHashMap<u64, Option<Kept>> = by_key.collect();
         // Functions of the same text share one lowered form.
         let lowered = |text: &u64| by_text.get_mut(text).and_then(|it| it.clone());
-        self.lowered = texts.iter().map(lowered).collect();
-        let kept = |key: &u64| by_key.remove(key).flatten();
-        self.kept = keys.iter().map(kept).collect();
-        self.keys = keys;
-        self.order.clear();
+        self.lowered = self.texts.iter().map(lowered).collect();
+        let kept = |it: &Scope| by_key.remove(&it.key).flatten();
+        self.kept = self.map.scopes.iter().map(kept).collect();
         self.needs.clear();
+        false
     }
-}
 
-/// Which scopes there are and how they lie in each other, as one number.
-pub(crate) fn frame(scopes: &[Scope]) -> u64 {
-    let mut hasher = FxHasher::default();
-    for scope in scopes {
-        (scope.key, &scope.class, &scope.name, scope.parent).hash(&mut hasher);
+    /// Notes a scope's text; says whether it is new.
+    pub(crate) fn renew(&mut self, index: usize, text: u64) -> bool {
+        let is_new = self.texts[index] != text;
+        if is_new {
+            self.texts[index] = text;
+            self.lowered[index] = None;
+        }
+        is_new
     }
-    hasher.finish()
+
+    /// Takes in the order in which functions are evaluated.
+    pub(crate) fn put_in_order(&mut self, order: Vec<usize>, needs: Vec<Vec<Need>>) {
+        self.rank = vec![usize::MAX; needs.len()];
+        for (rank, index) in order.iter().enumerate() {
+            self.rank[*index] = rank;
+        }
+        self.users = vec![Vec::new(); needs.len()];
+        for (index, needs) in needs.iter().enumerate() {
+            for need in needs {
+                self.users[need.index].push(index);
+            }
+        }
+        (self.order, self.needs) = (order, needs);
+    }
 }

@@ -10,6 +10,7 @@ mod ir;
 mod kit;
 mod layout;
 mod lower;
+mod map;
 mod matching;
 mod own;
 mod query;

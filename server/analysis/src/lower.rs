@@ -9,7 +9,7 @@ use syntax::{Language, NodeNames};
 use tree_sitter::Node;
 
 pub(crate) use c::declarations;
-pub(crate) use outline::{MAX_SCOPES, MODULE, Outline, Scope, outline};
+pub(crate) use outline::{MAX_SCOPES, MODULE, Outline, Scope, outline, outline_within};
 
 use crate::ir::{BinOp, Block, Expr, ExprId, ExprKind, Function, Span};
 use crate::own::Own;

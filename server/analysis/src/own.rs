@@ -57,6 +57,20 @@ impl Own {
         hasher.finish()
     }
 
+    /// Lets a function that was taken out end elsewhere, and moves those behind it.
+    pub(crate) fn stretch(&mut self, function: &Range<usize>, end: usize) {
+        let from = self
+            .cuts
+            .partition_point(|it| it.whole.start < function.start);
+        let moved = |place: usize| place - function.end + end;
+        for cut in &mut self.cuts[from..] {
+            if cut.whole.start != function.start {
+                cut.whole.start = moved(cut.whole.start);
+            }
+            cut.whole.end = moved(cut.whole.end);
+        }
+    }
+
     /// Where a range of the whole text stands in what is left; functions count as their marks.
     pub(crate) fn inward(&self, range: Range<usize>) -> Range<usize> {
         self.shrink(range.start, 0)..self.shrink(range.end, 1)
@@ -115,5 +129,15 @@ mod tests {
             }
         }
         assert_eq!(own.inward(6..9), 5..8);
+    }
+
+    #[test]
+    fn a_function_that_grows_moves_those_behind_it() {
+        let cuts = [1..3, 4..6, 8..9];
+        let mut own = Own::new("affbggcdhe", cuts.iter());
+        own.stretch(&cuts[1], 9);
+        let moved = [1..3, 4..9, 11..12];
+        let fresh = Own::new("affbgggggcdhe", moved.iter());
+        assert_eq!(format!("{own:?}"), format!("{fresh:?}"));
     }
 }

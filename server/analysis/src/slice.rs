@@ -19,6 +19,7 @@ struct Line {
 }
 
 /// One function's statements, ready for any number of slices.
+#[derive(Debug)]
 pub(crate) struct Slicer {
     lines: Vec<Line>,
 }

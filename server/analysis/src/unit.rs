@@ -2,6 +2,7 @@
 //! the last time still holds. A function is evaluated again only when its text, the module's
 //! values, or a summary it uses has changed.
 
+use std::cell::OnceCell;
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,51 +13,61 @@ use tree_sitter::Node;
 
 use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
+use crate::host::Source;
 use crate::ir::{Declarations, Function, Span};
-use crate::kit::{self, Kept, Kit, Lowered, Mention, Module, Need};
-use crate::lower::{self, Ground, MODULE, Outline, Scope};
+use crate::kit::{Kept, Kit, Lowered, Mention, Module, Need};
+use crate::lower::{self, Ground, Outline, Scope};
+use crate::map::{self, Map};
 use crate::own::Own;
 use crate::query::RawQuery;
 use crate::rules::{Active, LangRules};
 use crate::value::{Place, Value};
 
 /// The functions of a text with everything found in them.
-pub(crate) struct Results {
-    pub(crate) scopes: Vec<Scope>,
-    pub(crate) found: Vec<Found>,
-    /// Where the functions begin that spans are told by.
-    starts: FxHashMap<u64, usize>,
-    own: Own,
+pub(crate) struct Results<'k> {
+    kit: &'k Kit,
     pub(crate) too_deep: Vec<Range<usize>>,
-    pub(crate) lowered: FxHashMap<u64, Arc<Function>>,
 }
 
-impl Results {
+impl Results<'_> {
+    /// Everything that was found, function by function.
+    pub(crate) fn found(&self) -> impl Iterator<Item = &Found> {
+        let kept = self.kit.kept.iter().flatten();
+        kept.flat_map(|it| it.outcome.findings.iter().chain(&it.queries))
+    }
+
+    /// How many functions the text has, the module among them.
+    pub(crate) fn len(&self) -> usize {
+        self.kit.map.scopes.len()
+    }
+
     /// Whether the text has a function of that key, or it is the module's.
     pub(crate) fn knows(&self, key: u64) -> bool {
-        key == MODULE || self.starts.contains_key(&key)
+        self.kit.map.index(key).is_some()
     }
 
     /// Where in the text a span of that function stands.
     pub(crate) fn at(&self, key: u64, span: Span) -> Option<Range<usize>> {
-        if key == MODULE {
-            return Some(self.own.outward(span));
-        }
-        let start = self.starts.get(&key)?;
-        Some(start + span.start as usize..start + span.end as usize)
+        self.kit.map.at(key, span)
+    }
+
+    /// A function's place in the text and its lowered form.
+    pub(crate) fn function(&self, key: u64) -> Option<(&Range<usize>, &Lowered)> {
+        let index = self.kit.map.index(key)?;
+        let lowered = self.kit.lowered[index].as_ref()?;
+        Some((&self.kit.map.scopes[index].range, lowered))
     }
 }
 
-pub(crate) fn run(
+pub(crate) fn run<'k>(
     rules: &LangRules,
     active: &Active,
-    language: Language,
-    text: &str,
-    root: Node<'_>,
-    kit: &mut Kit,
+    source: &Source<'_>,
+    kit: &'k mut Kit,
     cancelled: &dyn Fn() -> bool,
-) -> Option<Results> {
-    let outline = lower::outline(language, text, root);
+) -> Option<Results<'k>> {
+    let (language, text) = (source.language, source.text);
+    let root = source.tree.root_node();
     let declared = match language {
         Language::C => lower::declarations(text, root),
         Language::Python => Declarations::default(),
@@ -65,68 +76,47 @@ pub(crate) fn run(
         Language::C => signal_handlers(text),
         Language::Python => FxHashSet::default(),
     };
-    let inner = inner(&outline.scopes);
-    let directly = inner[0].iter().map(|it| &outline.scopes[*it].range);
-    let own = Own::new(text, directly);
-    let texts = texts(text, &outline, &own, root);
-    let frame = kit::frame(&outline.scopes);
-    let is_same = kit.frame == frame;
-    kit.arrange(frame, &outline.scopes, &texts);
-    let unit = Unit {
+    let mut unit = Unit {
         rules,
         active,
         language,
         text,
-        names: names(&outline.scopes),
-        methods: methods(&outline.scopes),
-        needs: std::mem::take(&mut kit.needs),
-        inner,
-        own,
-        outcomes: vec![None; outline.scopes.len()],
-        lowered: std::mem::take(&mut kit.lowered),
-        texts,
-        frame,
-        is_same,
-        outline,
+        root,
+        nodes: OnceCell::new(),
         declared,
         handlers,
+        reached: 0,
         evaluated: 0,
         kit,
         module: Arc::new(Module::default()),
     };
-    unit.evaluate(cancelled)
+    let edited = unit.arrange();
+    unit.evaluate(edited, cancelled)
 }
 
-struct Unit<'a, 't> {
+struct Unit<'a, 't, 'k> {
     rules: &'a LangRules,
     active: &'a Active,
     language: Language,
     text: &'a str,
-    outline: Outline<'t>,
+    root: Node<'t>,
+    /// The scopes' nodes, once all of them were looked for.
+    nodes: OnceCell<Vec<Node<'t>>>,
     /// What a C file declares outside its functions.
     declared: Declarations,
     /// Functions of a C file that are called when a signal arrives.
     handlers: FxHashSet<Box<str>>,
-    /// The functions directly inside each.
-    inner: Vec<Vec<usize>>,
-    /// Functions by class and name; the last definition wins, as at run time.
-    names: Names,
-    /// Methods by name, whatever their class.
-    methods: FxHashMap<Box<str>, Vec<usize>>,
-    /// What each scope's text comes down to.
-    texts: Vec<u64>,
-    /// The functions whose outcome each scope uses.
-    needs: Vec<Vec<Need>>,
-    kit: &'a mut Kit,
-    /// The scopes are those of the last text.
-    is_same: bool,
-    frame: u64,
-    lowered: Vec<Option<Lowered>>,
-    outcomes: Vec<Option<Kept>>,
+    kit: &'k mut Kit,
+    /// How many functions were gone through; the outcomes of those behind are not to be used.
+    reached: usize,
     evaluated: usize,
     module: Arc<Module>,
-    /// The text outside of functions.
-    own: Own,
+}
+
+/// Scopes whose text is new; all of them, where the scopes themselves are others.
+enum Edited {
+    All,
+    Some(Vec<usize>),
 }
 
 /// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
@@ -173,66 +163,32 @@ enum Visit {
 /// How many classes may have a method of one name for calls of it to be followed.
 pub(crate) const MAX_NAMESAKES: usize = 4;
 
-fn methods(scopes: &[Scope]) -> FxHashMap<Box<str>, Vec<usize>> {
-    let mut out: FxHashMap<Box<str>, Vec<usize>> = FxHashMap::default();
-    for (index, scope) in scopes.iter().enumerate() {
-        if scope.class.is_some() {
-            out.entry(scope.name.clone()).or_default().push(index);
-        }
-    }
-    out
-}
-
-fn inner(scopes: &[Scope]) -> Vec<Vec<usize>> {
-    let mut out = vec![Vec::new(); scopes.len()];
-    for (index, scope) in scopes.iter().enumerate().skip(1) {
-        out[scope.parent].push(index);
-    }
-    out
-}
-
-/// Functions by the hash of class and name.
-type Names = FxHashMap<u64, usize>;
-
-fn names(scopes: &[Scope]) -> Names {
-    let named = scopes.iter().enumerate().skip(1);
-    named
-        .map(|(index, scope)| (name_key(scope.class.as_deref(), &scope.name), index))
-        .collect()
-}
-
-fn name_key(class: Option<&str>, name: &str) -> u64 {
+/// What a function is known by. Where the grammar could not read all of it, its tree depends on what
+/// stands around it, and so the tree counts as well as the text; of the module, all of the text.
+fn digest_text(text: &str, scope: &Scope, node: Node<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    (class, name).hash(&mut hasher);
+    // A function's own text does not say whether it is one.
+    false.hash(&mut hasher);
+    text.get(scope.range.clone()).hash(&mut hasher);
+    if node.has_error() {
+        syntax::walk(node, |it| {
+            let start = it.start_byte() - node.start_byte();
+            (it.kind_id(), start, it.end_byte() - it.start_byte()).hash(&mut hasher);
+            syntax::Descend::Into
+        });
+    }
     hasher.finish()
 }
 
-/// What a function is known by. Where the grammar could not read all of it, its tree depends on what
-/// stands around it, and so the tree counts as well as the text; of the module, all of the text.
-fn texts(text: &str, outline: &Outline<'_>, own: &Own, root: Node<'_>) -> Vec<u64> {
-    let one = |(index, (scope, node)): (usize, (&Scope, &Node<'_>))| {
-        let mut hasher = FxHasher::default();
-        // A function's own text does not say whether it is one.
-        (index == 0).hash(&mut hasher);
-        if index == 0 {
-            own.digest().hash(&mut hasher);
-            if is_torn(root) {
-                text.hash(&mut hasher);
-            }
-            return hasher.finish();
-        }
-        text.get(scope.range.clone()).hash(&mut hasher);
-        if node.has_error() {
-            syntax::walk(*node, |it| {
-                let start = it.start_byte() - node.start_byte();
-                (it.kind_id(), start, it.end_byte() - it.start_byte()).hash(&mut hasher);
-                syntax::Descend::Into
-            });
-        }
-        hasher.finish()
-    };
-    let scopes = outline.scopes.iter().zip(&outline.nodes);
-    scopes.enumerate().map(one).collect()
+/// The same of the module.
+fn digest_module(text: &str, own: &Own, root: Node<'_>) -> u64 {
+    let mut hasher = FxHasher::default();
+    true.hash(&mut hasher);
+    own.digest().hash(&mut hasher);
+    if is_torn(root) {
+        text.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Whether the grammar could not read something outside of functions.
@@ -249,35 +205,75 @@ fn is_torn(root: Node<'_>) -> bool {
     torn
 }
 
-impl Unit<'_, '_> {
-    fn evaluate(mut self, cancelled: &dyn Fn() -> bool) -> Option<Results> {
+impl<'t, 'k> Unit<'_, 't, 'k> {
+    /// Puts what is known where it belongs in this text.
+    fn arrange(&mut self) -> Edited {
+        let (language, text, root) = (self.language, self.text, self.root);
+        if let Some(inside) = self.kit.map.follow(language, text, root) {
+            let edited = inside.filter(|it| {
+                let digest = digest_text(text, &self.kit.map.scopes[*it], self.node(*it));
+                self.kit.renew(*it, digest)
+            });
+            return Edited::Some(edited.collect());
+        }
+        let Outline { scopes, nodes } = lower::outline(language, text, root);
+        let mut map = Map::new(text, scopes);
+        let functions = map.scopes.iter().zip(&nodes).skip(1);
+        let functions = functions.map(|(scope, node)| digest_text(text, scope, *node));
+        let module = digest_module(text, &map.own, root);
+        let texts: Vec<u64> = std::iter::once(module).chain(functions).collect();
+        if self.kit.follows && !root.has_error() {
+            map.expect_edits(text);
+        }
+        self.nodes = nodes.into();
+        let known = self.kit.texts.iter().zip(&texts).enumerate();
+        let edited = known.filter(|(index, (old, new))| *index > 0 && old != new);
+        let edited = edited.map(|(index, _)| index).collect();
+        match self.kit.arrange(map, texts) {
+            true => Edited::Some(edited),
+            false => Edited::All,
+        }
+    }
+
+    fn evaluate(mut self, edited: Edited, cancelled: &dyn Fn() -> bool) -> Option<Results<'k>> {
+        let is_same = matches!(edited, Edited::Some(_));
         // The module first, for its imports and constants; it runs again at the end, when its
         // calls have summaries.
         let before = self.kit.module.as_ref().map(|it| it.inputs);
         self.module = self.module();
-        let same_module = self.is_same && before == Some(self.module.inputs);
+        let same_module = is_same && before == Some(self.module.inputs);
         let values = self.values();
-        let same_values = self.is_same && self.kit.values == values;
-        let order = self.order();
-        let mut changed = vec![!same_values; self.outcomes.len()];
-        for index in &order {
+        let same_values = is_same && self.kit.values == Some(values);
+        self.kit.values = None;
+        self.put_in_order(&edited);
+        let mut changed = !same_values;
+        let mut in_doubt = vec![changed; self.kit.map.scopes.len()];
+        if let Edited::Some(edited) = edited {
+            edited.into_iter().for_each(|it| in_doubt[it] = true);
+        }
+        for at in 0..self.kit.order.len() {
+            let index = self.kit.order[at];
+            if !in_doubt[index] {
+                continue;
+            }
             if cancelled() {
-                // What was put in order holds no longer for the text that it came from.
-                *self.kit = Kit::default();
+                // What is kept is of two texts now, and its order of neither.
+                self.kit.needs.clear();
                 return None;
             }
-            let same_text = self.kit.texts.get(*index) == Some(&self.texts[*index]);
-            let same =
-                same_values && same_text && !self.needs[*index].iter().any(|it| changed[it.index]);
-            let before = self.kit.kept[*index].take();
+            self.reached = at;
+            let before = self.kit.kept[index].take();
             let digest = before.as_ref().map(|it| it.digest);
-            match before {
-                Some(kept) if same => self.outcomes[*index] = Some(kept),
-                before => self.function(*index, before),
+            let kept = self.function(index, before);
+            if digest != Some(kept.digest) {
+                changed = true;
+                let users = &self.kit.users[index];
+                users.iter().for_each(|it| in_doubt[*it] = true);
             }
-            changed[*index] |= self.outcomes[*index].as_ref().map(|it| it.digest) != digest;
+            self.kit.kept[index] = Some(kept);
         }
-        let is_same = same_module && !order.iter().any(|it| changed[*it]);
+        self.reached = usize::MAX;
+        let is_same = same_module && !changed;
         let outcome = match self.kit.kept[0].take().filter(|_| is_same) {
             Some(kept) => kept.outcome,
             None => {
@@ -285,19 +281,48 @@ impl Unit<'_, '_> {
                 Arc::new(self.evaluate_one(0, &lowered.function))
             }
         };
-        self.outcomes[0] = Some(Kept {
+        self.kit.kept[0] = Some(Kept {
             inputs: 0,
             digest: 0,
             outcome,
             queries: self.module_queries(),
         });
-        Some(self.finish(values, order))
+        self.kit.values = Some(values);
+        self.kit.evaluated = self.evaluated;
+        self.kit.module = Some(self.module);
+        let kit: &'k Kit = self.kit;
+        let deep = kit.lowered.iter().zip(&kit.map.scopes);
+        let deep = deep.filter(|(it, _)| it.as_ref().is_some_and(|it| it.too_deep > 0));
+        Some(Results {
+            too_deep: deep.map(|(_, scope)| scope.range.clone()).collect(),
+            kit,
+        })
+    }
+
+    /// A scope's node.
+    fn node(&self, index: usize) -> Node<'t> {
+        if index == 0 {
+            return self.root;
+        }
+        let all = || lower::outline(self.language, self.text, self.root).nodes;
+        let alone = || map::function_at(self.root, &self.kit.map.scopes[index].range);
+        match self.nodes.get() {
+            Some(nodes) => nodes[index],
+            None => alone().unwrap_or_else(|| self.nodes.get_or_init(all)[index]),
+        }
+    }
+
+    /// What is known of a function that was gone through already.
+    fn known(&self, index: usize) -> Option<&Kept> {
+        let rank = self.kit.rank.get(index);
+        let kept = rank.filter(|it| **it < self.reached);
+        kept.and_then(|_| self.kit.kept[index].as_ref())
     }
 
     /// The module as its functions see it: before any of them was looked at.
     fn module(&mut self) -> Arc<Module> {
         let mut hasher = FxHasher::default();
-        (self.texts[0], self.frame, self.declared.digest).hash(&mut hasher);
+        (self.kit.texts[0], self.kit.map.frame, self.declared.digest).hash(&mut hasher);
         let inputs = hasher.finish();
         if let Some(known) = self.kit.module.as_ref().filter(|it| it.inputs == inputs) {
             return known.clone();
@@ -350,20 +375,16 @@ impl Unit<'_, '_> {
     /// Callees before callers; a cycle is entered at its first function in the text. A method that
     /// may be meant by its name alone is not looked at first where it calls a function that is
     /// waited for: `params.get()` in a helper is not the view's `get` that calls the helper.
-    fn order(&mut self) -> Vec<usize> {
-        let count = self.outline.scopes.len();
-        if self.needs.len() == count {
+    fn put_in_order(&mut self, edited: &Edited) {
+        let count = self.kit.map.scopes.len();
+        if let Edited::Some(edited) = edited
+            && self.kit.needs.len() == count
             // The same functions: only those whose text is new can use others now.
-            let changed = (1..count).filter(|it| self.kit.texts[*it] != self.texts[*it]);
-            let changed: Vec<usize> = changed.collect();
-            let same = changed
-                .into_iter()
-                .all(|it| self.find_needs(it) == self.needs[it]);
-            if same {
-                return std::mem::take(&mut self.kit.order);
-            }
+            && edited.iter().all(|it| self.find_needs(*it) == self.kit.needs[*it])
+        {
+            return;
         }
-        self.needs = vec![Vec::new(); count];
+        let mut needs = vec![Vec::new(); count];
         let mut entered = vec![false; count];
         let mut left = vec![false; count];
         let mut order = Vec::with_capacity(count);
@@ -390,21 +411,21 @@ impl Unit<'_, '_> {
                     continue;
                 }
                 stack.push(Visit::Leave(index));
-                let needs = self.find_needs(index);
-                let open = needs.iter().rev().filter(|it| !entered[it.index]);
+                needs[index] = self.find_needs(index);
+                let open = needs[index].iter().rev();
+                let open = open.filter(|it: &&Need| !entered[it.index]);
                 stack.extend(open.map(|it| match it.surely {
                     true => Visit::Enter(it.index),
                     false => Visit::Try(it.index),
                 }));
-                self.needs[index] = needs;
             }
         }
-        order
+        self.kit.put_in_order(order, needs);
     }
 
     /// The functions whose outcome this one uses, in source order of first use.
     fn find_needs(&mut self, index: usize) -> Vec<Need> {
-        let scope = self.outline.scopes[index].clone();
+        let scope = self.kit.map.scopes[index].clone();
         let mut out = Vec::new();
         let sure = |index| Need {
             index,
@@ -414,22 +435,25 @@ impl Unit<'_, '_> {
             out.push(sure(scope.parent));
         }
         if scope.class.is_some()
-            && let Some(constructor) = self.find(scope.class.as_deref(), "__init__")
+            && let Some(constructor) = self.kit.map.find(scope.class.as_deref(), "__init__")
         {
             out.push(sure(constructor));
         }
-        for (member, name) in self.lower(index).mentions.iter() {
+        let lowered = self.lower(index);
+        let map = &self.kit.map;
+        for (member, name) in lowered.mentions.iter() {
             if !member {
-                out.extend(self.find(None, name).map(sure));
+                out.extend(map.find(None, name).map(sure));
                 // A class that is made here.
-                out.extend(self.find(Some(name), "__init__").map(sure));
+                out.extend(map.find(Some(name), "__init__").map(sure));
             }
             if scope.class.is_some() {
-                out.extend(self.find(scope.class.as_deref(), name).map(sure));
+                out.extend(map.find(scope.class.as_deref(), name).map(sure));
             }
-            if let (true, Some(methods)) = (member, self.methods.get(name)) {
+            if *member {
                 // Methods of an object made of one of this file's classes; a name that many
                 // classes share says too little to follow.
+                let methods = map.methods(name);
                 let few = methods.iter().filter(|_| methods.len() <= MAX_NAMESAKES);
                 out.extend(few.map(|index| Need {
                     index: *index,
@@ -441,52 +465,45 @@ impl Unit<'_, '_> {
         out
     }
 
-    fn find(&self, class: Option<&str>, name: &str) -> Option<usize> {
-        self.names.get(&name_key(class, name)).copied()
-    }
-
     /// What a scope's spans are told by.
     fn ground(&self, index: usize) -> Ground<'_> {
         match index {
-            0 => Ground::Own(&self.own),
-            _ => Ground::From(self.outline.scopes[index].range.start),
+            0 => Ground::Own(&self.kit.map.own),
+            _ => Ground::From(self.kit.map.scopes[index].range.start),
         }
     }
 
     /// What a scope's spans are spans of.
     fn source(&self, index: usize) -> &str {
         if index == 0 {
-            return &self.own.text;
+            return &self.kit.map.own.text;
         }
         self.text
-            .get(self.outline.scopes[index].range.clone())
+            .get(self.kit.map.scopes[index].range.clone())
             .unwrap_or("")
     }
 
     fn lower(&mut self, index: usize) -> Lowered {
-        if let Some(known) = &self.lowered[index] {
+        if let Some(known) = &self.kit.lowered[index] {
             return known.clone();
         }
-        let scope = &self.outline.scopes[index];
-        let node = self.outline.nodes[index];
+        let scope = &self.kit.map.scopes[index];
+        let node = self.node(index);
         let ground = self.ground(index);
         let (function, too_deep) = lower::lower(self.language, self.text, node, scope, ground);
-        let lowered = Lowered {
-            mentions: mentions(&function),
-            function: Arc::new(function),
-            too_deep,
-        };
-        self.lowered[index] = Some(lowered.clone());
+        let mentions = mentions(&function);
+        let lowered = Lowered::new(function, mentions, too_deep);
+        self.kit.lowered[index] = Some(lowered.clone());
         lowered
     }
 
     /// Evaluates a function, unless what is known of it still holds.
-    fn function(&mut self, index: usize, before: Option<Kept>) {
+    fn function(&mut self, index: usize, before: Option<Kept>) -> Kept {
         let lowered = self.lower(index);
-        let scope = self.outline.scopes[index].clone();
         let mut hasher = FxHasher::default();
-        self.texts[index].hash(&mut hasher);
-        (self.declared.digest, self.handlers.contains(&scope.name)).hash(&mut hasher);
+        self.kit.texts[index].hash(&mut hasher);
+        let is_handler = self.handlers.contains(&self.kit.map.scopes[index].name);
+        (self.declared.digest, is_handler).hash(&mut hasher);
         for (member, name) in lowered.mentions.iter() {
             if !member {
                 self.module.digests.get(&**name).hash(&mut hasher);
@@ -503,53 +520,50 @@ impl Unit<'_, '_> {
             let head = param.ty.base.split('.').next().unwrap_or("");
             self.module.digests.get(head).hash(&mut hasher);
         }
-        for Need { index: need, .. } in &self.needs[index] {
+        for need in &self.kit.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
-            let kept = self.outcomes[*need].as_ref();
+            let kept = self.known(need.index);
             kept.map(|it| it.digest).hash(&mut hasher);
         }
         let inputs = hasher.finish();
-        let kept = match before.filter(|it| it.inputs == inputs) {
-            Some(kept) => kept,
-            None => {
-                self.evaluated += 1;
-                let outcome = self.evaluate_one(index, &lowered.function);
-                let digest = digest(&outcome, self.is_looked_into(index));
-                let queries = self.queries(index, outcome.handler);
-                Kept {
-                    inputs,
-                    digest,
-                    outcome: Arc::new(outcome),
-                    queries,
-                }
-            }
-        };
-        self.outcomes[index] = Some(kept);
+        if let Some(kept) = before.filter(|it| it.inputs == inputs) {
+            return kept;
+        }
+        self.evaluated += 1;
+        let outcome = self.evaluate_one(index, &lowered.function);
+        Kept {
+            inputs,
+            digest: digest(&outcome, self.is_looked_into(index)),
+            queries: self.queries(index, outcome.handler),
+            outcome: Arc::new(outcome),
+        }
     }
 
     /// Whether others read this function's variables: nested functions and methods do.
     fn is_looked_into(&self, index: usize) -> bool {
-        &*self.outline.scopes[index].name == "__init__" || !self.inner[index].is_empty()
+        let map = &self.kit.map;
+        &*map.scopes[index].name == "__init__" || !map.inner[index].is_empty()
     }
 
     fn evaluate_one(&self, index: usize, function: &Function) -> Outcome {
-        let scope = &self.outline.scopes[index];
-        let summary = |class: Option<&str>, name: &str| match self.find(class, name) {
+        let map = &self.kit.map;
+        let scope = &map.scopes[index];
+        let summary = |class: Option<&str>, name: &str| match map.find(class, name) {
             None => Local::Unknown,
-            Some(found) => match &self.outcomes[found] {
+            Some(found) => match self.known(found) {
                 Some(kept) => Local::Known(kept.outcome.summary.clone()),
                 None => Local::Pending,
             },
         };
         let parent = (scope.parent != 0)
-            .then(|| self.outcomes[scope.parent].as_ref())
+            .then(|| self.known(scope.parent))
             .flatten();
         let constructor = scope
             .class
             .as_deref()
-            .and_then(|class| self.find(Some(class), "__init__"))
+            .and_then(|class| map.find(Some(class), "__init__"))
             .filter(|it| *it != index)
-            .and_then(|it| self.outcomes[it].as_ref());
+            .and_then(|it| self.known(it));
         let around = Around {
             rules: self.rules,
             active: self.active,
@@ -572,14 +586,14 @@ impl Unit<'_, '_> {
 
     /// Hits of raw queries in one function, its nested functions left to themselves.
     fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
-        let scope = &self.outline.scopes[index];
+        let scope = &self.kit.map.scopes[index];
         let mut out = Vec::new();
         for raw in self.wanted(&scope.name, handler) {
             if raw.whole_file || !raw.may_match(self.source(index)) {
                 continue;
             }
             let before = out.len();
-            raw.run(self.text, self.outline.nodes[index], &mut |range| {
+            raw.run(self.text, self.node(index), &mut |range| {
                 self.hit(index, raw, range, &mut out);
             });
             self.judge_body(raw, self.source(index), before, &mut out);
@@ -589,7 +603,7 @@ impl Unit<'_, '_> {
 
     /// The same of the module, and of queries that ask about the whole text.
     fn module_queries(&mut self) -> Vec<Found> {
-        let digest = self.texts[0];
+        let digest = self.kit.texts[0];
         let known = self.kit.queries.take().filter(|it| it.0 == digest);
         let found = match known {
             Some((_, found)) => found,
@@ -600,7 +614,7 @@ impl Unit<'_, '_> {
         for raw in self.wanted("", false) {
             if raw.whole_file && raw.may_match(self.text) {
                 let before = out.len();
-                raw.run(self.text, self.outline.nodes[0], &mut |range| {
+                raw.run(self.text, self.root, &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
                 self.judge_body(raw, self.text, before, &mut out);
@@ -613,18 +627,17 @@ impl Unit<'_, '_> {
     fn own_queries(&self) -> Vec<Found> {
         let mut out = Vec::new();
         for raw in self.wanted("", false) {
-            if raw.whole_file || !raw.may_match(&self.own.text) {
+            if raw.whole_file || !raw.may_match(&self.kit.map.own.text) {
                 continue;
             }
-            let node = self.outline.nodes[0];
-            let mut cursor = node.walk();
-            let statements = node.named_children(&mut cursor);
+            let mut cursor = self.root.walk();
+            let statements = self.root.named_children(&mut cursor);
             for statement in statements.filter(|it| !is_function(*it)) {
                 let before = out.len();
                 raw.run(self.text, statement, &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
-                self.judge_body(raw, &self.own.text, before, &mut out);
+                self.judge_body(raw, &self.kit.map.own.text, before, &mut out);
             }
         }
         out
@@ -647,8 +660,8 @@ impl Unit<'_, '_> {
 
     /// Notes what a query found, unless it stands in a function within.
     fn hit(&self, index: usize, raw: &RawQuery, range: Range<usize>, out: &mut Vec<Found>) {
-        let scopes = &self.outline.scopes;
-        let mut inner = self.inner[index].iter();
+        let Map { scopes, inner, .. } = &self.kit.map;
+        let mut inner = inner[index].iter();
         if inner.any(|it| scopes[*it].range.contains(&range.start)) {
             return;
         }
@@ -664,56 +677,6 @@ impl Unit<'_, '_> {
             parts: Vec::new(),
             built: None,
         });
-    }
-
-    fn finish(self, values: u64, order: Vec<usize>) -> Results {
-        let mut found = Vec::new();
-        let mut too_deep = Vec::new();
-        for (index, scope) in self.outline.scopes.iter().enumerate() {
-            if self.lowered[index]
-                .as_ref()
-                .is_some_and(|it| it.too_deep > 0)
-            {
-                too_deep.push(scope.range.clone());
-            }
-            if let Some(kept) = &self.outcomes[index] {
-                found.extend(kept.outcome.findings.iter().cloned());
-                found.extend(kept.queries.iter().cloned());
-            }
-        }
-        let scopes = &self.outline.scopes;
-        let starts = match found.is_empty() {
-            true => FxHashMap::default(),
-            false => scopes.iter().map(|it| (it.key, it.range.start)).collect(),
-        };
-        // A finding may stand in another function than the one that it was found from.
-        let places: FxHashSet<u64> = found.iter().map(|it: &Found| it.place.func).collect();
-        let functions = scopes.iter().zip(&self.lowered);
-        let functions = functions.filter(|(scope, _)| places.contains(&scope.key));
-        let functions = functions
-            .filter_map(|(scope, lowered)| Some((scope.key, lowered.as_ref()?.function.clone())));
-        let functions = functions.collect();
-        *self.kit = Kit {
-            frame: self.frame,
-            values,
-            keys: scopes.iter().map(|it| it.key).collect(),
-            texts: self.texts,
-            lowered: self.lowered,
-            kept: self.outcomes,
-            needs: self.needs,
-            order,
-            module: Some(self.module),
-            queries: self.kit.queries.take(),
-            evaluated: self.evaluated,
-        };
-        Results {
-            scopes: self.outline.scopes,
-            found,
-            starts,
-            own: self.own,
-            too_deep,
-            lowered: functions,
-        }
     }
 }
 

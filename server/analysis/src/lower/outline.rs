@@ -31,6 +31,22 @@ pub(crate) struct Outline<'t> {
     pub(crate) nodes: Vec<Node<'t>>,
 }
 
+impl<'t> Outline<'t> {
+    fn of_module(root: Node<'t>, len: usize) -> Self {
+        let module = Scope {
+            name: "".into(),
+            class: None,
+            parent: 0,
+            range: 0..len,
+            key: MODULE,
+        };
+        Self {
+            scopes: vec![module],
+            nodes: vec![root],
+        }
+    }
+}
+
 /// The key of what lies outside of functions.
 pub(crate) const MODULE: u64 = 0;
 
@@ -39,21 +55,39 @@ pub(crate) const MAX_SCOPES: usize = 50_000;
 
 /// Finds every function of the tree in source order.
 pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Outline<'t> {
-    let module = Scope {
-        name: "".into(),
-        class: None,
-        parent: 0,
-        range: 0..text.len(),
-        key: MODULE,
+    let mut out = Outline::of_module(root, text.len());
+    walk(language, text, root, Level::default(), &mut out);
+    out
+}
+
+/// Finds every function in one that stands outside of all others, behind a module of no text. The
+/// ordinals in their keys are as if there were no other functions.
+pub(crate) fn outline_within<'t>(
+    language: Language,
+    text: &str,
+    function: Node<'t>,
+    class: Option<Arc<str>>,
+) -> Outline<'t> {
+    let mut out = Outline::of_module(function, 0);
+    let level = Level {
+        class,
+        ..Level::default()
     };
-    let mut out = Outline {
-        scopes: vec![module],
-        nodes: vec![root],
-    };
+    walk(language, text, function, level, &mut out);
+    out
+}
+
+fn walk<'t>(
+    language: Language,
+    text: &str,
+    root: Node<'t>,
+    level: Level<'t>,
+    out: &mut Outline<'t>,
+) {
     let mut seen: FxHashMap<u64, u64> = FxHashMap::default();
     let mut cursor = root.walk();
     // The scope and class that hold at each open level of the walk.
-    let mut levels: Vec<Level<'t>> = vec![Level::default()];
+    let mut levels: Vec<Level<'t>> = vec![level];
     'walk: loop {
         let node = cursor.node();
         let Level {
@@ -110,7 +144,6 @@ pub(crate) fn outline<'t>(language: Language, text: &str, root: Node<'t>) -> Out
             }
         }
     }
-    out
 }
 
 // Making a finder costs as much as asking it about a short function.
