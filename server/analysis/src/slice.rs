@@ -2,8 +2,9 @@
 //! It works on one function's lowered form and gives whole lines.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::ir::{Block, ExprId, ExprKind, Function, Span, Stmt, StmtKind};
 
@@ -22,13 +23,18 @@ struct Line {
 #[derive(Debug)]
 pub(crate) struct Slicer {
     lines: Vec<Line>,
+    /// The statements of slices that were asked for; which they are depends on the function alone.
+    taken: Mutex<FxHashMap<Span, Arc<[Span]>>>,
 }
 
 impl Slicer {
     pub(crate) fn new(function: &Function) -> Self {
         let mut lines = Vec::new();
         collect(function, &function.body, &mut lines);
-        Self { lines }
+        Self {
+            lines,
+            taken: Mutex::default(),
+        }
     }
 
     /// Bytes of whole lines of `text`, in order, that the match at `span` of the function depends
@@ -39,50 +45,52 @@ impl Slicer {
         at: &dyn Fn(Span) -> Range<usize>,
         span: Span,
     ) -> Vec<Range<usize>> {
-        slice(&self.lines, text, at, span)
+        let known = || self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known().get(&span).cloned();
+        let taken = before.unwrap_or_else(|| {
+            let taken: Arc<[Span]> = taken(&self.lines, span).into();
+            known().insert(span, taken.clone());
+            taken
+        });
+        let mut ranges: Vec<Range<usize>> =
+            taken.iter().map(|it| whole_lines(text, at(*it))).collect();
+        let start = at(Span::new(0..0)).start;
+        ranges.push(whole_lines(text, start..start));
+        ranges.sort_by_key(|range| (range.start, range.end));
+        let mut out: Vec<Range<usize>> = Vec::new();
+        for range in ranges {
+            match out.last_mut() {
+                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => out.push(range),
+            }
+        }
+        out
     }
 }
 
-fn slice(
-    lines: &[Line],
-    text: &str,
-    at: &dyn Fn(Span) -> Range<usize>,
-    span: Span,
-) -> Vec<Range<usize>> {
-    let mut wanted: FxHashSet<Box<str>> = FxHashSet::default();
+/// The statements that a slice consists of.
+fn taken(lines: &[Line], span: Span) -> Vec<Span> {
+    let mut wanted: FxHashSet<&str> = FxHashSet::default();
     let mut taken: Vec<Span> = vec![span];
     for line in lines
         .iter()
         .filter(|it| it.span.start <= span.start && it.span.end >= span.end)
     {
         taken.push(line.span);
-        wanted.extend(line.reads.iter().cloned());
+        wanted.extend(line.reads.iter().map(|it| &**it));
     }
     for _ in 0..STEPS {
-        let mut more: FxHashSet<Box<str>> = FxHashSet::default();
+        let mut more: FxHashSet<&str> = FxHashSet::default();
         for line in lines.iter().filter(|it| it.span.start < span.start) {
-            if line.sets.iter().any(|name| wanted.contains(name)) && !taken.contains(&line.span) {
+            if line.sets.iter().any(|name| wanted.contains(&**name)) && !taken.contains(&line.span)
+            {
                 taken.push(line.span);
-                more.extend(line.reads.iter().cloned());
+                more.extend(line.reads.iter().map(|it| &**it));
             }
         }
         wanted.extend(more);
     }
-    let mut ranges: Vec<Range<usize>> = taken
-        .into_iter()
-        .map(|span| whole_lines(text, at(span)))
-        .collect();
-    let start = at(Span::new(0..0)).start;
-    ranges.push(whole_lines(text, start..start));
-    ranges.sort_by_key(|range| (range.start, range.end));
-    let mut out: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match out.last_mut() {
-            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
-            _ => out.push(range),
-        }
-    }
-    out
+    taken
 }
 
 fn whole_lines(text: &str, range: Range<usize>) -> Range<usize> {

@@ -245,9 +245,11 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let values = self.values();
         let same_values = is_same && self.kit.values == Some(values);
         self.kit.values = None;
-        self.put_in_order(&edited);
-        let mut changed = !same_values;
-        let mut in_doubt = vec![changed; self.kit.map.scopes.len()];
+        if !(same_module && self.is_in_order(&edited)) {
+            self.put_in_order();
+        }
+        // Of the module it says whether what its own calls come to may be new.
+        let mut in_doubt = vec![!same_values; self.kit.map.scopes.len()];
         if let Edited::Some(edited) = edited {
             edited.into_iter().for_each(|it| in_doubt[it] = true);
         }
@@ -266,14 +268,13 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             let digest = before.as_ref().map(|it| it.digest);
             let kept = self.function(index, before);
             if digest != Some(kept.digest) {
-                changed = true;
                 let users = &self.kit.users[index];
                 users.iter().for_each(|it| in_doubt[*it] = true);
             }
             self.kit.kept[index] = Some(kept);
         }
         self.reached = usize::MAX;
-        let is_same = same_module && !changed;
+        let is_same = same_module && !in_doubt[0];
         let outcome = match self.kit.kept[0].take().filter(|_| is_same) {
             Some(kept) => kept.outcome,
             None => {
@@ -372,19 +373,25 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         sum.wrapping_add(self.declared.digest)
     }
 
+    /// Whether the order of these functions is known: only those whose text is new can use others
+    /// now.
+    fn is_in_order(&mut self, edited: &Edited) -> bool {
+        let Edited::Some(edited) = edited else {
+            return false;
+        };
+        self.kit.needs.len() == self.kit.map.scopes.len()
+            && edited
+                .iter()
+                .all(|it| self.find_needs(*it) == self.kit.needs[*it])
+    }
+
     /// Callees before callers; a cycle is entered at its first function in the text. A method that
     /// may be meant by its name alone is not looked at first where it calls a function that is
     /// waited for: `params.get()` in a helper is not the view's `get` that calls the helper.
-    fn put_in_order(&mut self, edited: &Edited) {
+    fn put_in_order(&mut self) {
         let count = self.kit.map.scopes.len();
-        if let Edited::Some(edited) = edited
-            && self.kit.needs.len() == count
-            // The same functions: only those whose text is new can use others now.
-            && edited.iter().all(|it| self.find_needs(*it) == self.kit.needs[*it])
-        {
-            return;
-        }
         let mut needs = vec![Vec::new(); count];
+        needs[0] = self.find_needs(0);
         let mut entered = vec![false; count];
         let mut left = vec![false; count];
         let mut order = Vec::with_capacity(count);

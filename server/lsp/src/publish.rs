@@ -24,11 +24,12 @@ pub(crate) async fn announce(session: &Session, uri: &str) {
         return;
     };
     let diagnostics = to_proto::diagnostics(&view, &uri.into(), profile);
-    let had = session
-        .documents
-        .has_been_sent(uri, to_proto::shown(&diagnostics, &view));
     // A client that reads versions may wait for this one.
-    if had && !profile.versions {
+    let has_it = || {
+        let shown = to_proto::shown(&diagnostics, &view);
+        session.documents.has_been_sent(uri, shown)
+    };
+    if !profile.versions && has_it() {
         return;
     }
     let version = Some(view.analyzed.version);

@@ -95,19 +95,22 @@ impl Text {
     #[must_use]
     pub fn position_of(&self, byte: usize, encoding: Encoding) -> Position {
         let byte = byte.min(self.len_bytes());
+        // Each question to a long rope takes longer than reading what one answer gives.
+        let (chunk, chunk_start, _, chunk_line) = self.rope.chunk_at_byte(byte);
+        if let Some((lines, start)) = last_line(chunk, byte - chunk_start) {
+            let line = chunk_line + lines;
+            let part = &chunk[start..floor_of(chunk, byte - chunk_start)];
+            let column = units(part, encoding) - usize::from(part.ends_with('\r'));
+            return Position { line, column };
+        }
         let line = self.rope.byte_to_line(byte);
-        // One line is read as it is: each question to a long rope takes longer than that.
         let chunk = self
             .rope
             .byte_slice(self.rope.line_to_byte(line)..self.floor(byte));
         let mut column = 0;
         let mut last = None;
         for part in chunk.chunks() {
-            column += match encoding {
-                Encoding::Utf8 => part.len(),
-                Encoding::Utf16 => part.chars().map(char::len_utf16).sum(),
-                Encoding::Utf32 => part.chars().count(),
-            };
+            column += units(part, encoding);
             last = part.as_bytes().last().copied().or(last);
         }
         // Between the two characters of a line's end.
@@ -273,6 +276,37 @@ impl Text {
         let (chunk, chunk_start, _, _) = self.rope.chunk_at_byte(byte);
         &chunk.as_bytes()[byte - chunk_start..]
     }
+}
+
+/// How many of the code units that columns count a text has.
+fn units(text: &str, encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::Utf8 => text.len(),
+        Encoding::Utf16 => text.chars().map(char::len_utf16).sum(),
+        Encoding::Utf32 => text.chars().count(),
+    }
+}
+
+/// How many lines end in a chunk before a byte, and where the last of them does; `None` where none
+/// does. A chunk never ends between the two characters of a line's end.
+fn last_line(chunk: &str, byte: usize) -> Option<(usize, usize)> {
+    let bytes = chunk.as_bytes();
+    let (mut lines, mut start) = (0, 0);
+    for at in memchr::memchr2_iter(b'\n', b'\r', &bytes[..byte]) {
+        if bytes[at] == b'\n' || bytes.get(at + 1) != Some(&b'\n') {
+            lines += 1;
+            start = at + 1;
+        }
+    }
+    (lines > 0).then_some((lines, start))
+}
+
+/// The start of the character that a byte is in.
+fn floor_of(text: &str, mut byte: usize) -> usize {
+    while !text.is_char_boundary(byte) {
+        byte -= 1;
+    }
+    byte
 }
 
 impl fmt::Display for Text {
