@@ -49,12 +49,19 @@ class Series:
         """The middle one."""
         return statistics.median(self.values)
 
+    @property
+    def p95(self) -> float:
+        """What nineteen of twenty stay below."""
+        ordered = sorted(self.values)
+        return ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)]
+
     def as_json(self) -> dict[str, Any]:
         """Everything, for a machine."""
         return {
             "tool": self.tool,
             "what": self.what,
             "median_ms": round(self.median, 3),
+            "p95_ms": round(self.p95, 3),
             "lowest_ms": round(min(self.values), 3),
             "highest_ms": round(max(self.values), 3),
             "runs": len(self.values),
@@ -275,13 +282,15 @@ def measure_edits(options: argparse.Namespace, home: Path) -> list[Series]:
 def table(title: str, rows: list[Series], base: str) -> list[str]:
     """A Markdown table; the ratio is to the row of the tool named."""
     medians = {it.what: it.median for it in rows if it.tool == base}
-    lines = [f"### {title}", "", f"| what | tool | median ms | lowest–highest | × {base} | |"]
-    lines.append("|---|---|---:|---:|---:|---|")
+    lines = [f"### {title}", ""]
+    lines.append(f"| what | tool | median ms | 95 % below | lowest–highest | × {base} | |")
+    lines.append("|---|---|---:|---:|---:|---:|---|")
     for it in rows:
         ratio = f"{it.median / medians[it.what]:.2f}" if medians.get(it.what) else ""
         spread = f"{min(it.values):.2f}–{max(it.values):.2f}"
         lines.append(
-            f"| {it.what} | {it.tool} | {it.median:.2f} | {spread} | {ratio} | {it.note} |"
+            f"| {it.what} | {it.tool} | {it.median:.2f} | {it.p95:.2f} | {spread} | {ratio} "
+            f"| {it.note} |"
         )
     return [*lines, ""]
 

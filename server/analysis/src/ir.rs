@@ -358,6 +358,11 @@ impl Declarations {
 }
 
 impl Type {
+    /// The first name of it, by which an annotation's class is imported.
+    pub(crate) fn head(&self) -> &str {
+        self.base.split('.').next().unwrap_or("")
+    }
+
     /// Whether a C variable of this type may hold a negative number.
     pub(crate) fn is_signed(&self) -> bool {
         let plain = self

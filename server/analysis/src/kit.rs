@@ -1,13 +1,14 @@
 //! What one document's last analysis left behind, and what of it still holds for a new text.
 //! It knows functions by their place, their key and their text; it evaluates nothing.
 
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::env::Env;
 use crate::eval::{Found, Outcome};
-use crate::ir::Function;
+use crate::ir::{ExprKind, Function};
 use crate::lower::Scope;
 use crate::map::Map;
 use crate::slice::Slicer;
@@ -33,22 +34,79 @@ pub(crate) struct Lowered {
     pub(crate) function: Arc<Function>,
     pub(crate) mentions: Arc<[Mention]>,
     pub(crate) too_deep: usize,
+    /// The names that it mentions, those of its parameters' classes among them.
+    names: NameSet,
     slicer: Arc<OnceLock<Slicer>>,
 }
 
 impl Lowered {
-    pub(crate) fn new(function: Function, mentions: Arc<[Mention]>, too_deep: usize) -> Self {
+    pub(crate) fn new(function: Function, too_deep: usize) -> Self {
+        let mentions = mentions(&function);
+        let mut names = NameSet::default();
+        mentions.iter().for_each(|(_, name)| names.insert(name));
+        let params = function.params.iter();
+        params.for_each(|it| names.insert(it.ty.head()));
         Self {
             function: Arc::new(function),
             mentions,
             too_deep,
+            names,
             slicer: Arc::default(),
         }
+    }
+
+    /// Whether it mentions one of these names; now and then it says so of others.
+    pub(crate) fn uses_any(&self, names: &NameSet) -> bool {
+        self.names.meets(names)
     }
 
     /// Its statements, for slices.
     pub(crate) fn slicer(&self) -> &Slicer {
         self.slicer.get_or_init(|| Slicer::new(&self.function))
+    }
+}
+
+/// The distinct names of a function, in order of first mention.
+fn mentions(function: &Function) -> Arc<[Mention]> {
+    let mut seen: FxHashSet<(bool, &str)> = FxHashSet::default();
+    let mut out: Vec<Mention> = Vec::new();
+    for expr in &function.exprs {
+        let (member, name) = match &expr.kind {
+            ExprKind::Name(name) => (false, name),
+            ExprKind::Attr { name, .. } => (true, name),
+            _ => continue,
+        };
+        if seen.insert((member, name)) {
+            out.push((member, name.clone()));
+        }
+    }
+    out.into()
+}
+
+/// Some bits of each of many names, by which it is told from afar that two functions, or a function
+/// and a module, have none in common. Of a dotted name the last part counts, which is how members
+/// are mentioned, and the whole.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NameSet([u64; 4]);
+
+impl NameSet {
+    pub(crate) fn insert(&mut self, name: &str) {
+        self.note(name);
+        if let Some((_, last)) = name.rsplit_once('.') {
+            self.note(last);
+        }
+    }
+
+    fn note(&mut self, name: &str) {
+        let mut hasher = FxHasher::default();
+        name.hash(&mut hasher);
+        // The upper bits are the better ones.
+        let bit = hasher.finish() >> 56;
+        self.0[usize::from(bit as u8 / 64)] |= 1 << (bit % 64);
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
     }
 }
 
@@ -137,6 +195,17 @@ impl Kit {
             self.lowered[index] = None;
         }
         is_new
+    }
+
+    /// Takes in what a scope uses, which changes no order.
+    pub(crate) fn renew_needs(&mut self, index: usize, needs: Vec<Need>) {
+        for need in &self.needs[index] {
+            self.users[need.index].retain(|it| *it != index);
+        }
+        for need in &needs {
+            self.users[need.index].push(index);
+        }
+        self.needs[index] = needs;
     }
 
     /// Takes in the order in which functions are evaluated.

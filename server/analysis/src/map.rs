@@ -4,6 +4,7 @@
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
+use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHasher};
 use syntax::{Language, NodeNames};
 use tree_sitter::Node;
@@ -87,63 +88,133 @@ impl Map {
         Some(start + span.start as usize..start + span.end as usize)
     }
 
-    /// Takes in a new text that differs from this one inside of one function alone, and gives the
-    /// scopes that lie there: of all others only the places are new.
+    /// Takes in a new text that differs from this one inside of one function alone, or nowhere in
+    /// any, and says where it does: all other scopes only moved.
     ///
-    /// Both trees are without errors, and the function stands in both between the same texts, so
-    /// the grammar read these alike. `None` leaves everything as it was.
+    /// Both trees are without errors, and what was not edited stands in both between the same
+    /// texts, so the grammar read it alike. `None` leaves everything as it was.
     pub(crate) fn follow(
         &mut self,
         language: Language,
         text: &str,
         root: Node<'_>,
-    ) -> Option<Range<usize>> {
-        let before = self.text.as_mut()?;
+    ) -> Option<Place> {
+        let before = self.text.as_ref()?;
         if root.has_error() || self.scopes.len() >= MAX_SCOPES {
             return None;
         }
         let (old, new) = difference(before, text);
         if old.is_empty() && new.is_empty() {
-            return Some(0..0);
-        }
-        let outer = &self.inner[0];
-        let starts_before = |it: &usize| self.scopes[*it].range.start < old.start;
-        let at = outer.partition_point(starts_before).checked_sub(1)?;
-        let first = outer[at];
-        let last = outer.get(at + 1).copied().unwrap_or(self.scopes.len());
-        let range = self.scopes[first].range.clone();
-        if old.end > range.end {
-            return None;
+            return Some(Place::Inside(0..0));
         }
         let moved = |place: usize| place - old.len() + new.len();
-        let grown = range.start..moved(range.end);
-        let node = function_at(root, &grown)?;
-        let class = self.scopes[first].class.clone();
-        let Outline { scopes: inside, .. } = lower::outline_within(language, text, node, class);
-        let (inside, known) = (&inside[1..], &self.scopes[first..last]);
-        let is_same = inside.len() == known.len()
-            && inside.iter().zip(known).all(|(new, old)| {
-                let parent = if new.parent == 0 {
-                    0
-                } else {
-                    first + new.parent - 1
-                };
-                (&new.name, &new.class, parent) == (&old.name, &old.class, old.parent)
-            });
-        if !is_same || inside.first().is_none_or(|it| it.range != grown) {
-            return None;
-        }
-        before.replace_range(old.clone(), &text[new.clone()]);
-        for (scope, inside) in self.scopes[first..last].iter_mut().zip(inside) {
-            scope.range = inside.range.clone();
-        }
+        let outer = &self.inner[0];
+        let starts_before = |it: &usize| self.scopes[*it].range.start < old.start;
+        let behind = outer.partition_point(starts_before);
+        let first = behind.checked_sub(1).map(|it| outer[it]);
+        let next = outer.get(behind).copied();
+        let last = next.unwrap_or(self.scopes.len());
+        let around = first.filter(|it| {
+            let range = &self.scopes[*it].range;
+            old.start <= range.end && old.end <= range.end
+        });
+        let grown = around.and_then(|first| {
+            let range = &self.scopes[first].range;
+            let grown = range.start..moved(range.end);
+            let inside = self.inside(language, text, root, first..last, &grown)?;
+            Some((first, range.clone(), grown, inside))
+        });
+        let place = match grown {
+            Some((first, range, grown, inside)) => {
+                for (scope, range) in self.scopes[first..last].iter_mut().zip(inside) {
+                    scope.range = range;
+                }
+                self.own.stretch(&range, grown.end);
+                Place::Inside(first..last)
+            }
+            None => {
+                let next = next.map(|it| &self.scopes[it].range);
+                let next = next.map(|it| (it.clone(), moved(it.start)..moved(it.end)));
+                let start = first.map_or(0, |it| self.scopes[it].range.end);
+                let end = next.as_ref().map_or(text.len(), |it| it.1.start);
+                let stays = |it: usize| function_at(root, &self.scopes[it].range).is_some();
+                let is_outside = language == Language::Python
+                    && old.start >= start
+                    && first.is_none_or(stays)
+                    && !defines(text.get(start..end)?)
+                    && next.is_none_or(|(before, now)| {
+                        old.end <= before.start && stands_alone(root, text, &now)
+                    });
+                if !is_outside {
+                    return None;
+                }
+                Place::Outside
+            }
+        };
         for scope in &mut self.scopes[last..] {
             scope.range = moved(scope.range.start)..moved(scope.range.end);
         }
         self.scopes[0].range.end = text.len();
-        self.own.stretch(&range, grown.end);
-        Some(first..last)
+        if place == Place::Outside {
+            let functions = self.inner[0].iter().map(|it| &self.scopes[*it].range);
+            self.own = Own::new(text, functions);
+        }
+        if let Some(before) = &mut self.text {
+            before.replace_range(old, &text[new]);
+        }
+        Some(place)
     }
+
+    /// The ranges of a function and those within, if these are still the same.
+    fn inside(
+        &self,
+        language: Language,
+        text: &str,
+        root: Node<'_>,
+        known: Range<usize>,
+        range: &Range<usize>,
+    ) -> Option<Vec<Range<usize>>> {
+        let first = known.start;
+        let node = function_at(root, range)?;
+        let class = self.scopes[first].class.clone();
+        let Outline { scopes, .. } = lower::outline_within(language, text, node, class);
+        let (inside, known) = (&scopes[1..], &self.scopes[known]);
+        let is_same = |(new, old): (&Scope, &Scope)| {
+            let parent = new.parent.checked_sub(1).map_or(0, |it| first + it);
+            (&new.name, &new.class, parent) == (&old.name, &old.class, old.parent)
+        };
+        let is_same = inside.len() == known.len() && inside.iter().zip(known).all(is_same);
+        let is_whole = inside.first().is_some_and(|it| it.range == *range);
+        let ranges = inside.iter().map(|it| it.range.clone());
+        (is_same && is_whole).then(|| ranges.collect())
+    }
+}
+
+/// Where two texts differ.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In these scopes: a function and those within.
+    Inside(Range<usize>),
+    /// Outside of all functions.
+    Outside,
+}
+
+/// Whether the text of a part of a Python file may define a function.
+fn defines(text: &str) -> bool {
+    let text = text.as_bytes();
+    let mut found = memmem::find_iter(text, "def");
+    found.any(|at| {
+        let next = text.get(at + 3);
+        next.is_none_or(|it| it.is_ascii_whitespace() || *it == b'\\')
+    })
+}
+
+/// Whether a function begins a line there, and the module is all that lies around it.
+fn stands_alone(root: Node<'_>, text: &str, range: &Range<usize>) -> bool {
+    text[..range.start].ends_with('\n')
+        && function_at(root, range)
+            .and_then(|it| it.parent())
+            .is_some_and(|it| it == root)
 }
 
 /// The node of a function, decorators included, that stands exactly there.

@@ -15,13 +15,13 @@ use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::host::Source;
 use crate::ir::{Declarations, Function, Span};
-use crate::kit::{Kept, Kit, Lowered, Mention, Module, Need};
+use crate::kit::{Kept, Kit, Lowered, Module, NameSet, Need};
 use crate::lower::{self, Ground, Outline, Scope};
-use crate::map::{self, Map};
+use crate::map::{self, Map, Place};
 use crate::own::Own;
 use crate::query::RawQuery;
 use crate::rules::{Active, LangRules};
-use crate::value::{Place, Value};
+use crate::value::{self, Value};
 
 /// The functions of a text with everything found in them.
 pub(crate) struct Results<'k> {
@@ -209,12 +209,20 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     /// Puts what is known where it belongs in this text.
     fn arrange(&mut self) -> Edited {
         let (language, text, root) = (self.language, self.text, self.root);
-        if let Some(inside) = self.kit.map.follow(language, text, root) {
-            let edited = inside.filter(|it| {
-                let digest = digest_text(text, &self.kit.map.scopes[*it], self.node(*it));
-                self.kit.renew(*it, digest)
-            });
-            return Edited::Some(edited.collect());
+        match self.kit.map.follow(language, text, root) {
+            Some(Place::Inside(scopes)) => {
+                let edited = scopes.filter(|it| {
+                    let digest = digest_text(text, &self.kit.map.scopes[*it], self.node(*it));
+                    self.kit.renew(*it, digest)
+                });
+                return Edited::Some(edited.collect());
+            }
+            Some(Place::Outside) => {
+                let digest = digest_module(text, &self.kit.map.own, root);
+                self.kit.renew(0, digest);
+                return Edited::Some(Vec::new());
+            }
+            None => {}
         }
         let Outline { scopes, nodes } = lower::outline(language, text, root);
         let mut map = Map::new(text, scopes);
@@ -244,15 +252,25 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let same_module = is_same && before == Some(self.module.inputs);
         let values = self.values();
         let same_values = is_same && self.kit.values == Some(values);
-        self.kit.values = None;
-        if !(same_module && self.is_in_order(&edited)) {
+        if !self.is_in_order(&edited) {
             self.put_in_order();
+        } else if !same_module {
+            let needs = self.find_needs(0);
+            self.kit.renew_needs(0, needs);
         }
         // Of the module it says whether what its own calls come to may be new.
-        let mut in_doubt = vec![!same_values; self.kit.map.scopes.len()];
+        let mut in_doubt = match self.new_names().filter(|_| is_same && !same_values) {
+            Some(names) => {
+                let lowered = self.kit.lowered.iter();
+                let uses = |it: &Lowered| it.uses_any(&names);
+                lowered.map(|it| it.as_ref().is_none_or(uses)).collect()
+            }
+            None => vec![!same_values; self.kit.map.scopes.len()],
+        };
         if let Edited::Some(edited) = edited {
             edited.into_iter().for_each(|it| in_doubt[it] = true);
         }
+        self.kit.values = None;
         for at in 0..self.kit.order.len() {
             let index = self.kit.order[at];
             if !in_doubt[index] {
@@ -298,6 +316,26 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             too_deep: deep.map(|(_, scope)| scope.range.clone()).collect(),
             kit,
         })
+    }
+
+    /// The module's names of which something else is known than before; `None` where all that
+    /// functions take from around them may be new.
+    fn new_names(&self) -> Option<NameSet> {
+        let before = self.kit.module.as_ref()?;
+        if self.language != Language::Python || self.kit.values.is_none() {
+            return None;
+        }
+        let mut out = NameSet::default();
+        let (before, now) = (&before.digests, &self.module.digests);
+        for (name, digest) in now {
+            if before.get(name) != Some(digest) {
+                out.insert(name);
+            }
+        }
+        for name in before.keys().filter(|it| !now.contains_key(*it)) {
+            out.insert(name);
+        }
+        Some(out)
     }
 
     /// A scope's node.
@@ -498,8 +536,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let node = self.node(index);
         let ground = self.ground(index);
         let (function, too_deep) = lower::lower(self.language, self.text, node, scope, ground);
-        let mentions = mentions(&function);
-        let lowered = Lowered::new(function, mentions, too_deep);
+        let lowered = Lowered::new(function, too_deep);
         self.kit.lowered[index] = Some(lowered.clone());
         lowered
     }
@@ -524,8 +561,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         }
         for param in &lowered.function.params {
             // An annotation names a class by its import.
-            let head = param.ty.base.split('.').next().unwrap_or("");
-            self.module.digests.get(head).hash(&mut hasher);
+            self.module.digests.get(param.ty.head()).hash(&mut hasher);
         }
         for need in &self.kit.needs[index] {
             // Whether a callee is known yet is itself an input: cycles are cut by order.
@@ -675,7 +711,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let span = self.ground(index).span(range);
         out.push(Found {
             rule: raw.rule,
-            place: Place {
+            place: value::Place {
                 func: scopes[index].key,
                 span,
             },
@@ -693,24 +729,6 @@ fn is_function(node: Node<'_>) -> bool {
         _ => Some(node),
     };
     inner.is_some_and(|it| it.kind_name() == "function_definition")
-}
-
-/// The distinct names of a function, in order of first mention.
-fn mentions(function: &Function) -> Arc<[Mention]> {
-    use crate::ir::ExprKind;
-    let mut seen: FxHashSet<(bool, &str)> = FxHashSet::default();
-    let mut out: Vec<Mention> = Vec::new();
-    for expr in &function.exprs {
-        let (member, name) = match &expr.kind {
-            ExprKind::Name(name) => (false, name),
-            ExprKind::Attr { name, .. } => (true, name),
-            _ => continue,
-        };
-        if seen.insert((member, name)) {
-            out.push((member, name.clone()));
-        }
-    }
-    out.into()
 }
 
 fn digest_env(env: &Env) -> u64 {
