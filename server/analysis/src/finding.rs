@@ -18,7 +18,7 @@ pub struct TraceStep {
 }
 
 /// Which part of the matched code a range is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PartKey {
     /// The whole callee, `conn.execute`.
     Callee,

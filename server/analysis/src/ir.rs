@@ -1,10 +1,11 @@
 //! The small language that Python and C are lowered to, so that one evaluator serves both.
 //! It keeps what data flow and order need and drops the rest; every node keeps its bytes.
 
-use std::hash::{Hash, Hasher};
 use std::ops::Range;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
+
+use crate::sum::term;
 
 /// Bytes in the analysed text, small because there are many of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -342,18 +343,9 @@ impl Declarations {
 
     /// Takes the digest, when all is known.
     pub(crate) fn settle(&mut self) {
-        let mut digest = 0_u64;
-        for (name, number) in &self.macros {
-            let mut hasher = FxHasher::default();
-            (name, number).hash(&mut hasher);
-            digest = digest.wrapping_add(hasher.finish());
-        }
-        for (name, ty) in &self.members {
-            let mut hasher = FxHasher::default();
-            (name, ty).hash(&mut hasher);
-            digest = digest.wrapping_add(hasher.finish());
-        }
-        self.digest = digest;
+        let macros = self.macros.iter().map(|it| term(&it));
+        let members = self.members.iter().map(|it| term(&it));
+        self.digest = macros.chain(members).fold(0, u64::wrapping_add);
     }
 }
 

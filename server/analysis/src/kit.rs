@@ -16,12 +16,22 @@ use crate::slice::Slicer;
 /// A function's last evaluation.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
-    /// Hash of everything the outcome depends on.
+    /// Hash of everything the outcome depends on, other functions that it asked for apart.
     pub(crate) inputs: u64,
+    pub(crate) asked: Asked,
     pub(crate) outcome: Arc<Outcome>,
     /// Hash of the summary, which callers depend on.
     pub(crate) digest: u64,
     pub(crate) queries: Vec<Found>,
+}
+
+/// The functions of this file that an evaluation asked for by name, found or not. Which these are
+/// shows only then: a value may be a function under another name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) names: Box<[u64]>,
+    /// Hash of what was known of them.
+    pub(crate) answers: u64,
 }
 
 /// A name, or the name of a member.
@@ -208,8 +218,9 @@ impl Kit {
         self.needs[index] = needs;
     }
 
-    /// Takes in the order in which functions are evaluated.
-    pub(crate) fn put_in_order(&mut self, order: Vec<usize>, needs: Vec<Vec<Need>>) {
+    /// Takes in the order in which functions are evaluated; says whether it is the one there was.
+    pub(crate) fn put_in_order(&mut self, order: Vec<usize>, needs: Vec<Vec<Need>>) -> bool {
+        let is_same = self.order == order;
         self.rank = vec![usize::MAX; needs.len()];
         for (rank, index) in order.iter().enumerate() {
             self.rank[*index] = rank;
@@ -221,5 +232,6 @@ impl Kit {
             }
         }
         (self.order, self.needs) = (order, needs);
+        is_same
     }
 }

@@ -16,6 +16,7 @@ mod own;
 mod query;
 mod rules;
 mod slice;
+mod sum;
 mod suppress;
 mod unit;
 mod value;

@@ -66,7 +66,12 @@ impl Map {
 
     /// A function by the class that it is a method of, and its name.
     pub(crate) fn find(&self, class: Option<&str>, name: &str) -> Option<usize> {
-        self.names.get(&name_key(class, name)).copied()
+        self.named(name_key(class, name))
+    }
+
+    /// A function by [`name_key`].
+    pub(crate) fn named(&self, key: u64) -> Option<usize> {
+        self.names.get(&key).copied()
     }
 
     /// The methods of a name.
@@ -238,7 +243,7 @@ fn frame(scopes: &[Scope]) -> u64 {
     hasher.finish()
 }
 
-fn name_key(class: Option<&str>, name: &str) -> u64 {
+pub(crate) fn name_key(class: Option<&str>, name: &str) -> u64 {
     let mut hasher = FxHasher::default();
     (class, name).hash(&mut hasher);
     hasher.finish()

@@ -2,7 +2,7 @@
 //! the last time still holds. A function is evaluated again only when its text, the module's
 //! values, or a summary it uses has changed.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,12 +15,13 @@ use crate::env::Env;
 use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::host::Source;
 use crate::ir::{Declarations, Function, Span};
-use crate::kit::{Kept, Kit, Lowered, Module, NameSet, Need};
+use crate::kit::{Asked, Kept, Kit, Lowered, Module, NameSet, Need};
 use crate::lower::{self, Ground, Outline, Scope};
 use crate::map::{self, Map, Place};
 use crate::own::Own;
 use crate::query::RawQuery;
 use crate::rules::{Active, LangRules};
+use crate::sum::term;
 use crate::value::{self, Value};
 
 /// The functions of a text with everything found in them.
@@ -252,14 +253,17 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let same_module = is_same && before == Some(self.module.inputs);
         let values = self.values();
         let same_values = is_same && self.kit.values == Some(values);
+        let mut same_order = true;
         if !self.is_in_order(&edited) {
-            self.put_in_order();
+            same_order = self.put_in_order();
         } else if !same_module {
             let needs = self.find_needs(0);
             self.kit.renew_needs(0, needs);
         }
         // Of the module it says whether what its own calls come to may be new.
         let mut in_doubt = match self.new_names().filter(|_| is_same && !same_values) {
+            // In another order other callees are known when a cycle is entered.
+            _ if !same_order => vec![true; self.kit.map.scopes.len()],
             Some(names) => {
                 let lowered = self.kit.lowered.iter();
                 let uses = |it: &Lowered| it.uses_any(&names);
@@ -271,9 +275,10 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             edited.into_iter().for_each(|it| in_doubt[it] = true);
         }
         self.kit.values = None;
+        let mut changed = FxHashSet::default();
         for at in 0..self.kit.order.len() {
             let index = self.kit.order[at];
-            if !in_doubt[index] {
+            if !in_doubt[index] && !self.asked_one_of(index, &changed) {
                 continue;
             }
             if cancelled() {
@@ -286,22 +291,25 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             let digest = before.as_ref().map(|it| it.digest);
             let kept = self.function(index, before);
             if digest != Some(kept.digest) {
+                changed.insert(index);
                 let users = &self.kit.users[index];
                 users.iter().for_each(|it| in_doubt[*it] = true);
             }
             self.kit.kept[index] = Some(kept);
         }
         self.reached = usize::MAX;
-        let is_same = same_module && !in_doubt[0];
-        let outcome = match self.kit.kept[0].take().filter(|_| is_same) {
-            Some(kept) => kept.outcome,
+        let is_same = same_module && !in_doubt[0] && !self.asked_one_of(0, &changed);
+        let (outcome, names) = match self.kit.kept[0].take().filter(|_| is_same) {
+            Some(kept) => (kept.outcome, kept.asked.names),
             None => {
                 let lowered = self.lower(0);
-                Arc::new(self.evaluate_one(0, &lowered.function))
+                let (outcome, names) = self.evaluate_one(0, &lowered.function);
+                (Arc::new(outcome), names)
             }
         };
         self.kit.kept[0] = Some(Kept {
             inputs: 0,
+            asked: Asked { names, answers: 0 },
             digest: 0,
             outcome,
             queries: self.module_queries(),
@@ -367,7 +375,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             return known.clone();
         }
         let lowered = self.lower(0);
-        let mut env = self.evaluate_one(0, &lowered.function).end;
+        let mut env = self.evaluate_one(0, &lowered.function).0.end;
         // Only values count for others, not what holds of them at the module's end.
         env.guards.clear();
         env.open.clear();
@@ -381,9 +389,8 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let mut class_digests: FxHashMap<Box<str>, u64> = FxHashMap::default();
         for (name, digest) in &digests {
             if let Some((_, last)) = name.rsplit_once('.') {
-                // A sum, because the order of a hash table is its own affair.
                 let all = class_digests.entry(last.into()).or_default();
-                *all = all.wrapping_add(*digest);
+                *all = all.wrapping_add(term(&(name, digest)));
             }
         }
         Arc::new(Module {
@@ -396,19 +403,10 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
 
     /// Everything that functions take from around them, as one number.
     fn values(&self) -> u64 {
-        let mut sum = 0_u64;
-        // A sum, because the order of a hash table is its own affair.
-        for (name, digest) in &self.module.digests {
-            let mut hasher = FxHasher::default();
-            (name, digest).hash(&mut hasher);
-            sum = sum.wrapping_add(hasher.finish());
-        }
-        for name in &self.handlers {
-            let mut hasher = FxHasher::default();
-            name.hash(&mut hasher);
-            sum = sum.wrapping_add(hasher.finish());
-        }
-        sum.wrapping_add(self.declared.digest)
+        let names = self.module.digests.iter().map(|it| term(&it));
+        let handlers = self.handlers.iter().map(term);
+        let declared = self.declared.digest;
+        names.chain(handlers).fold(declared, u64::wrapping_add)
     }
 
     /// Whether the order of these functions is known: only those whose text is new can use others
@@ -426,7 +424,9 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     /// Callees before callers; a cycle is entered at its first function in the text. A method that
     /// may be meant by its name alone is not looked at first where it calls a function that is
     /// waited for: `params.get()` in a helper is not the view's `get` that calls the helper.
-    fn put_in_order(&mut self) {
+    ///
+    /// Says whether they are in the order of the last time.
+    fn put_in_order(&mut self) -> bool {
         let count = self.kit.map.scopes.len();
         let mut needs = vec![Vec::new(); count];
         needs[0] = self.find_needs(0);
@@ -465,7 +465,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
                 }));
             }
         }
-        self.kit.put_in_order(order, needs);
+        self.kit.put_in_order(order, needs)
     }
 
     /// The functions whose outcome this one uses, in source order of first use.
@@ -563,19 +563,23 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             // An annotation names a class by its import.
             self.module.digests.get(param.ty.head()).hash(&mut hasher);
         }
-        for need in &self.kit.needs[index] {
-            // Whether a callee is known yet is itself an input: cycles are cut by order.
-            let kept = self.known(need.index);
+        for kept in [self.parent(index), self.constructor(index)] {
             kept.map(|it| it.digest).hash(&mut hasher);
         }
         let inputs = hasher.finish();
-        if let Some(kept) = before.filter(|it| it.inputs == inputs) {
+        let holds =
+            |it: &Kept| it.inputs == inputs && it.asked.answers == self.answers(&it.asked.names);
+        if let Some(kept) = before.filter(holds) {
             return kept;
         }
         self.evaluated += 1;
-        let outcome = self.evaluate_one(index, &lowered.function);
+        let (outcome, names) = self.evaluate_one(index, &lowered.function);
         Kept {
             inputs,
+            asked: Asked {
+                answers: self.answers(&names),
+                names,
+            },
             digest: digest(&outcome, self.is_looked_into(index)),
             queries: self.queries(index, outcome.handler),
             outcome: Arc::new(outcome),
@@ -588,25 +592,58 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         &*map.scopes[index].name == "__init__" || !map.inner[index].is_empty()
     }
 
-    fn evaluate_one(&self, index: usize, function: &Function) -> Outcome {
+    /// Whether a function's evaluation asked for one of these by name.
+    fn asked_one_of(&self, index: usize, changed: &FxHashSet<usize>) -> bool {
+        if changed.is_empty() {
+            return false;
+        }
+        let names = self.kit.kept[index].iter().flat_map(|it| &it.asked.names);
+        let mut found = names.filter_map(|it| self.kit.map.named(*it));
+        found.any(|it| changed.contains(&it))
+    }
+
+    /// What is known of functions by name. Whether one is known yet counts as well: cycles are cut
+    /// by order.
+    fn answers(&self, names: &[u64]) -> u64 {
+        let mut hasher = FxHasher::default();
+        for name in names {
+            let found = self.kit.map.named(*name);
+            let digest = found.map(|it| self.known(it).map(|it| it.digest));
+            digest.hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// What is known of the function around a nested one.
+    fn parent(&self, index: usize) -> Option<&Kept> {
+        match self.kit.map.scopes[index].parent {
+            0 => None,
+            parent => self.known(parent),
+        }
+    }
+
+    /// What is known of the constructor of a method's class.
+    fn constructor(&self, index: usize) -> Option<&Kept> {
+        let map = &self.kit.map;
+        let class = map.scopes[index].class.as_deref()?;
+        let found = map.find(Some(class), "__init__")?;
+        self.known(found).filter(|_| found != index)
+    }
+
+    /// Evaluates a function; says which functions it asked for by name.
+    fn evaluate_one(&self, index: usize, function: &Function) -> (Outcome, Box<[u64]>) {
         let map = &self.kit.map;
         let scope = &map.scopes[index];
-        let summary = |class: Option<&str>, name: &str| match map.find(class, name) {
-            None => Local::Unknown,
-            Some(found) => match self.known(found) {
-                Some(kept) => Local::Known(kept.outcome.summary.clone()),
-                None => Local::Pending,
-            },
+        let asked = RefCell::<FxHashSet<u64>>::default();
+        let summary = |class: Option<&str>, name: &str| {
+            let name = map::name_key(class, name);
+            asked.borrow_mut().insert(name);
+            match map.named(name).map(|it| self.known(it)) {
+                None => Local::Unknown,
+                Some(Some(kept)) => Local::Known(kept.outcome.summary.clone()),
+                Some(None) => Local::Pending,
+            }
         };
-        let parent = (scope.parent != 0)
-            .then(|| self.known(scope.parent))
-            .flatten();
-        let constructor = scope
-            .class
-            .as_deref()
-            .and_then(|class| map.find(Some(class), "__init__"))
-            .filter(|it| *it != index)
-            .and_then(|it| self.known(it));
         let around = Around {
             rules: self.rules,
             active: self.active,
@@ -614,17 +651,18 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             declared: &self.declared,
             signal_handler: self.handlers.contains(&scope.name),
             module: &self.module.env,
-            closure: parent.map(|kept| &kept.outcome.end),
-            fields: constructor.map(|kept| &kept.outcome.end),
+            closure: self.parent(index).map(|kept| &kept.outcome.end),
+            fields: self.constructor(index).map(|kept| &kept.outcome.end),
             summary: &summary,
         };
-        eval::evaluate(
+        let outcome = eval::evaluate(
             &around,
             function,
             scope.class.as_deref(),
             self.source(index),
             scope.key,
-        )
+        );
+        (outcome, asked.into_inner().into_iter().collect())
     }
 
     /// Hits of raw queries in one function, its nested functions left to themselves.
@@ -747,12 +785,10 @@ fn digest(outcome: &Outcome, with_variables: bool) -> u64 {
     let summary: &Summary = &outcome.summary;
     summary.returns.digest(&mut hasher, 3);
     for sink in &summary.sinks {
-        sink.found.rule.hash(&mut hasher);
-        sink.found.place.hash(&mut hasher);
-        sink.params.hash(&mut hasher);
-        (&sink.sources, sink.amount).hash(&mut hasher);
-        for (place, _) in &sink.found.trace {
-            place.hash(&mut hasher);
+        (&sink.found, &sink.params, &sink.sources).hash(&mut hasher);
+        (sink.amount, sink.depth, &sink.stencil).hash(&mut hasher);
+        for value in sink.passed.iter().flat_map(|it| it.iter()) {
+            value.digest(&mut hasher, 3);
         }
     }
     (&summary.params, &summary.handling).hash(&mut hasher);

@@ -77,6 +77,15 @@ impl Root {
             && self.via == other.via
             && self.checked == other.checked
     }
+
+    fn digest(&self, state: &mut FxHasher) {
+        (self.id, self.origin, &self.via, &self.checked).hash(state);
+        let mut step = self.steps.as_ref();
+        while let Some(it) = step {
+            (it.place, &it.note).hash(state);
+            step = it.before.as_ref();
+        }
+    }
 }
 
 /// A step of a trace, latest first.
@@ -88,7 +97,7 @@ pub(crate) struct Step {
     pub(crate) depth: u16,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) enum Note {
     /// Data enters; the text says what it is.
     Enters(Arc<str>),
@@ -641,25 +650,15 @@ impl Value {
         self.obj.hash(state);
         self.local.hash(state);
         self.array_len.hash(state);
-        (self.arithmetic, self.signed, self.minus).hash(state);
+        (self.arithmetic, self.signed, self.minus, self.moved).hash(state);
         self.factors.hash(state);
         self.measures.hash(state);
-        for root in &self.amounts {
-            (root.id, root.origin).hash(state);
-        }
         self.size_of.hash(state);
         self.built_at.hash(state);
-        for root in &self.roots {
-            root.id.hash(state);
-            root.origin.hash(state);
-            root.via.hash(state);
-            root.checked.hash(state);
-            let mut step = root.steps.as_ref();
-            while let Some(it) = step {
-                it.place.hash(state);
-                step = it.before.as_ref();
-            }
+        for root in self.amounts.iter().chain(&self.roots) {
+            root.digest(state);
         }
+        self.amounts.len().hash(state);
         if depth == 0 {
             return;
         }
@@ -672,9 +671,11 @@ impl Value {
                 }
             }
         }
-        let made = self.made.iter().flat_map(|made| made.iter());
-        for argument in made.flatten() {
-            argument.digest(state, depth - 1);
+        for argument in self.made.iter().flat_map(|made| made.iter()) {
+            argument.is_some().hash(state);
+            if let Some(argument) = argument {
+                argument.digest(state, depth - 1);
+            }
         }
         for item in self.items.iter().flat_map(|items| items.iter()) {
             item.digest(state, depth - 1);

@@ -42,8 +42,8 @@ fn details(analysis: &Analysis) -> Vec<String> {
         .iter()
         .map(|it| {
             format!(
-                "{} {:?} {:?} {:?}",
-                it.entry.id, it.range, it.trace, it.slice
+                "{} {:?} {:?} {:?} {:?}",
+                it.entry.id, it.range, it.trace, it.slice, it.parts
             )
         })
         .collect()
@@ -317,6 +317,172 @@ def daemonize():
             details(&analyze(&snapshot, text, &mut Memo::default())),
             "{text}"
         );
+    }
+}
+
+/// What an edit is, a text, and what of it becomes what. None touches the function with the finding.
+const EDITS_ELSEWHERE: [(&str, &str, &str, &str); 9] = [
+    (
+        "a later function of the same name takes a call",
+        "import os, random
+from cryptography.hazmat.primitives.ciphers import modes
+
+def fresh(self):
+    return random.randbytes(16)
+
+def cipher(self):
+    return modes.CTR(self.fresh())
+",
+        "    return modes.CTR(self.fresh())\n",
+        "    return modes.CTR(self.fresh())\n\ndef fresh(self):\n    return os.urandom(16)\n",
+    ),
+    (
+        "a function is called under another name",
+        "import os
+
+def helper(x):
+    os.system('ls ' + x)
+
+def show():
+    run(input())
+
+run = helper
+",
+        "os.system('ls ' + x)",
+        "os.system(['ls', x])",
+    ),
+    (
+        "a method whose name many classes share",
+        "import os
+
+class A:
+    def run(self):
+        return input()
+
+class B:
+    def run(self): pass
+
+class C:
+    def run(self): pass
+
+class D:
+    def run(self): pass
+
+class E:
+    def run(self): pass
+
+def show():
+    os.system('ls ' + A().run())
+",
+        "return input()",
+        "return ['a']",
+    ),
+    (
+        "a new call enters a cycle at another function",
+        "import os
+
+def first(x):
+    return 1
+
+def one(x):
+    os.system(two(x))
+    return input()
+
+def two(x):
+    if x:
+        one(x)
+    return input()
+",
+        "return 1",
+        "return two(x)",
+    ),
+    (
+        "another of two functions is there",
+        "import os
+
+def x():
+    return 'ls'
+
+def show():
+    os.system(x())
+    os.system('ls ' + y())
+",
+        "def x",
+        "def y",
+    ),
+    (
+        "a step of the trace has another name",
+        "import os
+
+def ask():
+    one = input()
+    return one
+
+def show():
+    os.system('ls ' + ask())
+",
+        "one = input()\n    return one",
+        "two = input()\n    return two",
+    ),
+    (
+        "arguments at the sink change places",
+        "import subprocess
+
+def run(a):
+    subprocess.run(args=a, shell=True)
+
+def show():
+    run('ls ' + input())
+",
+        "args=a, shell=True",
+        "shell=True, args=a",
+    ),
+    (
+        "two constants swap their values",
+        "import os
+
+ONE = 0o777
+TWO = 0o600
+
+def share(path):
+    os.chmod(path, ONE)
+",
+        "ONE = 0o777\nTWO = 0o600",
+        "ONE = 0o600\nTWO = 0o777",
+    ),
+    (
+        "two classes swap their names",
+        "import os
+
+class A:
+    MODE = 0o777
+
+class B:
+    MODE = 0o600
+
+def share(path):
+    os.chmod(path, A.MODE)
+",
+        "class A:\n    MODE = 0o777\n\nclass B:",
+        "class B:\n    MODE = 0o777\n\nclass A:",
+    ),
+];
+
+#[test]
+fn a_memo_knows_all_that_a_finding_rests_on() {
+    let snapshot = snapshot();
+    for (what, text, from, to) in EDITS_ELSEWHERE {
+        assert!(text.contains(from), "{what}: the edit applies");
+        let edited = text.replace(from, to);
+        let mut memo = Memo::default();
+        let mut seen = Vec::new();
+        for text in [text, &edited, text] {
+            let kept = details(&analyze(&snapshot, text, &mut memo));
+            let fresh = details(&analyze(&snapshot, text, &mut Memo::default()));
+            assert_eq!(kept, fresh, "{what}:\n{text}");
+            seen.push(fresh);
+        }
+        assert_ne!(seen[0], seen[1], "{what}: the edit counts");
     }
 }
 

@@ -17,13 +17,13 @@ use crate::rules::Rule;
 use crate::value::{Note, Origin, Place, Root, Seg, Value};
 
 /// A part of the match, relative to its function.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct RawPart {
     pub(crate) key: RawKey,
     pub(crate) span: Span,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) enum RawKey {
     Plain(PartKey),
     Arg {
@@ -33,14 +33,14 @@ pub(crate) enum RawKey {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) enum RawPiece {
     Text(Arc<str>),
     Hole(Span),
 }
 
 /// A match, relative to functions, so that it stays right when text before them moves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(crate) struct Found {
     pub(crate) rule: u32,
     pub(crate) place: Place,
