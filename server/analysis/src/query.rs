@@ -382,11 +382,14 @@ fn stray_predicate(source: &str) -> Option<usize> {
 
 /// Whether what stands there is a word of its own, as a node's whole text is.
 fn is_word(text: &[u8], at: usize, len: usize) -> bool {
+    if len == 0 {
+        return false;
+    }
     let part = |byte: Option<&u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || *it == b'_');
     let before = at.checked_sub(1).and_then(|it| text.get(it));
     let glued_before = part(text.get(at)) && part(before);
     let glued_after = part(text.get(at + len - 1)) && part(text.get(at + len));
-    len > 0 && !glued_before && !glued_after
+    !glued_before && !glued_after
 }
 
 /// Whether a query's one pattern is about the root of a tree.
@@ -398,7 +401,7 @@ fn begins_at_root(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::RawQuery;
+    use super::{RawQuery, is_word};
     use crate::query::needs::{implied, is_rooted, kind, patterns, words};
     use syntax::Language;
 
@@ -415,6 +418,8 @@ mod tests {
         assert_eq!(kind("((a_b) @x (#eq? @x \"y\"))").as_deref(), Some("a_b"));
         assert!(is_rooted("((a) @x (#eq? @x \"y\"))") && !is_rooted("((a) . (b))"));
         assert!(words("((a) @finding (#eq? @x \"one\")) ((b) @finding)").is_empty());
+        assert!(words(r#"((a) @finding (#any-of? @x "" "one"))"#).is_empty());
+        assert!(!is_word(b"one", 0, 0), "what is missing has no text");
         let query = RawQuery::new(0, Language::Python, one, false).expect("it compiles");
         assert!(query.may_match("exec(x)"));
         assert!(!query.may_match("execute(x)"));

@@ -247,7 +247,9 @@ pub(super) fn words(source: &str) -> Vec<Vec<String>> {
                 .step_by(2)
                 .map(str::to_owned)
                 .collect();
-            if !group.is_empty() && !inside.contains('\\') {
+            // A node that the parser made up has no text.
+            let is_sure = !group.iter().any(String::is_empty);
+            if !group.is_empty() && is_sure && !inside.contains('\\') {
                 out.push(group);
             }
         }
