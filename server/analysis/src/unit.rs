@@ -181,11 +181,10 @@ fn digest_text(text: &str, scope: &Scope, node: Node<'_>) -> u64 {
     hasher.finish()
 }
 
-/// The same of the module.
-fn digest_module(text: &str, own: &Own, root: Node<'_>) -> u64 {
+/// The same of the module, which binds the functions that were taken out of it.
+fn digest_module(text: &str, map: &Map, root: Node<'_>) -> u64 {
     let mut hasher = FxHasher::default();
-    true.hash(&mut hasher);
-    own.digest().hash(&mut hasher);
+    (true, map.own.digest(), map.frame).hash(&mut hasher);
     if is_torn(root) {
         text.hash(&mut hasher);
     }
@@ -219,7 +218,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
                 return Edited::Some(edited.collect());
             }
             Some(Place::Outside) => {
-                let digest = digest_module(text, &self.kit.map.own, root);
+                let digest = digest_module(text, &self.kit.map, root);
                 self.kit.renew(0, digest);
                 return Edited::Some(Vec::new());
             }
@@ -229,7 +228,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let mut map = Map::new(text, scopes);
         let functions = map.scopes.iter().zip(&nodes).skip(1);
         let functions = functions.map(|(scope, node)| digest_text(text, scope, *node));
-        let module = digest_module(text, &map.own, root);
+        let module = digest_module(text, &map, root);
         let texts: Vec<u64> = std::iter::once(module).chain(functions).collect();
         if self.kit.follows && !root.has_error() {
             map.expect_edits(text);

@@ -321,7 +321,7 @@ def daemonize():
 }
 
 /// What an edit is, a text, and what of it becomes what. None touches the function with the finding.
-const EDITS_ELSEWHERE: [(&str, &str, &str, &str); 9] = [
+const EDITS_ELSEWHERE: [(&str, &str, &str, &str); 10] = [
     (
         "a later function of the same name takes a call",
         "import os, random
@@ -449,6 +449,19 @@ def share(path):
 ",
         "ONE = 0o777\nTWO = 0o600",
         "ONE = 0o600\nTWO = 0o777",
+    ),
+    (
+        "a function takes the name of a module",
+        "import yaml
+
+def read(text):
+    return yaml.load(text)
+
+def show():
+    pass
+",
+        "def show",
+        "def yaml",
     ),
     (
         "two classes swap their names",
