@@ -243,6 +243,15 @@ pub struct Test {
     pub stepped: Option<bool>,
     /// It is an index whose limit, by `<=`, is the number of the array's elements or more (C).
     pub past_bound: Option<bool>,
+    /// It is an index that a loop counted up to the number of the array's elements, where the zero
+    /// byte is stored (C).
+    pub past_loop: Option<bool>,
+    /// It is a divisor that begins as nought and is raised only where something fits or is read,
+    /// and that nothing compares with nought (C).
+    pub tallied: Option<bool>,
+    /// It is a length that was read out of a buffer, and the length that the buffer was passed with
+    /// is compared with nothing but constants (C).
+    pub claimed: Option<bool>,
     /// It is an index whose limit, by `<=`, is the member of such a name beside the array (C).
     pub past_count: Option<Shape>,
     /// It is a buffer passed in with a length of such a name, which nothing has looked at (C).
@@ -286,6 +295,9 @@ pub enum Use {
     Read,
     /// Given back by a function of the same file that gives back null on some way (C).
     NullResult,
+    /// Every case of a choice without a default sets the variable, so that it is unset where none
+    /// fits (C).
+    HalfSet,
 }
 
 /// Which value of a call an event is about.

@@ -29,6 +29,8 @@ pub(crate) enum Fact {
     /// At most this, as it is written; `None` where a stricter limit is known. It is about a
     /// name (see [`bound_id`]), not about data.
     Bound(Option<Arc<str>>),
+    /// A loop counted a name up to this, as it is written; about the name too.
+    Counted(Arc<str>),
     /// It is null here. It is about an object, not about data.
     Nought,
 }
@@ -36,7 +38,7 @@ pub(crate) enum Fact {
 impl Fact {
     /// Whether it is about something else than data.
     pub(crate) fn is_apart(&self) -> bool {
-        matches!(self, Self::Bound(_) | Self::Nought)
+        matches!(self, Self::Bound(_) | Self::Counted(_) | Self::Nought)
     }
 }
 
@@ -140,6 +142,7 @@ impl Env {
             }
             self.has_bounds = true;
         }
+        self.has_bounds |= matches!(fact, Fact::Counted(_));
         if !self
             .guards
             .iter()

@@ -10,11 +10,13 @@ mod expr;
 mod flow;
 mod format;
 mod guard;
+mod half;
 mod lifetime;
 mod local;
 mod names;
 pub(crate) mod report;
 mod stencil;
+mod tally;
 
 use std::sync::Arc;
 

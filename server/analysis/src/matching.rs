@@ -34,6 +34,8 @@ pub(crate) struct Reach {
     pub(crate) stepped: bool,
     /// It was compared, and may still be the number of the array's elements or more.
     pub(crate) past_bound: bool,
+    /// A loop counted it up to the number of the array's elements, and the zero byte goes there.
+    pub(crate) past_loop: bool,
     /// The member beside the array that it may be as large as.
     pub(crate) count: Option<String>,
     /// The length that was passed with the buffer and that nothing has looked at.
@@ -86,6 +88,10 @@ pub(crate) trait Written {
     fn last(&self, expr: ExprId) -> Option<&str>;
     /// The text that stands at a place; empty where that is another function.
     fn text(&self, place: Place) -> &str;
+    /// Whether a divisor counts what may be nothing, and nobody asks.
+    fn tallied(&self, expr: ExprId) -> bool;
+    /// Whether a length is what a buffer says of itself.
+    fn claimed(&self, expr: ExprId, value: &Value) -> bool;
 }
 
 /// No call: nothing to find.
@@ -207,6 +213,15 @@ impl Matcher<'_> {
             && test
                 .past_bound
                 .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_bound) == wanted)
+            && test
+                .past_loop
+                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_loop) == wanted)
+            && test.tallied.is_none_or(|wanted| {
+                given.expr.is_some_and(|it| self.written.tallied(it)) == wanted
+            })
+            && test.claimed.is_none_or(|wanted| {
+                given.expr.is_some_and(|it| self.written.claimed(it, value)) == wanted
+            })
             && test.past_count.as_ref().is_none_or(|it| {
                 given
                     .reach
@@ -548,6 +563,9 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.minus == Some(true)
         || test.past == Some(true)
         || test.past_bound == Some(true)
+        || test.past_loop == Some(true)
+        || test.tallied == Some(true)
+        || test.claimed == Some(true)
         || test.past_count.is_some()
         || test.unmeasured.is_some()
         || !test.checked.is_empty()

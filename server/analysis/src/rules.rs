@@ -162,6 +162,8 @@ pub(crate) struct Active {
     pub(crate) starts_by_use: bool,
     /// The patterns that begin with a variable without a value.
     pub(crate) declares: Vec<u32>,
+    /// The patterns that begin with a variable that a choice without a default sets.
+    pub(crate) half_sets: Vec<u32>,
     /// The patterns that begin with the result of a function that gives back null.
     pub(crate) null_results: Vec<u32>,
     /// The patterns that end where somebody else keeps the value.
@@ -442,9 +444,11 @@ impl LangRules {
         Active {
             assigns: self.assigns.iter().copied().filter(|it| has(*it)).collect(),
             starts_by_use: event_uses.iter().any(|(_, role, kind)| {
-                *role == Role::Start && !matches!(kind, Use::Declare | Use::NullResult)
+                *role == Role::Start
+                    && !matches!(kind, Use::Declare | Use::HalfSet | Use::NullResult)
             }),
             declares: with(Use::Declare),
+            half_sets: with(Use::HalfSet),
             null_results: with(Use::NullResult),
             escapes: with(Use::Escape),
             asks_reach: self.reaching.iter().any(|it| has(*it)),
@@ -497,6 +501,7 @@ impl LangRules {
         let asks_reach = |test: &&Test| {
             let shapes = [&test.past_count, &test.unmeasured];
             test.past.or(test.past_bound).or(test.stepped).is_some()
+                || test.past_loop.is_some()
                 || shapes.into_iter().any(Option::is_some)
         };
         if pattern.tests().iter().any(asks_reach) {

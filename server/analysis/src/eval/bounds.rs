@@ -79,6 +79,7 @@ impl Eval<'_> {
         out.unmeasured = self.unmeasured(base);
         out.stepped = self.stepped(index);
         let written: String = self.source(self.span(base)).split_whitespace().collect();
+        let closes = self.is_closed(whole);
         let bound = self.path_of(index).map(|it| bound_id(&it));
         for (_, fact) in self.env.guards.iter().filter(|it| Some(it.0) == bound) {
             if let Fact::Bound(Some(limit)) = fact {
@@ -108,11 +109,80 @@ impl Eval<'_> {
                 || reaches(&limit, &written, len, named);
         }
         for (_, fact) in self.env.guards.iter().filter(|it| Some(it.0) == bound) {
-            if let Fact::Bound(Some(limit)) = fact {
-                out.past_bound |= reaches(limit, &written, len, named);
+            match fact {
+                Fact::Bound(Some(limit)) => out.past_bound |= reaches(limit, &written, len, named),
+                Fact::Counted(limit) if closes => {
+                    out.past_loop |=
+                        reaches(limit, &written, len, named) || self.is_size_of_param(limit, base);
+                }
+                _ => {}
             }
         }
         out
+    }
+
+    /// Whether the element is where the zero byte is stored.
+    fn is_closed(&self, element: ExprId) -> bool {
+        let end = self.span(element).end as usize;
+        let rest = self.src.get(end..).unwrap_or("").trim_start();
+        let stored = rest.strip_prefix('=').map(str::trim_start);
+        stored.is_some_and(|it| {
+            let zero = it.strip_prefix("'\\0'").or_else(|| it.strip_prefix('0'));
+            zero.is_some_and(|it| it.trim_start().starts_with(';'))
+        })
+    }
+
+    /// Whether a limit is the size that is passed with a buffer, by its name. What is called a
+    /// length may leave out the zero byte.
+    fn is_size_of_param(&self, limit: &str, base: ExprId) -> bool {
+        let ExprKind::Name(name) = &self.func.expr(base).kind else {
+            return false;
+        };
+        let params = &self.func.params;
+        let is_buffer = |it: &&crate::ir::Param| it.name == *name && it.ty.pointers == 1;
+        let lower = limit.to_ascii_lowercase();
+        params.iter().any(|it| is_buffer(&it))
+            && params
+                .iter()
+                .any(|it| &*it.name == limit && it.ty.is_number())
+            && ["size", "sz", "cap", "capacity"]
+                .iter()
+                .any(|it| lower.ends_with(it))
+    }
+
+    /// What a loop's end says of its counter: where nothing else stopped it, that has reached the
+    /// limit.
+    pub(super) fn counted(&mut self, cond: ExprId, whole: &str) {
+        if self.around.language != Language::C || !self.around.active.asks_reach {
+            return;
+        }
+        let func = self.func;
+        let operands = match &func.expr(cond).kind {
+            ExprKind::Logic {
+                and: true,
+                operands,
+            } => operands.as_slice(),
+            _ => &[cond],
+        };
+        for operand in operands {
+            let ExprKind::Compare { op, left, right } = &func.expr(*operand).kind else {
+                continue;
+            };
+            let (counter, limit) = match op {
+                CmpOp::Less => (*left, *right),
+                CmpOp::Greater => (*right, *left),
+                _ => continue,
+            };
+            let ExprKind::Name(name) = &func.expr(counter).kind else {
+                continue;
+            };
+            if !is_raised(whole, name) {
+                continue;
+            }
+            let value = self.values.get(&limit).cloned();
+            let limit = self.limit_text(limit, &value.unwrap_or_else(Value::number));
+            self.env.guard(bound_id(name), Fact::Counted(limit.into()));
+        }
     }
 
     /// Whether `count++` is the index, and the function compares nothing with that.
@@ -159,6 +229,13 @@ impl Eval<'_> {
         let moved = unchecked.split(|c| !is_part(c)).any(|it| it == &**name);
         (measures && !mentioned(&length.name) && !moved).then(|| length.name.to_string())
     }
+}
+
+/// Whether a text counts a name up by one.
+fn is_raised(text: &str, name: &str) -> bool {
+    [format!("{name}++"), format!("++{name}")]
+        .iter()
+        .any(|it| text.contains(it.as_str()))
 }
 
 /// Whether a limit is the length of the array, or more.

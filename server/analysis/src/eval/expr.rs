@@ -557,11 +557,32 @@ impl<'a> Eval<'a> {
             out = entries.iter().fold(out, |all, (_, item)| all.merge(item));
         }
         if self.around.language == Language::C {
-            return out.with(|data| data.path = None);
+            let obj = self.argument_id(base, &list, &key);
+            return out.with(|data| {
+                data.path = None;
+                data.obj = obj;
+            });
         }
         match list.path.as_deref().filter(|it| it.len() < MAX_PATH) {
             Some(path) => out.with(|data| data.path = Some(format!("{path}[]").into())),
             None => out,
+        }
+    }
+
+    /// The identity of `argv[1]`, which stays the same text while the program runs; 0 for elements
+    /// of anything else.
+    fn argument_id(&self, base: ExprId, list: &Value, key: &Value) -> u64 {
+        let ExprKind::Name(name) = &self.func.expr(base).kind else {
+            return 0;
+        };
+        let is_source = |root: &value::Root| matches!(root.origin, Origin::Source(_));
+        let is_param = self.func.params.iter().any(|it| it.name == *name);
+        let whole = is_param && !list.moved && list.roots.iter().all(is_source);
+        match key.as_int() {
+            Some(at) if whole && !list.roots.is_empty() && list.obj != 0 => {
+                value::id_of(&format!("{}[{at}]", list.obj))
+            }
+            _ => 0,
         }
     }
 

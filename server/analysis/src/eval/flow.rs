@@ -28,6 +28,7 @@ const RELEASES: [&str; 7] = [
 impl<'a> Eval<'a> {
     pub(super) fn if_chain(&mut self, arms: &'a [(ExprId, Block)], other: &'a Block) {
         let mut after: Option<Env> = None;
+        let mut half = self.maybe_half_set(other.is_empty() && arms.len() > 1);
         for (cond, body) in arms {
             // `if (p) free(p);` is needless at worst.
             let releases = self.releases(body);
@@ -38,6 +39,7 @@ impl<'a> Eval<'a> {
             self.branched = true;
             let no = self.env.clone();
             let denied = self.proven(*cond, false);
+            self.keep_half(&mut half, *cond, &denied);
             self.refine(*cond, true);
             // A constant condition leaves one way only, but both are code that somebody reads;
             // only `if 0:` style dead code is skipped.
@@ -48,6 +50,7 @@ impl<'a> Eval<'a> {
             self.block(body);
             self.depth -= 1;
             let end = self.state();
+            half.passed(end.as_ref());
             after = join(after, end);
             self.resume(Some(no));
             self.learn(denied, false);
@@ -56,7 +59,9 @@ impl<'a> Eval<'a> {
         self.block(other);
         self.depth -= 1;
         let end = self.state();
+        half.left_out(end.as_ref());
         self.resume(join(after, end));
+        self.half_set(half);
     }
 
     /// Whether a block gives something back: a check in front of it is no sign of doubt.
@@ -119,6 +124,13 @@ impl<'a> Eval<'a> {
             }
         }
         self.resume(exits);
+        if let (Some(cond), Some(first), true) = (cond, body.first(), self.reachable) {
+            let last = body.last().unwrap_or(first);
+            let start = self.span(cond).start;
+            let end = step.map_or(last.span.end, |it| self.span(it).end.max(last.span.end));
+            let whole = self.source(Span { start, end });
+            self.counted(cond, whole);
+        }
         self.block(other);
     }
 
@@ -165,6 +177,9 @@ impl<'a> Eval<'a> {
     pub(super) fn switch(&mut self, value: ExprId, arms: &'a [crate::ir::Arm], fallthrough: bool) {
         let subject = self.expr(value);
         self.branched = true;
+        let has_all = arms.iter().any(|it| it.default);
+        let mut half = self.maybe_half_set(!has_all && self.is_open_choice(value, &subject, arms));
+        self.forget_half_set();
         let start = self.state();
         let mut exits: Option<Env> = None;
         let mut falling: Option<Env> = None;
@@ -192,14 +207,18 @@ impl<'a> Eval<'a> {
                 exits = join(exits, end);
             }
         }
+        half.passed(falling.as_ref());
         exits = join(exits, falling);
         for env in self.breaks.pop().unwrap_or_default() {
+            half.passed(Some(&env));
             exits = join(exits, Some(env));
         }
         if !has_default {
+            half.left_out(start.as_ref());
             exits = join(exits, start);
         }
         self.resume(exits);
+        self.half_set(half);
     }
 
     /// The one call of a `try` statement, where some handler does nothing with its error, or only

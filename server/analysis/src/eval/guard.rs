@@ -24,6 +24,7 @@ impl Eval<'_> {
 
     /// Takes facts for true from here on.
     pub(super) fn learn(&mut self, facts: Vec<(u64, Fact)>, truth: bool) {
+        self.forget_half_set();
         let about = facts.iter().filter(|(_, fact)| !fact.is_apart());
         let ids: Vec<u64> = about.map(|(id, _)| *id).collect();
         for (obj, _) in facts.iter().filter(|(_, fact)| *fact == Fact::Nought) {

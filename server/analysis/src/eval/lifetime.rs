@@ -350,7 +350,8 @@ impl<'a> Eval<'a> {
 
     /// A variable that nothing was written to yet.
     pub(super) fn declare_unset(&mut self, name: &str, ty: &Type, at: crate::ir::Span) {
-        let tracked = (ty.is_number() || ty.pointers > 0) && ty.array.is_none() && !ty.is_static;
+        let single = ty.is_number() || ty.pointers > 0 || ty.base.starts_with("enum ");
+        let tracked = single && ty.array.is_none() && !ty.is_static;
         if !self.is_c() || !tracked || self.func.name.is_empty() {
             return;
         }

@@ -773,6 +773,14 @@ impl Written for Eval<'_> {
         self.last_name(expr)
     }
 
+    fn tallied(&self, expr: ExprId) -> bool {
+        self.is_tallied(expr)
+    }
+
+    fn claimed(&self, expr: ExprId, value: &Value) -> bool {
+        self.is_claimed(expr, value)
+    }
+
     fn text(&self, place: Place) -> &str {
         if place.func == self.key {
             self.source(place.span)
