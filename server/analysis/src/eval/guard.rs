@@ -162,6 +162,10 @@ impl Eval<'_> {
         // A call inside a comparison is a predicate too: `commonpath([base, p]) == base`.
         for (side, other) in [(left, &b), (right, &a)] {
             if let ExprKind::Call { callee, args, .. } = &self.func.expr(side).kind {
+                // How long a text became says nothing of what stands in it.
+                if self.last_name(*callee).is_some_and(|it| it.ends_with("printf")) {
+                    continue;
+                }
                 let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();
                 let equal = matches!(op, CmpOp::Eq | CmpOp::Is) == truth;
                 let callee = *callee;
