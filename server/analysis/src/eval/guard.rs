@@ -163,7 +163,10 @@ impl Eval<'_> {
         for (side, other) in [(left, &b), (right, &a)] {
             if let ExprKind::Call { callee, args, .. } = &self.func.expr(side).kind {
                 // How long a text became says nothing of what stands in it.
-                if self.last_name(*callee).is_some_and(|it| it.ends_with("printf")) {
+                if self
+                    .last_name(*callee)
+                    .is_some_and(|it| it.ends_with("printf"))
+                {
                     continue;
                 }
                 let args: Vec<ExprId> = args.iter().map(|arg| arg.value).collect();

@@ -6,6 +6,9 @@ use crate::env::{Env, Fact, Open};
 use crate::ir::{Arm, ExprId, ExprKind};
 use crate::value::{Const, Value};
 
+/// The most variables without a value that a choice is followed for; more are generated.
+const MAX_UNSET: usize = 16;
+
 /// The variables that every case so far has set, and that nothing has set where none fits.
 #[derive(Default)]
 pub(super) struct HalfSet {
@@ -48,8 +51,9 @@ impl Eval<'_> {
         let open = self.env.open.iter();
         let vars =
             open.filter(|it| active.declares.contains(&it.pattern) && it.depth == self.depth);
+        let vars: Vec<Open> = vars.take(MAX_UNSET).cloned().collect();
         HalfSet {
-            vars: vars.cloned().collect(),
+            vars,
             ..HalfSet::default()
         }
     }

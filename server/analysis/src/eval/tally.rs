@@ -10,6 +10,10 @@ const READS: [&str; 8] = [
     "fgets(", "scanf(", "getline(", "fread(", "read(", "recv(", "getc(", "getchar(",
 ];
 
+/// The longest function whose mentions are read one by one, in bytes: each division and each copy
+/// reads them all.
+const MAX_READ: usize = 16 << 10;
+
 /// One mention of a name, with what stands around it.
 struct Mention<'s> {
     at: usize,
@@ -21,7 +25,10 @@ impl Eval<'_> {
     /// Whether a divisor begins as nought, is raised only where something fits or is read, and is
     /// compared with nought nowhere.
     pub(super) fn is_tallied(&self, divisor: ExprId) -> bool {
-        let Some(name) = self.plain_name(divisor) else {
+        let Some(name) = self
+            .plain_name(divisor)
+            .filter(|_| self.src.len() <= MAX_READ)
+        else {
             return false;
         };
         let counts = self.types.get(name).is_some_and(Type::is_number);
@@ -92,6 +99,9 @@ impl Eval<'_> {
     /// Whether a length was read out of a buffer that was passed with its own length, and that is
     /// compared with constants at most.
     pub(super) fn is_claimed(&self, length: ExprId, value: &Value) -> bool {
+        if self.src.len() > MAX_READ {
+            return false;
+        }
         let params = &self.func.params;
         let buffers = params.iter().zip(params.iter().skip(1)).enumerate();
         let mut measured = buffers.filter(|(_, (buffer, length))| {
