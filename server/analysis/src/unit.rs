@@ -18,7 +18,6 @@ use crate::ir::{Declarations, Function, Span};
 use crate::kit::{Asked, Kept, Kit, Lowered, Module, NameSet, Need};
 use crate::lower::{self, Ground, Outline, Scope};
 use crate::map::{self, Map, Place};
-use crate::own::Own;
 use crate::query::RawQuery;
 use crate::rules::{Active, LangRules};
 use crate::sum::term;
