@@ -800,8 +800,7 @@ impl Words {
             // Brackets or a broken line before the name: say yes rather than read on.
             let unclear = name.trim_ascii().is_empty() || tail.get(len) == Some(&b'\\');
             unclear
-                || name
-                    .split(|byte| !is_part(*byte))
+                || words(name)
                     .filter_map(|word| self.ids.get(word))
                     .any(|id| self.handlers.contains(id))
         })
@@ -843,10 +842,11 @@ impl Marks {
     }
 }
 
-/// The words of a text.
+/// The words of a text. What is outside ASCII may be a letter or end a word, as a hard space does
+/// that was pasted: such a word is followed by what there is between.
 pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut at = 0;
-    std::iter::from_fn(move || {
+    let whole = std::iter::from_fn(move || {
         while !is_part(*text.get(at)?) {
             at += 1;
         }
@@ -855,6 +855,10 @@ pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
             at += 1;
         }
         Some(&text[start..at])
+    });
+    whole.flat_map(|word| {
+        let inner = (!word.is_ascii()).then(|| word.split(|it| !it.is_ascii()));
+        std::iter::once(word).chain(inner.into_iter().flatten().filter(|it| !it.is_empty()))
     })
 }
 

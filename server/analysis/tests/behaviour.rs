@@ -499,6 +499,18 @@ fn a_memo_knows_all_that_a_finding_rests_on() {
     }
 }
 
+/// What the fuzzer found: the parser skips such a character, and a scan took it for a letter.
+#[test]
+fn a_scan_sees_words_beside_what_is_no_letter() {
+    let snapshot = snapshot();
+    for space in ["\u{a0}", "\u{9e}", "\u{200b}"] {
+        let text = format!("import yaml\n\ndef read(text):\n    return yaml.load{space}(text)\n");
+        let found = snapshot.check(Language::Python, &text).findings;
+        assert_eq!(found.len(), 1, "{text:?}");
+        assert!(snapshot.may_find(Language::Python, text.as_bytes()));
+    }
+}
+
 /// What a breaking trial found: a text that doubles with each line, a thousand lines long.
 #[test]
 fn a_text_that_doubles_line_by_line_ends() {

@@ -51,7 +51,9 @@ impl Piece {
         let before = &text[..at.start];
         let opened = match self.opens {
             Opens::No => true,
-            Opens::Word => before.last().is_none_or(|byte| !is_part(*byte)),
+            Opens::Word => before
+                .last()
+                .is_none_or(|byte| !byte.is_ascii() || !is_part(*byte)),
             Opens::Text => opens_text(before),
         };
         let next = text.get(at.end).copied();
@@ -79,6 +81,7 @@ fn fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
     let word = std::str::from_utf8(&text[start..end]);
     beside(start.checked_sub(1))
         || beside(Some(end))
+        || !text[start..end].is_ascii()
         || !shape.compiles()
         || word.is_ok_and(|it| shape.is_match(it))
 }
