@@ -112,6 +112,7 @@ impl Map {
         if old.is_empty() && new.is_empty() {
             return Some(Place::Inside(0..0));
         }
+        // Of what stands behind the edit.
         let moved = |place: usize| place - old.len() + new.len();
         let outer = &self.inner[0];
         let starts_before = |it: &usize| self.scopes[*it].range.start < old.start;
@@ -138,18 +139,19 @@ impl Map {
                 Place::Inside(first..last)
             }
             None => {
-                let next = next.map(|it| &self.scopes[it].range);
-                let next = next.map(|it| (it.clone(), moved(it.start)..moved(it.end)));
+                let next = next.map(|it| self.scopes[it].range.clone());
+                if next.as_ref().is_some_and(|it| old.end > it.start) {
+                    return None;
+                }
+                let next = next.map(|it| moved(it.start)..moved(it.end));
                 let start = first.map_or(0, |it| self.scopes[it].range.end);
-                let end = next.as_ref().map_or(text.len(), |it| it.1.start);
+                let end = next.as_ref().map_or(text.len(), |it| it.start);
                 let stays = |it: usize| function_at(root, &self.scopes[it].range).is_some();
                 let is_outside = language == Language::Python
                     && old.start >= start
                     && first.is_none_or(stays)
                     && !defines(text.get(start..end)?)
-                    && next.is_none_or(|(before, now)| {
-                        old.end <= before.start && stands_alone(root, text, &now)
-                    });
+                    && next.is_none_or(|it| stands_alone(root, text, &it));
                 if !is_outside {
                     return None;
                 }
