@@ -45,6 +45,15 @@ impl Plan {
         chunk: 256,
     };
 
+    /// The most rows of logits that a pass gives for one text.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self.lookup {
+            Some(_) => MOST,
+            None => self.ahead.min(MOST),
+        }
+    }
+
     /// Drafting ahead and reading ahead what stands in the prompt: for revisions of given code. What was looked up
     /// costs no pass of its own, so a draft ends sooner where there is nothing to look up.
     #[must_use]
@@ -305,7 +314,8 @@ impl Lane {
     fn look_ahead(&mut self, run: &Run<'_>, read: usize) -> Vec<u32> {
         let drafted = self.proposals.iter().map(|it| it.token);
         let mut text: Vec<u32> = self.text.iter().copied().chain(drafted).collect();
-        let most = self.room(run).saturating_sub(self.proposals.len() + 1);
+        let most = self.room(run).min(MOST);
+        let most = most.saturating_sub(self.proposals.len() + 1);
         self.guess = run.plan.lookup.map_or_else(Vec::new, |lookup| {
             lookup.guess(&text).iter().copied().take(most).collect()
         });

@@ -49,7 +49,7 @@ impl Lookup {
                 }
             }
         }
-        let length = (best.saturating_sub(1) * self.each).clamp(1, self.length.max(1));
+        let length = (best.saturating_sub(1) * self.each).max(1).min(self.length);
         found.map_or(&[], |end| &text[end..text.len().min(end + length)])
     }
 }

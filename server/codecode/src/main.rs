@@ -25,12 +25,6 @@ use secondlook_codecode::{
     template::{self, Message, Role},
 };
 
-/// A pass takes and frees rows of logits and other short-lived room, which the C library's allocator gives back to the
-/// system and asks for again.
-#[cfg(target_os = "linux")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// A small security model drafts, a bigger base model verifies, both on this machine.
 #[derive(Parser)]
 #[command(name = "secondlook-codecode", version)]

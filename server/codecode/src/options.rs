@@ -25,7 +25,7 @@ pub struct Models {
     #[arg(long, value_name = "FOLDER", requires = "security")]
     pub adapter: Option<PathBuf>,
     /// Compute all logits of the security model from its weights as they are stored; without this, those far below the
-    /// highest come from four bits a weight, and a token costs a sixth less.
+    /// highest come from four bits a weight, and a token costs a sixth less; for temperatures above 1.
     #[arg(long, requires = "security")]
     pub exact: bool,
     /// Tokens of prompt and answer together.
@@ -170,7 +170,7 @@ pub struct Plans {
     /// Stop drafting after a token less likely than this [default: 0.8, with --lookup 0.9].
     #[arg(long, value_name = "P")]
     pub doubt: Option<f64>,
-    /// Read ahead what stands in the prompt: for revisions of given code.
+    /// Read ahead what stood in the text before: for revisions of given code.
     #[arg(long)]
     pub lookup: bool,
 }

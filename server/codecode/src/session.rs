@@ -203,7 +203,6 @@ impl Session {
         let context = self.context();
         let taken = ask.prompt.len().saturating_sub(1).min(context);
         let room = ask.limit.min(context - taken).max(1);
-        let ahead = ask.plan.ahead + ask.plan.lookup.map_or(0, |lookup| lookup.length) + 1;
         let drafts = match &self.draft {
             Some(draft) if !ask.base_only => draft.network.fits_after(taken, room),
             _ => usize::MAX,
@@ -212,7 +211,7 @@ impl Session {
             .network
             .fits_after(taken, room)
             .min(drafts)
-            .min(ROWS_AT_ONCE / ahead)
+            .min(ROWS_AT_ONCE / ask.plan.rows())
             .clamp(1, BESIDE)
     }
 
@@ -288,7 +287,7 @@ impl Session {
 const BESIDE: usize = 8;
 
 /// The most rows of logits that a pass of several samples may give, each as wide as the vocabulary.
-pub(crate) const ROWS_AT_ONCE: usize = 96;
+pub(crate) const ROWS_AT_ONCE: usize = 128;
 
 impl Ask<'_> {
     fn run(&self) -> Run<'_> {

@@ -8,8 +8,9 @@ use super::{
     tiles::{Operand, Tiles},
 };
 
-/// How far below the highest sum another one is still exact. A token so far below has e^-15 of the likeliest one's
-/// probability at temperature 0.4, and e^-6 at 1; what four bits change in a logit is a few tenths.
+/// How far below the highest sum another one is still exact, give or take the few tenths that four bits change in a
+/// logit. A token so far below has about e^-15 of the likeliest one's probability at temperature 0.4, and e^-6 at 1;
+/// at higher temperatures a large vocabulary makes much of that, and all logits had better be exact.
 const NEAR: f32 = 6.0;
 
 /// A matrix in four bits and as it is stored.

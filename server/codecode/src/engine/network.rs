@@ -195,6 +195,9 @@ impl Texts for Branches<'_> {
     }
 
     fn forward(&mut self, reads: &[Read<'_>]) -> Result<Vec<Rows>> {
+        if reads.is_empty() {
+            return Ok(Vec::new());
+        }
         let (mut tokens, mut spots, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for read in reads {
             let length = self.lengths[read.text];

@@ -571,8 +571,8 @@ fn rough(rows: [&[f32]; WIDE]) -> Rough {
         let by = if scale == 0.0 { 0.0 } else { 1.0 / scale };
         let mut numbers = [0; SHORT];
         for (number, value) in numbers.iter_mut().zip(values) {
-            // Casting saturates, and what is no number becomes 0.
-            *number = ((value * by).round() + 8.0).min(15.0) as u8;
+            // What is no number becomes 0.
+            *number = ((value * by).round() + 8.0).clamp(0.0, 15.0) as u8;
         }
         spread(&numbers, row, &mut tile.nibbles);
     }
@@ -732,9 +732,15 @@ mod tests {
         };
         let columns = 768;
         let seen: Vec<f32> = (0..8).flat_map(|kind| row(columns, kind % 4)).collect();
+        let values = matrix(WIDE, columns);
+        let dense = Tensor::from_vec(values.clone(), (WIDE, columns), &Device::Cpu)?;
+        let rough = Tiles::rough(WIDE, columns, |_| Some(values.clone()));
+        let mut all_tiles = vec![("rough".to_owned(), rough.expect("it fits"))];
         for kind in KINDS {
-            let dense = Tensor::from_vec(matrix(WIDE, columns), (WIDE, columns), &Device::Cpu)?;
-            let tiles = Tiles::new(&QTensor::quantize(&dense, kind)?).expect("the kind is taken");
+            let tiles = Tiles::new(&QTensor::quantize(&dense, kind)?);
+            all_tiles.push((format!("{kind:?}"), tiles.expect("the kind is taken")));
+        }
+        for (kind, tiles) in &all_tiles {
             let of = |seen: &[f32], features: Avx2| match &tiles.form {
                 Form::Nibble(tiles) => sums(tiles, seen, columns, features),
                 Form::Six(tiles) => sums(tiles, seen, columns, features),
@@ -743,12 +749,12 @@ mod tests {
                 Form::Rough(tiles) => sums(tiles, seen, columns, features),
             };
             let all = of(&seen, features);
-            assert_eq!(all, of(&seen, features.alone()), "{kind:?} without VNNI");
+            assert_eq!(all, of(&seen, features.alone()), "{kind} without VNNI");
             for (at, row) in seen.chunks_exact(columns).enumerate() {
                 assert_eq!(
                     of(row, features),
                     [all[at].clone()],
-                    "{kind:?} row {at} alone"
+                    "{kind} row {at} alone"
                 );
             }
         }

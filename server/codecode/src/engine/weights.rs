@@ -168,15 +168,21 @@ impl Source {
     /// Elements and kind of every matrix, without loading one.
     pub(super) fn need(&self, context: usize, rough: bool) -> Need {
         let shape = self.shape();
-        let mut weights = 0;
+        let (mut weights, mut largest) = (0, 0);
         let mut count = |name: &str, dims: &[usize], kind: Option<GgmlDType>| {
             let elements = dims.iter().product::<usize>() as u64;
             let columns = dims.last().copied().unwrap_or(1);
             let rows = elements as usize / columns.max(1);
-            let (kind, columns) = target(kind, rows, columns)
-                .map_or((kind, columns), |(kind, to)| (Some(kind), to.max(columns)));
+            let prepared = target(kind, rows, columns);
+            let is_prepared = kind.is_none() || prepared.is_some() && dims.len() == 2;
+            let (kind, columns) =
+                prepared.map_or((kind, columns), |(kind, to)| (Some(kind), to.max(columns)));
             let kind = kind.unwrap_or(GgmlDType::Q8_0);
-            let bytes = elements * kind.type_size() as u64 / kind.block_size() as u64;
+            let bytes = (rows * columns * kind.type_size() / kind.block_size()) as u64;
+            if is_prepared {
+                // As 32-bit numbers as it came, once more while an adapter or zeros are added, and as it will be.
+                largest = largest.max(elements * 12);
+            }
             // candle's fast kernels keep their own arrangement beside the compact one, ours take its place; rows of
             // the embedding are also looked up one by one.
             let tenths = match (tiles::takes(kind, rows, columns), packs(kind, columns)) {
@@ -209,13 +215,13 @@ impl Source {
         }
         if rough {
             // 32 weights in 18 bytes.
-            weights += (shape.vocabulary * shape.width) as u64 * 18 / 32;
+            weights += (shape.vocabulary * shape.width.next_multiple_of(256)) as u64 * 18 / 32;
         }
         let positions = context.min(shape.context) as u64;
         Need {
             weights,
             cache: positions * (shape.layers * shape.shared() * 2 * 4) as u64,
-            work: (2 * ROWS_AT_ONCE * shape.vocabulary * 4) as u64 + 64_000_000,
+            work: largest.max((2 * ROWS_AT_ONCE * shape.vocabulary * 4) as u64) + 64_000_000,
         }
     }
 }
