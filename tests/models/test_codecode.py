@@ -192,6 +192,40 @@ def test_a_client_that_leaves_frees_the_server(server: Running) -> None:
     assert status == 200, text
 
 
+def test_models_that_nobody_asks_leave_memory() -> None:
+    process = subprocess.Popen(
+        [BINARY, "serve", "--base", MODEL, "--security", MODEL, "--cache", PREPARED, "--context",
+         "512", "--idle", "1", "--follow-stdin"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+
+    def held() -> int:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0])
+
+    try:
+        ready = json.loads(process.stdout.readline())
+        address, token = ready["ready"], ready["token"]
+        ask = {"prompt": "Once", "max_tokens": 4, "temperature": 0}
+        first = call(address, token, "/v1/completions", ask)
+        loaded = held()
+        assert first[0] == 200 and loaded > 200_000, first
+        for _ in range(300):
+            if "unloaded" in call(address, None, "/health")[1] and held() < loaded // 3:
+                break
+            time.sleep(0.1)
+        assert held() < loaded // 3, f"{held()} KiB of {loaded} are held still"
+        again = call(address, token, "/v1/completions", ask)
+        texts = [json.loads(it[1])["choices"][0]["text"] for it in (first, again)]
+        assert texts[0] == texts[1]
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_socket_is_its_owners_alone_and_survives_a_killed_server(tmp_path: Path) -> None:
     arguments = [BINARY, "serve", "--base", MODEL, "--socket", tmp_path / "s"]
     tmp_path.chmod(0o755)

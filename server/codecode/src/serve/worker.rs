@@ -155,6 +155,7 @@ pub(super) fn start(
                     Ok(job) => job,
                     Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                         session = None;
+                        give_back();
                         own.say("unloaded");
                         continue;
                     }
@@ -316,5 +317,18 @@ impl Hearer for Wire<'_> {
         } else {
             ControlFlow::Continue(())
         }
+    }
+}
+
+/// Returns what was freed to the system: the C library keeps most of what was taken in pieces of some megabytes, as
+/// matrices are, for a next time.
+fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(
+        unsafe_code,
+        reason = "it touches freed memory alone, may be called from any thread, and has no other interface"
+    )]
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
