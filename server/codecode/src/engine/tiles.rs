@@ -235,7 +235,7 @@ impl Tiles {
         Some(Self {
             rows,
             columns,
-            form: Form::Rough(tiles),
+            form: Form::Rough(in_huge_pages(tiles)),
         })
     }
 
@@ -385,6 +385,32 @@ fn beside<K: avx2::Kernel>(
     of!(1 2 3 4 5 6 7 8);
 }
 
+/// Asks the system to keep tiles in pages of megabytes: a product reads them from one end to the other, and its waiting
+/// for the places of small pages is a twentieth of it.
+fn in_huge_pages<T>(tiles: Vec<T>) -> Vec<T> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// Of a huge page.
+        const SIZE: usize = 2 << 20;
+
+        let (from, length) = (tiles.as_ptr(), size_of_val(tiles.as_slice()));
+        let before = from.addr().next_multiple_of(SIZE) - from.addr();
+        let whole = length.saturating_sub(before) / SIZE * SIZE;
+        if whole > 0 {
+            #[expect(
+                unsafe_code,
+                reason = "the range lies within what the vector holds, and its contents stay as they are"
+            )]
+            unsafe {
+                // A system that cannot says so, and nothing is lost.
+                let start = from.cast::<u8>().add(before).cast_mut().cast();
+                libc::madvise(start, whole, libc::MADV_COLLAPSE);
+            }
+        }
+    }
+    tiles
+}
+
 /// Calls `tile` for every tile with its sixteen blocks.
 fn arrange<const SIZE: usize, T: Send>(
     bytes: &[u8],
@@ -393,7 +419,7 @@ fn arrange<const SIZE: usize, T: Send>(
     tile: fn([&[u8; SIZE]; WIDE]) -> T,
 ) -> Vec<T> {
     let (blocks, _) = bytes.as_chunks::<SIZE>();
-    (0..rows / WIDE * across)
+    let tiles = (0..rows / WIDE * across)
         .into_par_iter()
         .map(|at| {
             let (group, place) = (at / across, at % across);
@@ -401,7 +427,8 @@ fn arrange<const SIZE: usize, T: Send>(
                 &blocks[(group * WIDE + row) * across + place]
             }))
         })
-        .collect()
+        .collect();
+    in_huge_pages(tiles)
 }
 
 /// A number of 16 bits as the tiles keep it wide.
