@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,20 +109,28 @@ def test_a_poisoned_cache_is_made_anew(tmp_path: Path) -> None:
     assert again["tokens"] == first["tokens"]
 
 
-@pytest.fixture
-def server() -> Iterator[Running]:
+@contextmanager
+def serving(*more: str) -> Iterator[Running]:
     process = subprocess.Popen(
         [BINARY, "serve", "--base", MODEL, "--security", MODEL, "--cache", PREPARED, "--context",
-         "512", "--queue", "1", "--follow-stdin"],
+         "512", "--follow-stdin", *more],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
     )  # fmt: skip
     ready = json.loads(process.stdout.readline())
-    yield process, ready["ready"], ready["token"]
-    process.kill()
-    process.wait()
+    try:
+        yield process, ready["ready"], ready["token"]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def server() -> Iterator[Running]:
+    with serving("--queue", "1") as running:
+        yield running
 
 
 def call(address: str, token: str | None, path: str, body: dict | None = None) -> tuple[int, str]:
@@ -193,22 +202,12 @@ def test_a_client_that_leaves_frees_the_server(server: Running) -> None:
 
 
 def test_models_that_nobody_asks_leave_memory() -> None:
-    process = subprocess.Popen(
-        [BINARY, "serve", "--base", MODEL, "--security", MODEL, "--cache", PREPARED, "--context",
-         "512", "--idle", "1", "--follow-stdin"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )  # fmt: skip
+    with serving("--idle", "1") as (process, address, token):
 
-    def held() -> int:
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0])
+        def held() -> int:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            return int(status.split("VmRSS:")[1].split()[0])
 
-    try:
-        ready = json.loads(process.stdout.readline())
-        address, token = ready["ready"], ready["token"]
         ask = {"prompt": "Once", "max_tokens": 4, "temperature": 0}
         first = call(address, token, "/v1/completions", ask)
         loaded = held()
@@ -221,9 +220,6 @@ def test_models_that_nobody_asks_leave_memory() -> None:
         again = call(address, token, "/v1/completions", ask)
         texts = [json.loads(it[1])["choices"][0]["text"] for it in (first, again)]
         assert texts[0] == texts[1]
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_socket_is_its_owners_alone_and_survives_a_killed_server(tmp_path: Path) -> None:

@@ -156,8 +156,6 @@ pub(crate) struct Kit {
     pub(crate) order: Vec<usize>,
     /// Each function's place in that order.
     pub(crate) rank: Vec<usize>,
-    /// The functions that use each one's outcome.
-    pub(crate) users: Vec<Vec<usize>>,
     /// Of the values that functions take from around them; `None` when not all outcomes are of one
     /// text.
     pub(crate) values: Option<u64>,
@@ -207,29 +205,12 @@ impl Kit {
         is_new
     }
 
-    /// Takes in what a scope uses, which changes no order.
-    pub(crate) fn renew_needs(&mut self, index: usize, needs: Vec<Need>) {
-        for need in &self.needs[index] {
-            self.users[need.index].retain(|it| *it != index);
-        }
-        for need in &needs {
-            self.users[need.index].push(index);
-        }
-        self.needs[index] = needs;
-    }
-
     /// Takes in the order in which functions are evaluated; says whether it is the one there was.
     pub(crate) fn put_in_order(&mut self, order: Vec<usize>, needs: Vec<Vec<Need>>) -> bool {
         let is_same = self.order == order;
         self.rank = vec![usize::MAX; needs.len()];
         for (rank, index) in order.iter().enumerate() {
             self.rank[*index] = rank;
-        }
-        self.users = vec![Vec::new(); needs.len()];
-        for (index, needs) in needs.iter().enumerate() {
-            for need in needs {
-                self.users[need.index].push(index);
-            }
         }
         (self.order, self.needs) = (order, needs);
         is_same

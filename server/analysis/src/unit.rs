@@ -251,13 +251,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let same_module = is_same && before == Some(self.module.inputs);
         let values = self.values();
         let same_values = is_same && self.kit.values == Some(values);
-        let mut same_order = true;
-        if !self.is_in_order(&edited) {
-            same_order = self.put_in_order();
-        } else if !same_module {
-            let needs = self.find_needs(0);
-            self.kit.renew_needs(0, needs);
-        }
+        let same_order = self.is_in_order(&edited) || self.put_in_order();
         // Of the module it says whether what its own calls come to may be new.
         let mut in_doubt = match self.new_names().filter(|_| is_same && !same_values) {
             // In another order other callees are known when a cycle is entered.
@@ -276,7 +270,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let mut changed = FxHashSet::default();
         for at in 0..self.kit.order.len() {
             let index = self.kit.order[at];
-            if !in_doubt[index] && !self.asked_one_of(index, &changed) {
+            if !in_doubt[index] && !self.rests_on(index, &changed) {
                 continue;
             }
             if cancelled() {
@@ -290,13 +284,11 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             let kept = self.function(index, before);
             if digest != Some(kept.digest) {
                 changed.insert(index);
-                let users = &self.kit.users[index];
-                users.iter().for_each(|it| in_doubt[*it] = true);
             }
             self.kit.kept[index] = Some(kept);
         }
         self.reached = usize::MAX;
-        let is_same = same_module && !in_doubt[0] && !self.asked_one_of(0, &changed);
+        let is_same = same_module && !in_doubt[0] && !self.rests_on(0, &changed);
         let (outcome, names) = match self.kit.kept[0].take().filter(|_| is_same) {
             Some(kept) => (kept.outcome, kept.asked.names),
             None => {
@@ -427,7 +419,6 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     fn put_in_order(&mut self) -> bool {
         let count = self.kit.map.scopes.len();
         let mut needs = vec![Vec::new(); count];
-        needs[0] = self.find_needs(0);
         let mut entered = vec![false; count];
         let mut left = vec![false; count];
         let mut order = Vec::with_capacity(count);
@@ -590,14 +581,20 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         &*map.scopes[index].name == "__init__" || !map.inner[index].is_empty()
     }
 
-    /// Whether a function's evaluation asked for one of these by name.
-    fn asked_one_of(&self, index: usize, changed: &FxHashSet<usize>) -> bool {
+    /// Whether a function's last evaluation rests on one of these: the function around it, its
+    /// class's constructor, or one that it asked for by name.
+    fn rests_on(&self, index: usize, changed: &FxHashSet<usize>) -> bool {
         if changed.is_empty() {
             return false;
         }
+        let map = &self.kit.map;
+        let scope = &map.scopes[index];
+        let class = scope.class.as_deref();
+        let constructor = class.and_then(|it| map.find(Some(it), "__init__"));
         let names = self.kit.kept[index].iter().flat_map(|it| &it.asked.names);
-        let mut found = names.filter_map(|it| self.kit.map.named(*it));
-        found.any(|it| changed.contains(&it))
+        let asked = names.filter_map(|it| map.named(*it));
+        let around = std::iter::once(scope.parent).chain(constructor);
+        around.chain(asked).any(|it| changed.contains(&it))
     }
 
     /// What is known of functions by name. Whether one is known yet counts as well: cycles are cut

@@ -10,7 +10,6 @@ mod host;
 mod matrix;
 mod memory;
 mod network;
-mod pointwise;
 mod safetensors;
 mod shape;
 mod tiles;

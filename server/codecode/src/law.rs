@@ -1,7 +1,7 @@
 //! The emission law of co-decoding: which token comes next, as a pure function of two rows of logits and a draw.
 //! Knows no models, no caches and no order of work; drafting and verification only decide when it is asked.
 
-use crate::draws::Draw;
+use crate::{draws::Draw, pointwise::highest};
 
 /// Whether the base model's scores are warped as the text of the paper has it, or left raw as its
 /// published code does.
@@ -291,22 +291,4 @@ impl<'a> Distribution<'a> {
         // Rounding can leave a rest after the last token with any mass; that token it is.
         last
     }
-}
-
-/// The highest of the logits that are numbers; negative infinity where there is none.
-fn highest(logits: &[f32]) -> f32 {
-    /// As many at once as fit into a register.
-    const LANES: usize = 16;
-
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (many, rest) = logits.as_chunks::<LANES>();
-    for logits in many {
-        for (highest, &logit) in lanes.iter_mut().zip(logits) {
-            *highest = if logit > *highest { logit } else { *highest };
-        }
-    }
-    lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |highest, &logit| highest.max(logit))
 }

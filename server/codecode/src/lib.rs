@@ -12,6 +12,7 @@ pub mod lookup;
 pub mod model;
 pub mod options;
 mod pieces;
+mod pointwise;
 pub mod pull;
 pub mod serve;
 pub mod session;

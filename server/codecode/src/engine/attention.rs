@@ -7,10 +7,8 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{
-    pointwise::{exp, highest, total},
-    shape::{Rotation, Shape},
-};
+use super::shape::{Rotation, Shape};
+use crate::pointwise::{exp, highest, total};
 
 /// Positions whose keys lie beside one another, so that a lane of a register is one of them.
 const BESIDE: usize = 16;
@@ -265,7 +263,7 @@ impl Mix<'_> {
             let begin = second + own.start % BESIDE;
             shares.copy_within(begin..begin + own.len(), common.len());
             let (shares, later) = shares.split_at_mut(common.len() + own.len());
-            let highest = highest(simd, shares);
+            let highest = highest(shares);
             for share in &mut *shares {
                 *share = exp(*share - highest);
             }

@@ -3,10 +3,8 @@
 
 use candle_core::{Device, Tensor, quantized::QTensor};
 
-use super::{
-    pointwise::highest_of,
-    tiles::{Operand, Tiles},
-};
+use super::tiles::{Operand, Tiles};
+use crate::pointwise::highest;
 
 /// How far below the highest sum another one is still exact, give or take the few tenths that four bits change in a
 /// logit. A token so far below has about e^-15 of the likeliest one's probability at temperature 0.4, and e^-6 at 1;
@@ -42,7 +40,7 @@ impl Coarse {
         self.rough.multiply(seen, out);
         let width = out.len() / seen.rows().len().max(1);
         for (row, sums) in out.chunks_exact_mut(width.max(1)).enumerate() {
-            let least = highest_of(sums) - NEAR;
+            let least = highest(sums) - NEAR;
             let near = |sums: &[f32]| sums.iter().fold(false, |near, &sum| near | (sum >= least));
             self.exact.multiply_some(seen, row, near, sums);
         }

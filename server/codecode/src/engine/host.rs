@@ -7,10 +7,10 @@ use candle_core::{Device, Tensor};
 use super::{
     attention::{Kept, Rotary, Spot},
     matrix::{Matrix, Operand},
-    pointwise::{gated, normalised},
     shape::Shape,
     weights::{Block, Linear, Weights},
 };
+use crate::pointwise::{gated, normalised};
 
 /// What is kept beside the weights.
 pub(super) struct Host {

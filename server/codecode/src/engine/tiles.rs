@@ -156,6 +156,20 @@ enum Form {
     Rough(Vec<Rough>),
 }
 
+/// The same for tiles of whatever kind.
+#[cfg(target_arch = "x86_64")]
+macro_rules! of_any {
+    ($form:expr, $tiles:ident => $do:expr) => {
+        match $form {
+            Form::Nibble($tiles) => $do,
+            Form::Six($tiles) => $do,
+            Form::Five($tiles) => $do,
+            Form::Eight($tiles) => $do,
+            Form::Rough($tiles) => $do,
+        }
+    };
+}
+
 /// A matrix in tiles.
 pub(super) struct Tiles {
     rows: usize,
@@ -250,13 +264,7 @@ impl Tiles {
         #[cfg(target_arch = "x86_64")]
         {
             let features = avx2::Avx2::found().expect("tiles are only made where it is found");
-            match &self.form {
-                Form::Nibble(tiles) => self.with(tiles, seen, features, out),
-                Form::Six(tiles) => self.with(tiles, seen, features, out),
-                Form::Five(tiles) => self.with(tiles, seen, features, out),
-                Form::Eight(tiles) => self.with(tiles, seen, features, out),
-                Form::Rough(tiles) => self.with(tiles, seen, features, out),
-            }
+            of_any!(&self.form, tiles => self.with(tiles, seen, features, out));
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
@@ -279,13 +287,7 @@ impl Tiles {
         #[cfg(target_arch = "x86_64")]
         {
             let features = avx2::Avx2::found().expect("tiles are only made where it is found");
-            match &self.form {
-                Form::Nibble(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
-                Form::Six(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
-                Form::Five(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
-                Form::Eight(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
-                Form::Rough(tiles) => self.some_of(tiles, seen, row, features, wanted, out),
-            }
+            of_any!(&self.form, tiles => self.some_of(tiles, seen, row, features, wanted, out));
         }
         #[cfg(not(target_arch = "x86_64"))]
         {
@@ -385,8 +387,7 @@ fn beside<K: avx2::Kernel>(
     of!(1 2 3 4 5 6 7 8);
 }
 
-/// Asks the system to keep tiles in pages of megabytes: a product reads them from one end to the other, and its waiting
-/// for the places of small pages is a twentieth of it.
+/// Asks the system to keep tiles in pages of megabytes, because a product reads them from one end to the other.
 fn in_huge_pages<T>(tiles: Vec<T>) -> Vec<T> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -768,13 +769,7 @@ mod tests {
             all_tiles.push((format!("{kind:?}"), tiles.expect("the kind is taken")));
         }
         for (kind, tiles) in &all_tiles {
-            let of = |seen: &[f32], features: Avx2| match &tiles.form {
-                Form::Nibble(tiles) => sums(tiles, seen, columns, features),
-                Form::Six(tiles) => sums(tiles, seen, columns, features),
-                Form::Five(tiles) => sums(tiles, seen, columns, features),
-                Form::Eight(tiles) => sums(tiles, seen, columns, features),
-                Form::Rough(tiles) => sums(tiles, seen, columns, features),
-            };
+            let of = |seen: &[f32], features: Avx2| of_any!(&tiles.form, tiles => sums(tiles, seen, columns, features));
             let all = of(&seen, features);
             assert_eq!(all, of(&seen, features.alone()), "{kind} without VNNI");
             for (at, row) in seen.chunks_exact(columns).enumerate() {

@@ -4,7 +4,7 @@
 use pulp::{Simd, WithSimd};
 
 /// Multiplies values by the sigmoid-weighted `gate` (SwiGLU): `gate / (1 + e^-gate) · value`, in the gate's place.
-pub(super) fn gated(gate: &mut [f32], values: &[f32]) {
+pub(crate) fn gated(gate: &mut [f32], values: &[f32]) {
     pulp::Arch::new().dispatch(Gated { gate, values });
 }
 
@@ -26,7 +26,7 @@ impl WithSimd for Gated<'_> {
 
 /// Root mean square normalisation (Zhang and Sennrich, 2019) of rows as wide as `weight`: `value / sqrt(mean of
 /// squares + epsilon) · weight`.
-pub(super) fn normalised(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
+pub(crate) fn normalised(rows: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) {
     pulp::Arch::new().dispatch(Normalised {
         rows,
         weight,
@@ -67,38 +67,29 @@ impl WithSimd for Normalised<'_> {
     }
 }
 
-/// The highest of some values; negative infinity where there is none.
-pub(super) fn highest_of(values: &[f32]) -> f32 {
-    pulp::Arch::new().dispatch(Highest(values))
-}
-
-struct Highest<'a>(&'a [f32]);
-
-impl WithSimd for Highest<'_> {
-    type Output = f32;
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> f32 {
-        highest(simd, self.0)
-    }
-}
-
-/// [`highest_of`] in what is compiled for the processor already.
+/// The highest of those values that are numbers; negative infinity where there is none. Inlined, so that it is compiled
+/// for the processor where what calls it is.
 #[inline(always)]
-pub(super) fn highest<S: Simd>(simd: S, values: &[f32]) -> f32 {
-    let (wide, rest) = S::as_simd_f32s(values);
-    let mut highest = simd.splat_f32s(f32::NEG_INFINITY);
-    for value in wide {
-        highest = simd.max_f32s(highest, *value);
+pub(crate) fn highest(values: &[f32]) -> f32 {
+    /// As many at once as fit into a register.
+    const LANES: usize = 16;
+
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (many, rest) = values.as_chunks::<LANES>();
+    for values in many {
+        for (highest, &value) in lanes.iter_mut().zip(values) {
+            *highest = if value > *highest { value } else { *highest };
+        }
     }
-    let highest = simd.reduce_max_f32s(highest);
-    rest.iter()
-        .fold(highest, |highest, value| highest.max(*value))
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |highest, &value| highest.max(value))
 }
 
 /// The sum of some values.
 #[inline(always)]
-pub(super) fn total<S: Simd>(simd: S, values: &[f32]) -> f32 {
+pub(crate) fn total<S: Simd>(simd: S, values: &[f32]) -> f32 {
     let (wide, rest) = S::as_simd_f32s(values);
     let mut total = simd.splat_f32s(0.0);
     for value in wide {
@@ -110,7 +101,7 @@ pub(super) fn total<S: Simd>(simd: S, values: &[f32]) -> f32 {
 /// e to the power of `x`, to within two units in the last place; below -87 it stays at e^-87. In operations that a
 /// loop over it does many of at once, where the library's is called once for each.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // The logarithm of two in two parts, of which the first leaves room for the whole number.
     const HIGH: f32 = 0.693_359_4;
     const LOW: f32 = -2.121_944_4e-4;
@@ -158,6 +149,18 @@ mod tests {
         }
         assert!(exp(f32::NEG_INFINITY) > 0.0 && exp(f32::NEG_INFINITY) < 1e-37);
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn the_highest_is_found_wherever_it_stands() {
+        assert!(highest(&[]) == f32::NEG_INFINITY);
+        assert!(highest(&[f32::NAN; 40]) == f32::NEG_INFINITY);
+        for at in 0..40 {
+            let mut values = [f32::NAN; 40];
+            values[39 - at] = -3.0;
+            values[at] = -2.0;
+            assert!(highest(&values) == -2.0, "{at}");
+        }
     }
 
     #[test]
