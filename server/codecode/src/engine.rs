@@ -21,6 +21,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 
 pub use memory::Need;
+pub(crate) use memory::give_back;
 pub use network::Network;
 pub use shape::{Rotation, Shape};
 
@@ -82,6 +83,8 @@ impl Load {
             shape.vocabulary
         );
         let network = Network::new(shape, weights, self.context, device)?;
+        // The matrices as the file has them.
+        give_back();
         Ok(Model {
             network,
             tokens,

@@ -1,5 +1,5 @@
-//! What a model will take of memory, and whether the machine has it; asked before anything is loaded.
-//! Knows sizes only.
+//! What a model will take of memory and whether the machine has it, asked before anything is loaded, and the return of
+//! what is no longer used. Knows sizes only.
 
 use std::{fs, path::Path};
 
@@ -108,4 +108,17 @@ fn limit() -> Option<u64> {
         .ok()?
         .checked_mul(1024)?;
     Some(most.saturating_sub(used))
+}
+
+/// Returns what was freed to the system: the C library keeps most of what was taken in pieces of some megabytes, as
+/// matrices are, for a next time.
+pub(crate) fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(
+        unsafe_code,
+        reason = "it touches freed memory alone, may be called from any thread, and has no other interface"
+    )]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }

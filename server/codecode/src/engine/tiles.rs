@@ -11,6 +11,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod room;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
@@ -18,6 +19,8 @@ use std::{cell::OnceCell, ops::Range, slice::ChunksExact};
 
 use candle_core::quantized::{GgmlDType, QTensor};
 use rayon::prelude::*;
+
+use room::Room;
 
 /// Columns of a product, rows of a matrix, that stand beside one another in a tile: as many as the widest registers
 /// have lanes, so that everything is read in the order in which it lies in memory.
@@ -149,11 +152,11 @@ impl<'a> Operand<'a> {
 }
 
 enum Form {
-    Nibble(Vec<Nibble>),
-    Six(Vec<Six>),
-    Five(Vec<Five>),
-    Eight(Vec<Eight>),
-    Rough(Vec<Rough>),
+    Nibble(Room<Nibble>),
+    Six(Room<Six>),
+    Five(Room<Five>),
+    Eight(Room<Eight>),
+    Rough(Room<Rough>),
 }
 
 /// The same for tiles of whatever kind.
@@ -211,11 +214,13 @@ impl Tiles {
         }
         let bytes = matrix.data().ok()?;
         let form = match matrix.dtype() {
-            GgmlDType::Q4K => Form::Nibble(arrange::<144, _>(&bytes, rows, columns / LONG, nibble)),
-            GgmlDType::Q6K => Form::Six(arrange::<210, _>(&bytes, rows, columns / LONG, six)),
-            GgmlDType::Q5_0 => Form::Five(arrange::<22, _>(&bytes, rows, columns / SHORT, five)),
-            GgmlDType::Q4_0 => Form::Five(arrange::<18, _>(&bytes, rows, columns / SHORT, four)),
-            GgmlDType::Q8_0 => Form::Eight(arrange::<34, _>(&bytes, rows, columns / SHORT, eight)),
+            GgmlDType::Q4K => {
+                Form::Nibble(arrange::<144, _>(&bytes, rows, columns / LONG, nibble)?)
+            }
+            GgmlDType::Q6K => Form::Six(arrange::<210, _>(&bytes, rows, columns / LONG, six)?),
+            GgmlDType::Q5_0 => Form::Five(arrange::<22, _>(&bytes, rows, columns / SHORT, five)?),
+            GgmlDType::Q4_0 => Form::Five(arrange::<18, _>(&bytes, rows, columns / SHORT, four)?),
+            GgmlDType::Q8_0 => Form::Eight(arrange::<34, _>(&bytes, rows, columns / SHORT, eight)?),
             _ => return None,
         };
         Some(Self {
@@ -229,27 +234,27 @@ impl Tiles {
     pub(super) fn rough(
         rows: usize,
         columns: usize,
-        some: impl Fn(Range<usize>) -> Option<Vec<f32>>,
+        some: impl Fn(Range<usize>) -> Option<Vec<f32>> + Sync,
     ) -> Option<Self> {
         if !takes(GgmlDType::Q4_0, rows, columns) || rows * columns == 0 {
             return None;
         }
-        let mut tiles = Vec::with_capacity(rows / WIDE * (columns / SHORT));
-        for group in 0..rows / WIDE {
+        let tiles = Room::filled(rows / WIDE, columns / SHORT, |group| {
             let values = some(group * WIDE..(group + 1) * WIDE)?;
             if values.len() != WIDE * columns {
                 return None;
             }
-            tiles.extend((0..columns / SHORT).map(|place| {
+            let tile = move |place: usize| {
                 rough(std::array::from_fn(|row| {
                     &values[row * columns + place * SHORT..][..SHORT]
                 }))
-            }));
-        }
+            };
+            Some((0..columns / SHORT).map(tile))
+        })?;
         Some(Self {
             rows,
             columns,
-            form: Form::Rough(in_huge_pages(tiles)),
+            form: Form::Rough(tiles),
         })
     }
 
@@ -387,49 +392,21 @@ fn beside<K: avx2::Kernel>(
     of!(1 2 3 4 5 6 7 8);
 }
 
-/// Asks the system to keep tiles in pages of megabytes, because a product reads them from one end to the other.
-fn in_huge_pages<T>(tiles: Vec<T>) -> Vec<T> {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        /// Of a huge page.
-        const SIZE: usize = 2 << 20;
-
-        let (from, length) = (tiles.as_ptr(), size_of_val(tiles.as_slice()));
-        let before = from.addr().next_multiple_of(SIZE) - from.addr();
-        let whole = length.saturating_sub(before) / SIZE * SIZE;
-        if whole > 0 {
-            #[expect(
-                unsafe_code,
-                reason = "the range lies within what the vector holds, and its contents stay as they are"
-            )]
-            unsafe {
-                // A system that cannot says so, and nothing is lost.
-                let start = from.cast::<u8>().add(before).cast_mut().cast();
-                libc::madvise(start, whole, libc::MADV_COLLAPSE);
-            }
-        }
-    }
-    tiles
-}
-
 /// Calls `tile` for every tile with its sixteen blocks.
-fn arrange<const SIZE: usize, T: Send>(
+fn arrange<const SIZE: usize, T: Copy + Send>(
     bytes: &[u8],
     rows: usize,
     across: usize,
     tile: fn([&[u8; SIZE]; WIDE]) -> T,
-) -> Vec<T> {
+) -> Option<Room<T>> {
     let (blocks, _) = bytes.as_chunks::<SIZE>();
-    let tiles = (0..rows / WIDE * across)
-        .into_par_iter()
-        .map(|at| {
-            let (group, place) = (at / across, at % across);
-            tile(std::array::from_fn(|row| {
-                &blocks[(group * WIDE + row) * across + place]
-            }))
-        })
-        .collect();
-    in_huge_pages(tiles)
+    Room::filled(rows / WIDE, across, |group| {
+        let blocks = &blocks[group * WIDE * across..][..WIDE * across];
+        Some(
+            (0..across)
+                .map(move |place| tile(std::array::from_fn(|row| &blocks[row * across + place]))),
+        )
+    })
 }
 
 /// A number of 16 bits as the tiles keep it wide.

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use crate::{
     decode::{Counts, Plan},
     draws::Draws,
-    engine::Load,
+    engine::{Load, give_back},
     law::Law,
     session::{Ask, Finish, Hearer, Piece, Session, Traced},
     template::{self, Message},
@@ -317,18 +317,5 @@ impl Hearer for Wire<'_> {
         } else {
             ControlFlow::Continue(())
         }
-    }
-}
-
-/// Returns what was freed to the system: the C library keeps most of what was taken in pieces of some megabytes, as
-/// matrices are, for a next time.
-fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[expect(
-        unsafe_code,
-        reason = "it touches freed memory alone, may be called from any thread, and has no other interface"
-    )]
-    unsafe {
-        libc::malloc_trim(0);
     }
 }
