@@ -6,6 +6,7 @@ Without the binary (SECONDLOOK_CODECODE_BIN) or the model everything is skipped,
 """
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -90,13 +91,43 @@ def test_a_model_is_taken_whole_and_found_by_its_name(tmp_path: Path) -> None:
     assert found.returncode == 0 and "MB weights" in found.stdout
 
 
-def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:
-    limit = f"ulimit -v 300000; exec '{BINARY}' generate --base '{MODEL}' --prompt x"
+@contextmanager
+def control_group(limit: int) -> Iterator[Path]:
+    """Make a control group with so many bytes of memory."""
+    root = Path("/sys/fs/cgroup")
+    kinds = ((root, "memory.max"), (root / "memory", "memory.limit_in_bytes"))
+    for above, file in kinds:
+        group = above / f"secondlook-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if (group / file).is_file():
+                (group / file).write_text(str(limit))
+                yield group
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("no control group for memory can be made here (only root may)")
+
+
+def refused_for_memory(limited: str) -> bool:
+    command = f"{limited}; exec '{BINARY}' generate --base '{MODEL}' --prompt x"
     done = subprocess.run(
-        ["bash", "-c", limit], capture_output=True, text=True, env=ENVIRONMENT, check=False
+        ["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=False
     )
     assert done.returncode == 1, done.stderr
-    assert "needs about" in done.stderr and "free" in done.stderr
+    return "needs about" in done.stderr and "free" in done.stderr
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:
+    assert refused_for_memory("ulimit -v 300000")
+
+
+def test_what_does_not_fit_a_control_group_is_refused() -> None:
+    with control_group(200_000_000) as group:
+        assert refused_for_memory(f"echo $$ > '{group}/cgroup.procs'")
 
 
 def test_a_poisoned_cache_is_made_anew(tmp_path: Path) -> None:

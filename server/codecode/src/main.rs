@@ -189,7 +189,7 @@ fn start(options: ServeOptions) -> Result<()> {
         base,
         security,
         law: options.law.law()?,
-        plan: options.plan.plan(),
+        plans: options.plan,
         place: options
             .socket
             .map_or(Place::Address(options.listen), Place::Socket),

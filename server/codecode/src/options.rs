@@ -162,7 +162,7 @@ pub fn checked(law: Law) -> Result<Law> {
 }
 
 /// How far ahead to work; changes what it costs, never what comes out.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Copy, Debug)]
 pub struct Plans {
     /// The most tokens to draft before the base verifies; 1 is step by step [default: 8, with --lookup 6].
     #[arg(long, value_name = "K")]

@@ -19,7 +19,7 @@ use axum::{
 };
 use tokio::sync::watch;
 
-use crate::{decode::Plan, engine::Load, law::Law};
+use crate::{engine::Load, law::Law, options::Plans};
 
 pub use door::fresh_token;
 
@@ -32,8 +32,8 @@ pub struct Serve {
     pub security: Option<Load>,
     /// The law where a request says nothing else.
     pub law: Law,
-    /// The plan where a request says nothing else.
-    pub plan: Plan,
+    /// How far ahead to work where a request says nothing else.
+    pub plans: Plans,
     /// Where to listen.
     pub place: Place,
     /// What a request must present; `None` lets everyone in who reaches the place.
@@ -62,7 +62,7 @@ pub(crate) struct Shared {
     pub(crate) worker: worker::Handle,
     pub(crate) token: Option<[u8; 32]>,
     pub(crate) law: Law,
-    pub(crate) plan: Plan,
+    pub(crate) plans: Plans,
     pub(crate) name: String,
     pub(crate) pair: bool,
 }
@@ -97,7 +97,7 @@ async fn run(options: Serve, ready: impl FnOnce(&str) -> Result<()>) -> Result<(
     let shared = Arc::new(Shared {
         token: options.token.as_deref().map(door::digest),
         law: options.law,
-        plan: options.plan,
+        plans: options.plans,
         name,
         pair: options.security.is_some(),
         worker: worker::start(

@@ -13,6 +13,8 @@ use secondlook_codecode::{
     law::{Law, Mode, Warp},
     lookup::Lookup,
     session::{Answer, Ask, Finish, Hearer, Piece, Session},
+    template,
+    tokens::Tokens,
 };
 use serde_json::{Value, json};
 
@@ -29,8 +31,8 @@ fn noise(state: &mut u64) -> f32 {
     (*state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
 }
 
-/// Bytes as GPT-2 spells them, and one mark.
-fn tokenizer() -> Value {
+/// Bytes as GPT-2 spells them, and marks.
+fn tokenizer(marks: &[&str]) -> Value {
     let mut next = 256;
     let mut vocabulary = serde_json::Map::new();
     for byte in 0..=255_u32 {
@@ -43,12 +45,16 @@ fn tokenizer() -> Value {
         };
         vocabulary.insert(char::from_u32(shown).unwrap().to_string(), json!(byte));
     }
+    let added = marks.iter().zip(256..).map(|(mark, id)| {
+        json!({
+            "id": id, "content": mark, "special": true, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false,
+        })
+    });
+    let added: Vec<Value> = added.collect();
     json!({
         "version": "1.0",
-        "added_tokens": [{
-            "id": 256, "content": "<|endoftext|>", "special": true, "single_word": false, "lstrip": false,
-            "rstrip": false, "normalized": false,
-        }],
+        "added_tokens": added,
         "pre_tokenizer": {
             "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true,
         },
@@ -68,7 +74,11 @@ fn model(folder: &Path, family: &str, stray: f32) {
         "tie_word_embeddings": qwen,
     });
     fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    fs::write(folder.join("tokenizer.json"), tokenizer().to_string()).unwrap();
+    fs::write(
+        folder.join("tokenizer.json"),
+        tokenizer(&["<|endoftext|>"]).to_string(),
+    )
+    .unwrap();
     let (mut common, mut own) = (7_u64, 11_u64 + (stray * 1000.0) as u64);
     let mut tensors = HashMap::new();
     // Qwen's files are of one kind here, Llama's of another.
@@ -149,6 +159,36 @@ fn samples(pair: &[std::path::PathBuf; 2], context: &str, more: &[&str]) -> Vec<
     assert!(out.status.success(), "{errors}");
     let lines = serde_json::Deserializer::from_slice(&out.stdout).into_iter();
     lines.map(Result::unwrap).collect()
+}
+
+#[test]
+fn each_family_s_marks_ask_for_what_stands_between() {
+    let families = [
+        ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"],
+        ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"],
+        ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"],
+        ["▁<PRE>", "▁<SUF>", "▁<MID>"],
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = |marks: &[&str]| {
+        let text = tokenizer(marks).to_string();
+        fs::write(folder.path().join("tokenizer.json"), text).unwrap();
+        Tokens::from_folder(folder.path()).unwrap()
+    };
+    for [before, after, between] in families {
+        // The file names them in whatever order.
+        let tokens = tokens(&[between, "<|endoftext|>", before, after]);
+        let due = [258].into_iter().chain(b"f(".map(u32::from)).chain([259]);
+        let due: Vec<u32> = due.chain(b")<|".map(u32::from)).chain([256]).collect();
+        assert_eq!(
+            template::gap(&tokens, "f(", ")<|").unwrap(),
+            due,
+            "{before}"
+        );
+    }
+    let refused = template::gap(&tokens(&["<|fim_prefix|>", "<fim_suffix>"]), "a", "b");
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("no marks for filling a gap"), "{said}");
 }
 
 #[test]

@@ -73,27 +73,52 @@ fn machine() -> Option<u64> {
 
 fn group() -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let name = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mut folder = Path::new("/sys/fs/cgroup").join(name.trim_start_matches('/'));
-    let mut least = None;
-    // A limit may stand on any folder above.
-    while folder.starts_with("/sys/fs/cgroup") {
-        let number = |file: &str| -> Option<u64> {
-            fs::read_to_string(folder.join(file))
-                .ok()?
-                .trim()
-                .parse()
-                .ok()
-        };
-        if let (Some(most), Some(used)) = (number("memory.max"), number("memory.current")) {
-            let left = most.saturating_sub(used);
-            least = Some(least.map_or(left, |least: u64| least.min(left)));
-        }
-        if !folder.pop() {
-            break;
-        }
-    }
-    least
+    left_to_groups(&own, Path::new("/sys/fs/cgroup"))
+}
+
+/// What the control groups leave that `own` names as /proc/self/cgroup does, of either version; `None` where none has
+/// a limit.
+fn left_to_groups(own: &str, root: &Path) -> Option<u64> {
+    let groups = own.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        Some((parts.next()?, parts.next()?.trim_start_matches('/')))
+    });
+    let limits = groups.filter_map(|(controllers, name)| match controllers {
+        "" => left_to(
+            root,
+            name,
+            ["memory.max", "memory.current", "inactive_file"],
+        ),
+        _ if controllers.split(',').any(|it| it == "memory") => left_to(
+            &root.join("memory"),
+            name,
+            [
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                "total_inactive_file",
+            ],
+        ),
+        _ => None,
+    });
+    limits.min()
+}
+
+/// What the limits on a group and on those above leave. What it holds of files nobody reads is free for the asking.
+fn left_to(root: &Path, name: &str, [most, used, files]: [&str; 3]) -> Option<u64> {
+    let folders = root.join(name);
+    let folders = folders.ancestors().take_while(|it| it.starts_with(root));
+    let limits = folders.filter_map(|folder| {
+        let text = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        let number = |file: &str| text(file)?.trim().parse::<u64>().ok();
+        let stat = text("memory.stat").unwrap_or_default();
+        let files = stat.lines().find_map(|line| {
+            let (name, count) = line.split_once(' ')?;
+            count.parse::<u64>().ok().filter(|_| name == files)
+        });
+        let used = number(used)?.saturating_sub(files.unwrap_or(0));
+        Some(number(most)?.saturating_sub(used))
+    });
+    limits.min()
 }
 
 /// What `ulimit -v` leaves.
@@ -120,5 +145,47 @@ pub(crate) fn give_back() {
     )]
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tightest_group_of_either_version_decides() -> std::io::Result<()> {
+        let root = tempfile::tempdir()?;
+        let write = |path: &str, text: &str| -> std::io::Result<()> {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap_or(root.path()))?;
+            fs::write(path, text)
+        };
+        let left = |own: &str| left_to_groups(own, root.path());
+        write("a/memory.max", "max\n")?;
+        write("a/memory.current", "100\n")?;
+        assert_eq!(left("0::/a\n"), None);
+        write("a/b/memory.max", "5000\n")?;
+        write("a/b/memory.current", "4000\n")?;
+        assert_eq!(left("0::/a/b\n"), Some(1000));
+        write(
+            "a/b/memory.stat",
+            "anon 500\ninactive_file 3000\nactive_file 500\n",
+        )?;
+        assert_eq!(left("0::/a/b\n"), Some(4000));
+        write("a/memory.max", "4500\n")?;
+        write("a/memory.current", "4500\n")?;
+        assert_eq!(left("0::/a/b\n"), Some(0));
+        write("memory/c/memory.limit_in_bytes", "700\n")?;
+        write("memory/c/memory.usage_in_bytes", "300\n")?;
+        let first = "12:cpu,cpuacct:/c\n4:memory:/c\n0::/\n";
+        assert_eq!(left(first), Some(400));
+        assert_eq!(left(&format!("{first}1:name=systemd:/c:d\n")), Some(400));
+        write(
+            "memory/c/memory.stat",
+            "inactive_file 10\ntotal_inactive_file 200\n",
+        )?;
+        assert_eq!(left(first), Some(600));
+        assert_eq!(left("4:memory:/gone\nnonsense\n"), None);
+        Ok(())
     }
 }

@@ -25,9 +25,9 @@ use super::{
     worker::{Job, News, Question, Turned},
 };
 use crate::{
-    decode::{Counts, Plan},
+    decode::Counts,
     law::{Law, Mode},
-    options::checked,
+    options::{Plans, checked},
     session::{Finish, Traced},
     template::{Message, Role},
 };
@@ -288,13 +288,11 @@ fn job(
     if let Some(top_p) = common.top_p {
         (law.base.top_p, law.draft.top_p) = (top_p, top_p);
     }
-    let mut plan: Plan = shared.plan;
-    match own.lookup {
-        Some(true) if plan.lookup.is_none() => plan = Plan::revision(),
-        Some(false) => plan.lookup = None,
-        _ => {}
-    }
-    plan.ahead = own.ahead.unwrap_or(plan.ahead).clamp(1, 16);
+    let plans = Plans {
+        ahead: own.ahead.or(shared.plans.ahead),
+        doubt: shared.plans.doubt,
+        lookup: own.lookup.unwrap_or(shared.plans.lookup),
+    };
     let samples = common.n.unwrap_or(1);
     anyhow::ensure!((1..=32).contains(&samples), "`n` must be between 1 and 32");
     let stops = match common.stop {
@@ -309,7 +307,7 @@ fn job(
     Ok(Job {
         question,
         law: checked(law)?,
-        plan,
+        plan: plans.plan(),
         seed,
         samples,
         limit: common
