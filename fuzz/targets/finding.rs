@@ -95,7 +95,7 @@ fn analyze(snapshot: &Snapshot, document: &Document, text: &str, memo: &mut Memo
     let source = Source {
         language: document.language,
         text,
-        tree: &document.tree,
+        nodes: document.nodes(),
     };
     let analysis = snapshot.analyze(&source, memo, &|| false);
     analysis.expect("an analysis that nobody cancels has a result")

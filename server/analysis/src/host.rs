@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use kb_schema::{EntrySet, Problem};
+use syntax::Nodes;
 use tree_sitter::Tree;
 
 use crate::eval::Found;
@@ -24,8 +25,8 @@ pub struct Source<'a> {
     pub language: syntax::Language,
     /// The whole text.
     pub text: &'a str,
-    /// Its tree; it may hold error nodes.
-    pub tree: &'a Tree,
+    /// Its nodes; there may be error nodes among them.
+    pub nodes: Nodes<'a>,
 }
 
 /// What one document's last analysis left behind, so that the next one redoes only what an edit
@@ -176,7 +177,7 @@ impl Snapshot {
             let source = Source {
                 language,
                 text,
-                tree,
+                nodes: tree.into(),
             };
             let active = rules.active(active);
             run(rules, &active, &source, &mut Kit::default(), &|| false).unwrap_or_default()
@@ -267,7 +268,7 @@ fn assemble(rules: &LangRules, source: &Source<'_>, results: &Results<'_>) -> An
     });
     // Two patterns of one entry on one range say one thing.
     findings.dedup_by(|b, a| a.entry.id == b.entry.id && a.range == b.range);
-    let comments = suppress::comments(text, source.tree.root_node());
+    let comments = suppress::comments(text, source.nodes);
     let (findings, suppressed, comments) = suppress::split(text, comments, findings);
     Analysis {
         findings,
@@ -308,8 +309,8 @@ fn notes(source: &Source<'_>, results: &Results<'_>) -> Vec<Note> {
             message: "nested too deeply; its innermost parts were not analysed".to_owned(),
         })
         .collect();
-    if source.tree.root_node().has_error() {
-        for range in syntax::error_nodes(source.tree.root_node(), MAX_ERROR_NOTES) {
+    if source.nodes.has_error() {
+        for range in syntax::error_nodes(source.nodes.root(), MAX_ERROR_NOTES) {
             out.push(Note {
                 range,
                 message: "not parsed; what stands here was not analysed".to_owned(),

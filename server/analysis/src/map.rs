@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 use rustc_hash::{FxHashMap, FxHasher};
-use syntax::{Language, NodeNames};
+use syntax::{Language, NodeNames, Nodes};
 use tree_sitter::Node;
 
 use crate::ir::Span;
@@ -102,10 +102,10 @@ impl Map {
         &mut self,
         language: Language,
         text: &str,
-        root: Node<'_>,
+        nodes: Nodes<'_>,
     ) -> Option<Place> {
         let before = self.text.as_ref()?;
-        if root.has_error() || self.scopes.len() >= MAX_SCOPES {
+        if nodes.has_error() || self.scopes.len() >= MAX_SCOPES {
             return None;
         }
         let (old, new) = difference(before, text);
@@ -127,7 +127,7 @@ impl Map {
         let grown = around.and_then(|first| {
             let range = &self.scopes[first].range;
             let grown = range.start..moved(range.end);
-            let inside = self.inside(language, text, root, first..last, &grown)?;
+            let inside = self.inside(language, text, nodes, first..last, &grown)?;
             Some((first, range.clone(), grown, inside))
         });
         let place = match grown {
@@ -146,12 +146,12 @@ impl Map {
                 let next = next.map(|it| moved(it.start)..moved(it.end));
                 let start = first.map_or(0, |it| self.scopes[it].range.end);
                 let end = next.as_ref().map_or(text.len(), |it| it.start);
-                let stays = |it: usize| function_at(root, &self.scopes[it].range).is_some();
+                let stays = |it: usize| function_at(nodes, &self.scopes[it].range).is_some();
                 let is_outside = language == Language::Python
                     && old.start >= start
                     && first.is_none_or(stays)
                     && !defines(text.get(start..end)?)
-                    && next.is_none_or(|it| stands_alone(root, text, &it));
+                    && next.is_none_or(|it| stands_alone(nodes, text, &it));
                 if !is_outside {
                     return None;
                 }
@@ -177,12 +177,12 @@ impl Map {
         &self,
         language: Language,
         text: &str,
-        root: Node<'_>,
+        nodes: Nodes<'_>,
         known: Range<usize>,
         range: &Range<usize>,
     ) -> Option<Vec<Range<usize>>> {
         let first = known.start;
-        let node = function_at(root, range)?;
+        let node = function_at(nodes, range)?;
         let class = self.scopes[first].class.clone();
         let Outline { scopes, .. } = lower::outline_within(language, text, node, class);
         let (inside, known) = (&scopes[1..], &self.scopes[known]);
@@ -217,15 +217,16 @@ fn defines(text: &str) -> bool {
 }
 
 /// Whether a function begins a line there, and the module is all that lies around it.
-fn stands_alone(root: Node<'_>, text: &str, range: &Range<usize>) -> bool {
+fn stands_alone(nodes: Nodes<'_>, text: &str, range: &Range<usize>) -> bool {
     text[..range.start].ends_with('\n')
-        && function_at(root, range)
+        && function_at(nodes, range)
             .and_then(|it| it.parent())
-            .is_some_and(|it| it == root)
+            .is_some_and(|it| it.parent().is_none())
 }
 
 /// The node of a function, decorators included, that stands exactly there.
-pub(crate) fn function_at<'t>(root: Node<'t>, range: &Range<usize>) -> Option<Node<'t>> {
+pub(crate) fn function_at<'t>(nodes: Nodes<'t>, range: &Range<usize>) -> Option<Node<'t>> {
+    let root = nodes.root_of(range);
     let node = root.descendant_for_byte_range(range.start, range.end)?;
     let is_whole = match node.kind_name() {
         "function_definition" => node

@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use kb_schema::{Language, PeerRule};
 use memchr::memmem;
-use syntax::NodeNames;
-use tree_sitter::Node;
+use syntax::{NodeNames, Nodes};
 
 use crate::{Analysis, Finding};
 
@@ -230,7 +229,7 @@ pub(crate) fn split(
 }
 
 /// The comments of a text that ask for silence.
-pub(crate) fn comments(text: &str, root: Node<'_>) -> Vec<Comment> {
+pub(crate) fn comments(text: &str, nodes: Nodes<'_>) -> Vec<Comment> {
     let mut found: Vec<(usize, usize, Dialect)> = MARKS
         .iter()
         .flat_map(|(mark, dialect)| {
@@ -247,6 +246,7 @@ pub(crate) fn comments(text: &str, root: Node<'_>) -> Vec<Comment> {
         .into_iter()
         .filter_map(|(at, length, dialect)| {
             // Only a comment silences: the same words in a string are data.
+            let root = nodes.root_of(&(at..at + 1));
             let node = root.descendant_for_byte_range(at, at + 1)?;
             if node.kind_name() != "comment" {
                 return None;

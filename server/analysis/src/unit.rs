@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
-use syntax::{Language, NodeNames};
+use syntax::{Language, NodeNames, Nodes};
 use tree_sitter::Node;
 
 use crate::env::Env;
@@ -67,9 +67,9 @@ pub(crate) fn run<'k>(
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Results<'k>> {
     let (language, text) = (source.language, source.text);
-    let root = source.tree.root_node();
+    let nodes = source.nodes;
     let declared = match language {
-        Language::C => lower::declarations(text, root),
+        Language::C => lower::declarations(text, nodes.root()),
         Language::Python => Declarations::default(),
     };
     let handlers = match language {
@@ -81,8 +81,8 @@ pub(crate) fn run<'k>(
         active,
         language,
         text,
-        root,
-        nodes: OnceCell::new(),
+        nodes,
+        scopes: OnceCell::new(),
         declared,
         handlers,
         reached: 0,
@@ -99,9 +99,9 @@ struct Unit<'a, 't, 'k> {
     active: &'a Active,
     language: Language,
     text: &'a str,
-    root: Node<'t>,
+    nodes: Nodes<'t>,
     /// The scopes' nodes, once all of them were looked for.
-    nodes: OnceCell<Vec<Node<'t>>>,
+    scopes: OnceCell<Vec<Node<'t>>>,
     /// What a C file declares outside its functions.
     declared: Declarations,
     /// Functions of a C file that are called when a signal arrives.
@@ -181,10 +181,10 @@ fn digest_text(text: &str, scope: &Scope, node: Node<'_>) -> u64 {
 }
 
 /// The same of the module, which binds the functions that were taken out of it.
-fn digest_module(text: &str, map: &Map, root: Node<'_>) -> u64 {
+fn digest_module(text: &str, map: &Map, nodes: Nodes<'_>) -> u64 {
     let mut hasher = FxHasher::default();
     (true, map.own.digest(), map.frame).hash(&mut hasher);
-    if is_torn(root) {
+    if nodes.has_error() && is_torn(nodes.root()) {
         text.hash(&mut hasher);
     }
     hasher.finish()
@@ -207,8 +207,8 @@ fn is_torn(root: Node<'_>) -> bool {
 impl<'t, 'k> Unit<'_, 't, 'k> {
     /// Puts what is known where it belongs in this text.
     fn arrange(&mut self) -> Edited {
-        let (language, text, root) = (self.language, self.text, self.root);
-        match self.kit.map.follow(language, text, root) {
+        let (language, text, nodes) = (self.language, self.text, self.nodes);
+        match self.kit.map.follow(language, text, nodes) {
             Some(Place::Inside(scopes)) => {
                 let edited = scopes.filter(|it| {
                     let digest = digest_text(text, &self.kit.map.scopes[*it], self.node(*it));
@@ -217,22 +217,26 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
                 return Edited::Some(edited.collect());
             }
             Some(Place::Outside) => {
-                let digest = digest_module(text, &self.kit.map, root);
+                let digest = digest_module(text, &self.kit.map, nodes);
                 self.kit.renew(0, digest);
                 return Edited::Some(Vec::new());
             }
             None => {}
         }
-        let Outline { scopes, nodes } = lower::outline(language, text, root);
+        let root = nodes.root();
+        let Outline {
+            scopes,
+            nodes: scope_nodes,
+        } = lower::outline(language, text, root);
         let mut map = Map::new(text, scopes);
-        let functions = map.scopes.iter().zip(&nodes).skip(1);
+        let functions = map.scopes.iter().zip(&scope_nodes).skip(1);
         let functions = functions.map(|(scope, node)| digest_text(text, scope, *node));
-        let module = digest_module(text, &map, root);
+        let module = digest_module(text, &map, nodes);
         let texts: Vec<u64> = std::iter::once(module).chain(functions).collect();
         if self.kit.follows && !root.has_error() {
             map.expect_edits(text);
         }
-        self.nodes = nodes.into();
+        self.scopes = scope_nodes.into();
         let known = self.kit.texts.iter().zip(&texts).enumerate();
         let edited = known.filter(|(index, (old, new))| *index > 0 && old != new);
         let edited = edited.map(|(index, _)| index).collect();
@@ -339,13 +343,13 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     /// A scope's node.
     fn node(&self, index: usize) -> Node<'t> {
         if index == 0 {
-            return self.root;
+            return self.nodes.root();
         }
-        let all = || lower::outline(self.language, self.text, self.root).nodes;
-        let alone = || map::function_at(self.root, &self.kit.map.scopes[index].range);
-        match self.nodes.get() {
+        let all = || lower::outline(self.language, self.text, self.nodes.root()).nodes;
+        let alone = || map::function_at(self.nodes, &self.kit.map.scopes[index].range);
+        match self.scopes.get() {
             Some(nodes) => nodes[index],
-            None => alone().unwrap_or_else(|| self.nodes.get_or_init(all)[index]),
+            None => alone().unwrap_or_else(|| self.scopes.get_or_init(all)[index]),
         }
     }
 
@@ -690,7 +694,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         for raw in self.wanted("", false) {
             if raw.whole_file && raw.may_match(self.text) {
                 let before = out.len();
-                raw.run(self.text, self.root, &mut |range| {
+                raw.run(self.text, self.nodes.root(), &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
                 self.judge_body(raw, self.text, before, &mut out);
@@ -706,8 +710,9 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             if raw.whole_file || !raw.may_match(&self.kit.map.own.text) {
                 continue;
             }
-            let mut cursor = self.root.walk();
-            let statements = self.root.named_children(&mut cursor);
+            let root = self.nodes.root();
+            let mut cursor = root.walk();
+            let statements = root.named_children(&mut cursor);
             for statement in statements.filter(|it| !is_function(*it)) {
                 let before = out.len();
                 raw.run(self.text, statement, &mut |range| {

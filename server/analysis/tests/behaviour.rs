@@ -18,7 +18,7 @@ fn analyze(snapshot: &Snapshot, text: &str, memo: &mut Memo) -> Analysis {
     let source = Source {
         language: Language::Python,
         text,
-        tree: &tree,
+        nodes: (&tree).into(),
     };
     snapshot.analyze(&source, memo, &|| false).unwrap()
 }
@@ -166,7 +166,7 @@ fn random_edits_give_what_a_fresh_analysis_gives() {
             let source = Source {
                 language,
                 text: &text,
-                tree: &tree,
+                nodes: (&tree).into(),
             };
             let kept = snapshot.analyze(&source, &mut memo, &|| false).unwrap();
             let fresh = snapshot
@@ -580,7 +580,7 @@ fn a_cancelled_analysis_gives_nothing() {
     let source = Source {
         language: Language::Python,
         text: SHOP,
-        tree: &tree,
+        nodes: (&tree).into(),
     };
     assert!(
         snapshot()

@@ -170,7 +170,7 @@ fn focused(snapshot: &Snapshot, entry: &Entry) -> Result<(), String> {
         let source = Source {
             language,
             text,
-            tree: &tree,
+            nodes: (&tree).into(),
         };
         let whole = snapshot.analyze(&source, &mut Memo::default(), &|| false);
         let whole = whole.ok_or("cancelled")?;

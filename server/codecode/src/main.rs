@@ -159,6 +159,7 @@ struct ServeOptions {
 const TOKEN: &str = "SECONDLOOK_CODECODE_TOKEN";
 
 fn main() -> ExitCode {
+    take_large_pages();
     let outcome = match Cli::parse().command {
         Command::Generate(options) => generate(&options),
         Command::Serve(options) => start(options),
@@ -173,6 +174,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Lets weights lie in pages of megabytes, also where the language server, which does without, is our parent.
+fn take_large_pages() {
+    // Where the system knows none, all works as well.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
 }
 
 fn start(options: ServeOptions) -> Result<()> {

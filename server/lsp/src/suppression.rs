@@ -36,7 +36,7 @@ pub(crate) fn of(analyzed: &Analyzed, finding: &Finding) -> Option<(Range<usize>
         Language::Python => format!("# secondlook: ignore[{id}]"),
         Language::C => format!("// secondlook: ignore[{id}]"),
     };
-    let root = analyzed.document.tree.root_node();
+    let root = analyzed.document.tree().root_node();
     let behind = [&first, &last]
         .into_iter()
         .find(|line| can_end(text, line, root))

@@ -28,7 +28,7 @@ use crate::{publish, reconfigure, uri};
 pub(crate) struct Analyzed {
     pub(crate) version: i32,
     pub(crate) stamp: u64,
-    /// With a tree of its own text.
+    /// With the nodes of its own text.
     pub(crate) document: Document,
     /// The document's text in one piece.
     pub(crate) text: String,
@@ -157,7 +157,7 @@ impl Analyzed {
         Source {
             language: self.document.language,
             text: &self.text,
-            tree: &self.document.tree,
+            nodes: self.document.nodes(),
         }
     }
 }

@@ -339,7 +339,7 @@ pub(crate) fn check_with(
     let source = Source {
         language,
         text: &after_text,
-        tree: &tree,
+        nodes: (&tree).into(),
     };
     let after = code.snapshot.analyze(&source, memo, &|| false);
     let after = after.unwrap_or_default();

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use tree_sitter::Tree;
+use std::sync::OnceLock;
+
+use tree_sitter::{Node, Tree};
 
 use crate::parse::parse_text;
-use crate::{Encoding, Language, Position, Text};
+use crate::{Encoding, Language, Position, Text, part};
 
 /// One change as an editor sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,9 +78,82 @@ pub struct Document {
     pub language: Language,
     /// The text.
     pub text: Text,
-    /// The tree of the text, unless [`is_stale`](Document::is_stale).
-    pub tree: Tree,
-    stale: bool,
+    /// The tree of the text, or of an older one, its nodes moved.
+    tree: Tree,
+    /// Where that tree is an older one's.
+    behind: Behind,
+    /// The tree of what is behind, alone.
+    part: Option<Tree>,
+    /// The tree of the text, once somebody asked for all of it.
+    whole: OnceLock<Tree>,
+}
+
+/// Where a tree is not that of its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Behind {
+    Nowhere,
+    /// In a part that may be read by itself, in bytes of the text.
+    Within(Range<usize>),
+    Anywhere,
+}
+
+/// The nodes of a text, to be asked for by place: right after an edit those around it are there at once, and the
+/// whole tree only once somebody needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct Nodes<'t>(Place<'t>);
+
+#[derive(Debug, Clone, Copy)]
+enum Place<'t> {
+    Tree(&'t Tree),
+    Document(&'t Document),
+}
+
+impl<'t> From<&'t Tree> for Nodes<'t> {
+    fn from(tree: &'t Tree) -> Self {
+        Self(Place::Tree(tree))
+    }
+}
+
+impl<'t> Nodes<'t> {
+    /// The root of the whole tree, which may have to be read first.
+    #[must_use]
+    pub fn root(self) -> Node<'t> {
+        match self.0 {
+            Place::Tree(tree) => tree.root_node(),
+            Place::Document(document) => document.tree().root_node(),
+        }
+    }
+
+    /// A root under which everything in this range stands as in the whole tree. What stands elsewhere may be missing,
+    /// or be what it was before the last edits.
+    #[must_use]
+    pub fn root_of(self, range: &Range<usize>) -> Node<'t> {
+        let Place::Document(document) = self.0 else {
+            return self.root();
+        };
+        match (&document.behind, &document.part) {
+            (Behind::Within(behind), Some(part)) => {
+                if behind.start <= range.start && range.end <= behind.end {
+                    part.root_node()
+                } else if range.end <= behind.start || behind.end <= range.start {
+                    document.tree.root_node()
+                } else {
+                    self.root()
+                }
+            }
+            _ => self.root(),
+        }
+    }
+
+    /// Whether the grammar could not read something.
+    #[must_use]
+    pub fn has_error(self) -> bool {
+        match self.0 {
+            // A part is only read by itself where it has none, in a text that had none.
+            Place::Document(document) if document.part.is_some() => false,
+            _ => self.root().has_error(),
+        }
+    }
 }
 
 impl Document {
@@ -101,14 +176,42 @@ impl Document {
             language,
             text,
             tree,
-            stale: false,
+            behind: Behind::Nowhere,
+            part: None,
+            whole: OnceLock::new(),
         })
     }
 
     /// Whether the last parse was cancelled, so that the tree is an older one, moved.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        self.stale
+        self.behind != Behind::Nowhere && self.part.is_none()
+    }
+
+    /// The nodes of the text, unless it [is stale](Self::is_stale).
+    #[must_use]
+    pub fn nodes(&self) -> Nodes<'_> {
+        Nodes(Place::Document(self))
+    }
+
+    /// The tree of the text, unless it [is stale](Self::is_stale). The first call after an edit may have to parse; it
+    /// takes as long as an edit does where a module's statements are gone through.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        if self.part.is_none() {
+            return &self.tree;
+        }
+        self.whole.get_or_init(|| {
+            let parse = |old| {
+                parse_text(self.language, &self.text, old, &|| false)
+                    .expect("a parse that nobody cancels ends with a tree")
+            };
+            let tree = parse(Some(&self.tree));
+            match tree.root_node().has_error() {
+                true => parse(None),
+                false => tree,
+            }
+        })
     }
 
     /// Applies changes in order, then parses once.
@@ -138,15 +241,29 @@ impl Document {
     /// errors now and then recovers from them elsewhere, and findings must not depend on how a text
     /// came about. So a tree with errors is neither kept from an incremental parse nor built upon;
     /// doing without it costs little, for error recovery can reuse few of its nodes.
+    ///
+    /// After edits inside of one definition of a Python file only that one is read, and the rest when somebody asks
+    /// for [`tree`](Self::tree).
     pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
-        while self.stale {
+        if let Behind::Within(range) = &self.behind
+            && self.part.is_none()
+        {
+            self.part = part::read(self.language, &self.text, range);
+            if self.part.is_none() {
+                self.behind = Behind::Anywhere;
+            }
+        }
+        while self.is_stale() {
             let old = (!self.tree.root_node().has_error()).then_some(&self.tree);
             let is_incremental = old.is_some();
             let Some(tree) = parse_text(self.language, &self.text, old, cancelled) else {
                 return false;
             };
             self.tree = tree;
-            self.stale = is_incremental && self.tree.root_node().has_error();
+            self.behind = match is_incremental && self.tree.root_node().has_error() {
+                true => Behind::Anywhere,
+                false => Behind::Nowhere,
+            };
         }
         true
     }
@@ -164,9 +281,14 @@ impl Document {
             }
         };
         let deleted = self.text.slice(range.clone()).into_owned();
+        let end = self.text.len_bytes();
         let moved = self.text.replace(range, inserted);
+        self.fall_behind(
+            moved.start_byte..moved.old_end_byte,
+            moved.new_end_byte,
+            end,
+        );
         self.tree.edit(&moved);
-        self.stale = true;
         Step {
             edit: Edit {
                 start: moved.start_byte,
@@ -177,5 +299,24 @@ impl Document {
             inserted: inserted.to_owned(),
             whole: change.range.is_none(),
         }
+    }
+
+    /// Takes in that a range of the text, which ended at `end`, has become one that ends at `new_end`.
+    fn fall_behind(&mut self, old: Range<usize>, new_end: usize, end: usize) {
+        self.part = None;
+        if let Some(whole) = self.whole.take() {
+            (self.tree, self.behind) = (whole, Behind::Nowhere);
+        }
+        let around = match &self.behind {
+            Behind::Nowhere => part::around(self.language, &self.tree, end, &old),
+            Behind::Within(range) => {
+                let is_within = range.start < old.start && old.end < range.end;
+                is_within.then(|| range.clone())
+            }
+            Behind::Anywhere => None,
+        };
+        self.behind = around.map_or(Behind::Anywhere, |range| {
+            Behind::Within(range.start..range.end - old.end + new_end)
+        });
     }
 }

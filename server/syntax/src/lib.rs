@@ -9,12 +9,13 @@ mod language;
 mod line_index;
 mod node_names;
 mod parse;
+mod part;
 mod position;
 mod text;
 mod walk;
 
 pub use decode::{DecodeError, DecodeNote, Decoded, decode};
-pub use document::{Applied, Change, Document, Edit, Step};
+pub use document::{Applied, Change, Document, Edit, Nodes, Step};
 pub use language::Language;
 pub use line_index::{LineColumn, LineIndex};
 pub use node_names::NodeNames;

@@ -2,7 +2,7 @@
 //! edits and no positions.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use tree_sitter::{ParseOptions, Parser, Tree};
 
@@ -29,6 +29,7 @@ pub fn parse_unless(language: Language, text: &str, cancelled: &dyn Fn() -> bool
         language,
         |offset| bytes.get(offset..).unwrap_or_default(),
         None,
+        &[],
         cancelled,
     )
 }
@@ -44,14 +45,28 @@ pub(crate) fn parse_text(
         language,
         |offset| text.chunk_bytes_from(offset),
         old,
+        &[],
         cancelled,
     )
+}
+
+/// Parses a range of a rope as if nothing stood around it; nodes have the places of the whole text.
+pub(crate) fn parse_range(language: Language, text: &Text, range: &Range<usize>) -> Option<Tree> {
+    let range = tree_sitter::Range {
+        start_byte: range.start,
+        end_byte: range.end,
+        start_point: text.point_of(range.start),
+        end_point: text.point_of(range.end),
+    };
+    let read = |offset| text.chunk_bytes_from(offset);
+    run(language, read, None, &[range], &|| false)
 }
 
 fn run<'t>(
     language: Language,
     read: impl Fn(usize) -> &'t [u8],
     old: Option<&Tree>,
+    ranges: &[tree_sitter::Range],
     cancelled: &dyn Fn() -> bool,
 ) -> Option<Tree> {
     // The parser is taken out while it works: a `cancelled` that itself parses gets another one.
@@ -64,6 +79,9 @@ fn run<'t>(
                 .expect("the grammars fit the linked tree-sitter");
             parser
         });
+    parser
+        .set_included_ranges(ranges)
+        .expect("there is at most one range, which ends behind its start");
     let mut chunk = |offset: usize, _| {
         let bytes = read(offset);
         &bytes[..bytes.len().min(MAX_BYTES.saturating_sub(offset))]

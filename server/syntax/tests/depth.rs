@@ -21,19 +21,19 @@ fn ten_thousand_levels_are_parsed_walked_edited_and_dropped() {
         for (language, text) in [(Language::Python, brackets), (Language::C, blocks)] {
             let mut document = Document::parse(language, &text);
             let mut visited = 0;
-            walk(document.tree.root_node(), |_| {
+            walk(document.tree().root_node(), |_| {
                 visited += 1;
                 Descend::Into
             });
             assert!(visited > 20_000, "{language:?}: {visited}");
-            assert!(error_nodes(document.tree.root_node(), 10).is_empty());
+            assert!(error_nodes(document.tree().root_node(), 10).is_empty());
             let change = Change {
                 range: None,
                 encoding: Encoding::Utf8,
                 text: "x;\n".into(),
             };
             document.apply(&[change]);
-            assert_eq!(document.tree.root_node().end_byte(), 3);
+            assert_eq!(document.tree().root_node().end_byte(), 3);
         }
     });
 }

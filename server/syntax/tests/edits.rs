@@ -1,7 +1,8 @@
 //! Edited documents against a plain string model, and their trees against a fresh parse's.
 
 use syntax::{
-    Change, Descend, Document, Edit, Encoding, Language, Point, Position, Text, Tree, parse, walk,
+    Change, Descend, Document, Edit, Encoding, Language, Node, Point, Position, Text, Tree, parse,
+    walk,
 };
 
 /// A small xorshift generator: the tests need variety that is the same every time, not randomness.
@@ -113,10 +114,18 @@ fn apply_to_model(model: &mut String, change: &Change) {
     }
 }
 
+/// A node's kind, whether it is missing, and where it stands.
+type Seen = (u16, bool, std::ops::Range<usize>, Point, Point);
+
 /// Everything about a tree, so that two can be compared.
-fn dump(tree: &Tree) -> Vec<(u16, bool, std::ops::Range<usize>, Point, Point)> {
+fn dump(tree: &Tree) -> Vec<Seen> {
+    dump_node(tree.root_node())
+}
+
+/// The same of a node and what is in it.
+fn dump_node(root: Node<'_>) -> Vec<Seen> {
     let mut nodes = Vec::new();
-    walk(tree.root_node(), |node| {
+    walk(root, |node| {
         let (start, end) = (node.start_position(), node.end_position());
         nodes.push((
             node.kind_id(),
@@ -171,12 +180,98 @@ fn a_thousand_random_edits_leave_text_and_tree_as_if_opened_afresh() {
                 "{language:?}, round {round}"
             );
             assert_eq!(
-                dump(&document.tree),
+                dump(document.tree()),
                 dump(&fresh),
                 "{language:?}, round {round}"
             );
         }
     }
+}
+
+/// A definition with what makes reading it alone hard: lines that go on, comments at any depth, strings over lines.
+const DEFINITIONS: [&str; 6] = [
+    "def f(a,\n      b=1):\n    if a:\n        b('é')\n    # over\n    return c\n\n",
+    "@once\ndef g():\n    x = 1; y = [\n 2]\n    \"\"\"a\nb\"\"\"\n    return x\n",
+    "class A(B):\n    k = 1\n\n    def m(self):\n        return f'{self.k}'\n\n    # end\n# of it\n\n",
+    "async def h(): return 1\n",
+    "class C:\r\n    def m(self):\r\n        pass # no more\r\n  # less\r\n",
+    "def k():\n    try:\n        a()\n    except E:\n        b(\"#\")\n    else:\n        c()\n# k\n",
+];
+
+#[test]
+fn what_was_edited_is_read_alone_as_it_would_be_among_the_rest() {
+    const INSERTED: [&str; 24] = [
+        "x",
+        "1",
+        " ",
+        "\n",
+        "\r\n",
+        "    ",
+        "\n    d = 1",
+        "\n  e",
+        "\ny",
+        ":",
+        ",",
+        "(",
+        ")",
+        "[]",
+        "\\",
+        "\\\n",
+        "#",
+        "# no\n",
+        "'",
+        "\"\"\"",
+        "def n(): pass\n",
+        "else:",
+        "return\n",
+        "@d\n",
+    ];
+    let mut dice = Dice(29);
+    let (mut alone, mut model) = (0, String::new());
+    let mut document = Document::parse(Language::Python, "");
+    for round in 0..6000 {
+        // What cannot be read is never read alone.
+        let is_torn = document.nodes().has_error();
+        if round % 12 == 0 || is_torn && dice.below(2) == 0 {
+            let pieces = (0..6).map(|_| dice.pick(&DEFINITIONS));
+            model = pieces.collect::<String>() + "z = 1\n" + dice.pick(&DEFINITIONS);
+            document = Document::parse(Language::Python, &model);
+        }
+        let mut batch = Vec::new();
+        let row = dice.below(model.lines().count());
+        for _ in 0..=dice.below(2) {
+            let from = Position::new(row + dice.below(2), dice.below(24));
+            let to = Position::new(from.line, from.column + dice.below(3));
+            batch.push(Change {
+                range: Some((from, to)),
+                encoding: Encoding::Utf8,
+                text: dice.pick(&INSERTED).to_owned(),
+            });
+        }
+        for change in &batch {
+            apply_to_model(&mut model, change);
+        }
+        document.apply(&batch);
+        let fresh = parse(Language::Python, &model);
+        let nodes = document.nodes();
+        assert_eq!(nodes.has_error(), fresh.root_node().has_error(), "{model}");
+        let mut cursor = fresh.walk();
+        for statement in fresh.root_node().children(&mut cursor) {
+            let range = statement.byte_range();
+            let root = nodes.root_of(&range);
+            alone += usize::from(root.start_byte() > 0);
+            let known = root.descendant_for_byte_range(range.start, range.end);
+            let known = std::iter::successors(known, |it| it.parent())
+                .filter(|it| it.byte_range() == range && it.kind_id() == statement.kind_id())
+                .last();
+            let known = known.map(dump_node);
+            assert_eq!(known, Some(dump_node(statement)), "{range:?} in\n{model}");
+        }
+        if dice.below(4) == 0 {
+            assert_eq!(dump(document.tree()), dump(&fresh));
+        }
+    }
+    assert!(alone > 500, "read alone was only {alone} times");
 }
 
 #[test]
@@ -216,7 +311,7 @@ fn lines_coming_and_going_in_a_valid_program_keep_its_tree_exact() {
                 !fresh.root_node().has_error(),
                 "the edits are meant to be valid:\n{model}"
             );
-            assert_eq!(dump(&document.tree), dump(&fresh));
+            assert_eq!(dump(document.tree()), dump(&fresh));
         }
     }
 }
@@ -314,14 +409,17 @@ fn a_cancelled_parse_keeps_the_text_and_catches_up_with_the_next_edit() {
         }
     );
     assert_eq!(document.text.to_string(), format!("(({content}"));
-    assert_eq!(document.tree.root_node().end_byte(), content.len() + 2);
+    assert_eq!(document.tree().root_node().end_byte(), content.len() + 2);
     assert!(!document.reparse_unless(&|| true));
 
     document.apply(&[at_start("0\n")]);
     assert!(!document.is_stale());
     let model = format!("0\n(({content}");
     assert_eq!(document.text.to_string(), model);
-    assert_eq!(dump(&document.tree), dump(&parse(Language::Python, &model)));
+    assert_eq!(
+        dump(document.tree()),
+        dump(&parse(Language::Python, &model))
+    );
     assert!(document.reparse_unless(&|| true), "nothing is left to do");
 
     // The parser that was cancelled does not resume on the next text.
@@ -353,7 +451,7 @@ fn errors_are_the_same_however_the_text_came_about() {
         text: String::new(),
     }]);
     assert_eq!(
-        dump(&document.tree),
+        dump(document.tree()),
         dump(&parse(Language::C, " else static int x"))
     );
 }
