@@ -101,8 +101,8 @@ pub(crate) enum ExprKind {
     /// A comprehension or generator: clauses bind, then `value` (and `key`) is built.
     Comprehension {
         value: ExprId,
-        clauses: Vec<(ExprId, ExprId)>,
-        conds: Vec<ExprId>,
+        clauses: Box<[(ExprId, ExprId)]>,
+        conds: Box<[ExprId]>,
     },
     /// `lambda`: a small function of its own, evaluated in place.
     Lambda {

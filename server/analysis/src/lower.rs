@@ -169,5 +169,7 @@ pub(crate) fn lower(
         Language::C => c::lower(&mut builder, node, &mut function),
     }
     function.exprs = builder.exprs;
+    // A server keeps it as long as the text is open.
+    function.exprs.shrink_to_fit();
     (function, builder.too_deep)
 }

@@ -198,6 +198,7 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
             break;
         }
     }
+    out.shrink_to_fit();
     out
 }
 

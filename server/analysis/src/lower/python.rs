@@ -123,6 +123,7 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
             break;
         }
     }
+    out.shrink_to_fit();
     out
 }
 
@@ -716,6 +717,7 @@ fn call_args(b: &mut Builder<'_>, list: Node<'_>) -> Vec<Arg> {
             });
         }
     }
+    out.shrink_to_fit();
     out
 }
 
@@ -771,8 +773,8 @@ fn comprehension(b: &mut Builder<'_>, node: Node<'_>) -> ExprKind {
     };
     ExprKind::Comprehension {
         value,
-        clauses,
-        conds,
+        clauses: clauses.into(),
+        conds: conds.into(),
     }
 }
 
