@@ -7,9 +7,9 @@ use std::ops::Range;
 use rustc_hash::FxHashMap;
 use syntax::{Language, NodeNames};
 
-use crate::layout::{self, Layout, Part};
+use crate::layout::{self, Layout, Part, words};
 use crate::unit::MAX_NAMESAKES;
-use crate::words::{Marks, Words, words};
+use crate::words::{Marks, Words};
 
 /// What of a text has to be read.
 #[derive(Debug)]

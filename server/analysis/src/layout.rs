@@ -56,6 +56,42 @@ pub(crate) fn is_part(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
+/// The words of a text. What is outside ASCII may be a letter or end a word, as a hard space does
+/// that was pasted: such a word is followed by what there is between. A number may end where a word
+/// begins: it is followed by what may be that.
+pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut at = 0;
+    let whole = std::iter::from_fn(move || {
+        while !is_part(*text.get(at)?) {
+            at += 1;
+        }
+        let start = at;
+        while text.get(at).is_some_and(|it| is_part(*it)) {
+            at += 1;
+        }
+        Some(&text[start..at])
+    });
+    whole.flat_map(|word| {
+        let inner = (!word.is_ascii()).then(|| word.split(|it| !it.is_ascii()));
+        let inner = inner.into_iter().flatten().filter(|it| !it.is_empty());
+        std::iter::once(word)
+            .chain(inner)
+            .flat_map(|word| std::iter::once(word).chain(behind_number(word)))
+    })
+}
+
+/// What may be a word right behind a number: `1if` is two words, and `0x1free` too.
+fn behind_number(word: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts = if word.first().is_some_and(u8::is_ascii_digit) {
+        1..word.len()
+    } else {
+        0..0
+    };
+    starts
+        .filter(|at| !word[*at].is_ascii_digit())
+        .map(|at| &word[at..])
+}
+
 /// The word that begins at `at`.
 fn word(text: &[u8], at: usize) -> Range<usize> {
     let rest = text.get(at..).unwrap_or_default();

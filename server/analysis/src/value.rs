@@ -262,6 +262,11 @@ impl Value {
         }
     }
 
+    /// Whether it is a pointer to the beginning of an array whose length is known.
+    pub(crate) fn is_array_s_start(&self) -> bool {
+        self.kind == Kind::Pointer && self.array_len.is_some() && !self.moved
+    }
+
     pub(crate) fn is_constant(&self) -> bool {
         self.exact && !self.consts.is_empty()
     }

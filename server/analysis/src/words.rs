@@ -14,7 +14,7 @@ use kb_schema::{
 use memchr::memmem;
 use rustc_hash::FxHashMap;
 
-use crate::layout::is_part;
+use crate::layout::{is_part, words};
 use crate::query::RawQuery;
 use piece::{Next, Opens, Piece};
 
@@ -840,26 +840,6 @@ impl Marks {
     pub(crate) fn is_empty(&self) -> bool {
         !self.handler && self.bits.iter().all(|it| *it == 0)
     }
-}
-
-/// The words of a text. What is outside ASCII may be a letter or end a word, as a hard space does
-/// that was pasted: such a word is followed by what there is between.
-pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    let whole = std::iter::from_fn(move || {
-        while !is_part(*text.get(at)?) {
-            at += 1;
-        }
-        let start = at;
-        while text.get(at).is_some_and(|it| is_part(*it)) {
-            at += 1;
-        }
-        Some(&text[start..at])
-    });
-    whole.flat_map(|word| {
-        let inner = (!word.is_ascii()).then(|| word.split(|it| !it.is_ascii()));
-        std::iter::once(word).chain(inner.into_iter().flatten().filter(|it| !it.is_empty()))
-    })
 }
 
 /// The words in a needed text, those of one letter apart.

@@ -499,6 +499,25 @@ fn a_memo_knows_all_that_a_finding_rests_on() {
     }
 }
 
+/// What the fuzzer found: a number ends where no part of it follows, and a scan read on.
+#[test]
+fn a_word_right_behind_a_number_is_a_word() {
+    let snapshot = snapshot();
+    for text in [
+        "n = 3 * n + 1ecdsa.SECP128r1\n",
+        "n = 7 if 0x1fecdsa.SECP128r1 else 8\n",
+    ] {
+        let whole = analyze(&snapshot, text, &mut Memo::default()).findings;
+        let found = snapshot.check(Language::Python, text).findings;
+        assert_eq!(found.len(), whole.len(), "{text}");
+        assert!(whole.is_empty() || snapshot.may_find(Language::Python, text.as_bytes()));
+    }
+    let found = snapshot
+        .check(Language::Python, "n = 1ecdsa.SECP128r1\n")
+        .findings;
+    assert_eq!(found.len(), 1);
+}
+
 /// What the fuzzer found: the parser skips such a character, and a scan took it for a letter.
 #[test]
 fn a_scan_sees_words_beside_what_is_no_letter() {

@@ -173,15 +173,19 @@ impl Eval<'_> {
                 CmpOp::Greater => (*right, *left),
                 _ => continue,
             };
-            let ExprKind::Name(name) = &func.expr(counter).kind else {
+            let is_place = matches!(
+                &func.expr(counter).kind,
+                ExprKind::Name(_) | ExprKind::Attr { .. }
+            );
+            let Some(path) = self.path_of(counter).filter(|_| is_place) else {
                 continue;
             };
-            if !is_raised(whole, name) {
+            if !is_raised(whole, self.source(self.span(counter))) {
                 continue;
             }
             let value = self.values.get(&limit).cloned();
             let limit = self.limit_text(limit, &value.unwrap_or_else(Value::number));
-            self.env.guard(bound_id(name), Fact::Counted(limit.into()));
+            self.env.guard(bound_id(&path), Fact::Counted(limit.into()));
         }
     }
 

@@ -406,11 +406,19 @@ impl<'a> Eval<'a> {
         };
         let value = self.around.module.get(&format!("{class}.{name}"))?;
         let fixed = is_constant_name(name) || matches!(value.kind, Kind::Bytes | Kind::Str);
+        // `loader = yaml.Loader`: a class of another module's.
+        let class_of = |path: &str| {
+            let (module, class) = path.rsplit_once('.').unwrap_or_default();
+            module.starts_with(|c: char| c.is_ascii_lowercase())
+                && class.starts_with(|c: char| c.is_ascii_uppercase())
+                && class.chars().all(|c| c.is_ascii_alphanumeric())
+        };
+        let is_class = value.path.as_deref().is_some_and(class_of);
         let table = value.kind == Kind::Dict
             && value.entries.as_ref().is_some_and(|entries| {
                 !entries.is_empty() && entries.iter().all(|(_, value)| value.is_constant())
             });
-        (table || fixed && value.is_constant()).then_some(value)
+        (table || is_class || fixed && value.is_constant()).then_some(value)
     }
 
     /// `self.name` as the class's constructor leaves it.
@@ -603,6 +611,8 @@ impl<'a> Eval<'a> {
                 self.null_check(*operand, &value);
             }
             out = Some(match out {
+                // `body or {}` is the body, or nothing at all.
+                Some(before) if !and && self.is_empty(*operand) => before,
                 Some(before) if !and => before.merge(&value),
                 _ => value,
             });
@@ -619,6 +629,16 @@ impl<'a> Eval<'a> {
         match (out, self.around.language) {
             (Some(value), Language::Python) => value,
             _ => truth(),
+        }
+    }
+
+    /// Whether something is a text, a list or a dictionary with nothing in it.
+    fn is_empty(&self, id: ExprId) -> bool {
+        match &self.func.expr(id).kind {
+            ExprKind::Str(text) | ExprKind::Bytes(text) => text.is_empty(),
+            ExprKind::List(items) | ExprKind::Tuple(items) => items.is_empty(),
+            ExprKind::Dict(entries) => entries.is_empty(),
+            _ => false,
         }
     }
 
