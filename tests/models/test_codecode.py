@@ -5,6 +5,7 @@ SmolLM2 can only pair with itself.
 Without the binary (SECONDLOOK_CODECODE_BIN) or the model everything is skipped, with the reason.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -230,6 +231,18 @@ def test_a_client_that_leaves_frees_the_server(server: Running) -> None:
     assert "codecode_requests_cancelled_total 1" in metrics
     status, text = call(address, token, "/v1/completions", {"prompt": "a", "max_tokens": 2})
     assert status == 200, text
+
+
+def test_weights_may_have_large_pages_whoever_starts_the_program() -> None:
+    # As the language server does for itself, with what its children inherit.
+    prctl, disable_large_pages = ctypes.CDLL(None).prctl, 41
+    assert prctl(disable_large_pages, 1, 0, 0, 0) == 0
+    try:
+        with serving() as (process, _, _):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+    finally:
+        prctl(disable_large_pages, 0, 0, 0, 0)
+    assert status.split("THP_enabled:")[1].split()[0] == "1"
 
 
 def test_models_that_nobody_asks_leave_memory() -> None:
