@@ -609,8 +609,8 @@ fn is_kind(value: &Value, kind: &str) -> bool {
         "none" => value.kind == Kind::Null,
         "list" => value.kind == Kind::List,
         "dict" => value.kind == Kind::Dict,
-        // A pointer to its beginning serves as well.
-        "array" => value.kind == Kind::Array || value.is_array_s_start(),
+        "array" => value.kind == Kind::Array,
+        "array-start" => value.is_array_s_start(),
         "pointer" => value.kind == Kind::Pointer,
         "function" => value.kind == Kind::Function,
         _ => false,

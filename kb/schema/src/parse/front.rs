@@ -148,8 +148,18 @@ struct RawTest {
     not: Option<Box<RawTest>>,
 }
 
-const KINDS: [&str; 10] = [
-    "string", "bytes", "number", "bool", "none", "list", "dict", "array", "pointer", "function",
+const KINDS: [&str; 11] = [
+    "string",
+    "bytes",
+    "number",
+    "bool",
+    "none",
+    "list",
+    "dict",
+    "array",
+    "array-start",
+    "pointer",
+    "function",
 ];
 
 /// Reads an entry.
