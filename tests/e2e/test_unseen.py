@@ -35,6 +35,6 @@ def test_what_was_found_stays_found(
     assert vulnerable == safe > 50
     assert found >= FOUND[language] * vulnerable, notes
     assert alarmed <= ALARMED, notes
-    for which in ("third", "fourth", "fifth", "sixth", "seventh"):
+    for which in ("third", *trial["SHAPED"]):
         *_, alarmed, _ = trial["count"](states, language, which=which)
         assert alarmed <= ALARMED, notes

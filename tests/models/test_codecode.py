@@ -242,7 +242,10 @@ def test_weights_may_have_large_pages_whoever_starts_the_program() -> None:
             status = Path(f"/proc/{process.pid}/status").read_text()
     finally:
         prctl(disable_large_pages, 0, 0, 0, 0)
-    assert status.split("THP_enabled:")[1].split()[0] == "1"
+    allowed = status.partition("THP_enabled:")[2].split()[:1]
+    if not allowed:
+        pytest.skip("this system does not say which pages a program may have")
+    assert allowed == ["1"]
 
 
 def test_models_that_nobody_asks_leave_memory() -> None:

@@ -48,9 +48,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(lsp::run(store, changed, options)?)
 }
 
-/// Has memory come in pages of kilobytes. The allocator asks for pages of megabytes, which a scan is faster with; a
-/// server that keeps little of much it touches would hold half as much memory again, and now and then a key would
-/// wait for ten milliseconds while the system clears some.
+/// Has memory come in pages of kilobytes. The allocator asks for pages of megabytes, and a server that keeps little of
+/// much it touches would hold half as much memory again; some keys waited ten milliseconds longer with them.
 fn take_small_pages() {
     // Without it all works as well.
     #[cfg(target_os = "linux")]

@@ -98,6 +98,7 @@ pub(crate) fn total<S: Simd>(simd: S, values: &[f32]) -> f32 {
     rest.iter()
         .fold(simd.reduce_sum_f32s(total), |total, value| total + value)
 }
+
 /// e to the power of `x`, to within two units in the last place; below -87 it stays at e^-87. In operations that a
 /// loop over it does many of at once, where the library's is called once for each.
 #[inline(always)]

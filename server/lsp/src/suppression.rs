@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use analysis::Finding;
-use syntax::{Language, Node};
+use syntax::{Language, Nodes};
 
 use crate::worker::Analyzed;
 
@@ -36,17 +36,17 @@ pub(crate) fn of(analyzed: &Analyzed, finding: &Finding) -> Option<(Range<usize>
         Language::Python => format!("# secondlook: ignore[{id}]"),
         Language::C => format!("// secondlook: ignore[{id}]"),
     };
-    let root = analyzed.document.tree().root_node();
+    let nodes = analyzed.document.nodes();
     let behind = [&first, &last]
         .into_iter()
-        .find(|line| can_end(text, line, root))
+        .find(|line| can_end(text, line, nodes))
         .map(|line| {
             let at = line.end;
             let spaced = text[..at].ends_with([' ', '\t']);
             let gap = if spaced { "" } else { "  " };
             (at..at, format!("{gap}{comment}"))
         });
-    let above = || above(text, &first, root, &comment);
+    let above = || above(text, &first, nodes, &comment);
     if text[first.clone()].chars().count() + comment.len() > LONG
         && let Some(edit) = above()
     {
@@ -58,7 +58,7 @@ pub(crate) fn of(analyzed: &Analyzed, finding: &Finding) -> Option<(Range<usize>
         lines.find_map(|line| {
             let content = text[line.clone()].strip_suffix('\\')?.trim_end();
             let at = line.start + content.len();
-            let free = analyzed.document.language == Language::C && !inside_token(root, at);
+            let free = analyzed.document.language == Language::C && !inside_token(nodes, at);
             free.then(|| (at..at, format!(" /* secondlook: ignore[{id}] */")))
         })
     };
@@ -69,11 +69,11 @@ pub(crate) fn of(analyzed: &Analyzed, finding: &Finding) -> Option<(Range<usize>
 fn above(
     text: &str,
     line: &Range<usize>,
-    root: Node<'_>,
+    nodes: Nodes<'_>,
     comment: &str,
 ) -> Option<(Range<usize>, String)> {
     let before = text[..line.start].trim_end_matches(['\r', '\n']);
-    if before.ends_with('\\') || inside_token(root, line.start) {
+    if before.ends_with('\\') || inside_token(nodes, line.start) {
         return None;
     }
     let content = &text[line.clone()];
@@ -118,13 +118,13 @@ fn list_end(text: &str, line: Range<usize>) -> Option<usize> {
 
 /// Whether a comment can stand at a line's end: the line does not continue and does not end within
 /// a string or a comment of several lines.
-fn can_end(text: &str, line: &Range<usize>, root: Node<'_>) -> bool {
-    !text[line.clone()].ends_with('\\') && !inside_token(root, line.end)
+fn can_end(text: &str, line: &Range<usize>, nodes: Nodes<'_>) -> bool {
+    !text[line.clone()].ends_with('\\') && !inside_token(nodes, line.end)
 }
 
 /// Whether a byte lies inside a string or a comment, not at its edge.
-fn inside_token(root: Node<'_>, byte: usize) -> bool {
-    let mut cursor = root.walk();
+fn inside_token(nodes: Nodes<'_>, byte: usize) -> bool {
+    let mut cursor = nodes.root_of(&(byte..byte)).walk();
     loop {
         let node = cursor.node();
         let kind = node.kind();

@@ -415,17 +415,33 @@ async fn a_suppression_silences_the_finding_wherever_a_comment_can_stand() {
             "import os\ndef f(n):\n    # secondlook: ignore[py/os-system]\n    os.system('a' + n, 'a long line, a long line, a long line, a long line, a long line')\n",
         ),
     ] {
-        let mut client = Client::start(shelf(), json!({})).await;
-        client.open(uri, language, text).await;
-        let found = client.published(uri, 1).await;
-        let unused = |it: &&Value| it["code"] == "unused-suppression";
-        let idle = found.iter().filter(unused).count();
-        assert_eq!(found.len(), 1 + idle, "{text}");
-        let offered = actions(&mut client, uri, line, Value::Null).await;
-        let action = titled(&offered, "Suppress `");
-        let edit = &action["edit"]["changes"][uri][0];
-        assert_eq!(insert(&mut client, uri, 2, edit).await, expected);
-        assert_eq!(client.published(uri, 2).await.len(), idle, "{text}");
+        let blank = text.find("f(").unwrap() + 2;
+        let before = format!("{} {}", &text[..blank], &text[blank..]);
+        let (row, column) = if language == "c" { (0, 7) } else { (1, 6) };
+        let range = json!({ "start": place(row, column), "end": place(row, column + 1) });
+        let change = json!([{ "range": range, "text": "" }]);
+        // The text as it is opened, and as it is typed.
+        for typed in [false, true] {
+            let mut client = Client::start(shelf(), json!({})).await;
+            let opened = if typed { &before } else { text };
+            client.open(uri, language, opened).await;
+            let found = client.published(uri, 1).await;
+            let unused = |it: &&Value| it["code"] == "unused-suppression";
+            let idle = found.iter().filter(unused).count();
+            assert_eq!(found.len(), 1 + idle, "{text}");
+            let mut version = 1;
+            if typed {
+                version += 1;
+                client.change(uri, version, change.clone()).await;
+            }
+            let offered = actions(&mut client, uri, line, Value::Null).await;
+            let action = titled(&offered, "Suppress `");
+            let edit = &action["edit"]["changes"][uri][0];
+            version += 1;
+            let silenced = insert(&mut client, uri, version, edit).await;
+            assert_eq!(silenced, expected, "typed: {typed}");
+            assert_eq!(client.published(uri, version).await.len(), idle, "{text}");
+        }
     }
 }
 
