@@ -4,12 +4,13 @@
 
 use std::ops::Range;
 
+use kb_schema::Shape;
 use rustc_hash::FxHashMap;
 use syntax::{Language, NodeNames};
 
 use crate::layout::{self, Layout, Part, words};
 use crate::unit::MAX_NAMESAKES;
-use crate::words::{Marks, Words};
+use crate::words::{Lengths, Lies, Marks, Words};
 
 /// What of a text has to be read.
 #[derive(Debug)]
@@ -63,15 +64,15 @@ const MAX_PARTS: usize = 2000;
 pub(crate) fn focus(rules: &Words, language: Language, text: &str) -> Focus {
     let bytes = text.as_bytes();
     let pieces = rules.find_pieces(bytes);
-    let active = rules.active(&rules.marks(bytes, pieces.as_deref()));
-    if active.is_empty() {
-        return Focus::Nothing;
-    }
     let layout = layout::layout(language, bytes).filter(|it| it.parts.len() <= MAX_PARTS);
-    let (Some(pieces), Some(layout)) = (pieces, layout) else {
-        return Focus::Whole(active);
+    let (Some(found), Some(layout)) = (&pieces, layout) else {
+        let active = rules.active(&rules.marks(bytes, pieces.as_deref()));
+        return match active.is_empty() {
+            true => Focus::Nothing,
+            false => Focus::Whole(active),
+        };
     };
-    let mut survey = Survey::new(rules, language, bytes, &layout, pieces);
+    let mut survey = Survey::new(rules, language, bytes, &layout, found);
     let active = survey.active();
     if active.is_empty() {
         return Focus::Nothing;
@@ -117,6 +118,8 @@ struct Survey<'a> {
     /// The ranges of each part in the order of the text, without what is idle.
     ranges: Vec<(Range<usize>, usize)>,
     marks: Vec<Marks>,
+    /// What the functions of each part are called.
+    names: Vec<Vec<&'a str>>,
     /// Where pieces of the rules' expressions stand.
     pieces: Vec<(usize, usize)>,
 }
@@ -127,7 +130,7 @@ impl<'a> Survey<'a> {
         language: Language,
         text: &'a [u8],
         layout: &'a Layout,
-        pieces: Vec<(usize, usize)>,
+        found: &[(usize, usize)],
     ) -> Self {
         let mut survey = Self {
             rules,
@@ -136,13 +139,20 @@ impl<'a> Survey<'a> {
             layout,
             ranges: ranges(layout, text.len()),
             marks: vec![Marks::of(rules); layout.parts.len() + 1],
-            pieces,
+            names: vec![Vec::new(); layout.parts.len() + 1],
+            pieces: Vec::with_capacity(found.len()),
         };
+        survey.take_pieces(found);
         let mut pieces = survey.pieces.iter().peekable();
         for (range, part) in &survey.ranges {
             let marks = &mut survey.marks[*part];
+            let mut defines = false;
             for word in words(&text[range.clone()]) {
                 rules.mark(word, marks);
+                if defines {
+                    survey.names[*part].extend(std::str::from_utf8(word));
+                }
+                defines = language == Language::Python && word == b"def";
             }
             while pieces.next_if(|(at, _)| *at < range.start).is_some() {}
             while let Some((_, piece)) = pieces.next_if(|(at, _)| *at < range.end) {
@@ -150,9 +160,62 @@ impl<'a> Survey<'a> {
             }
             marks.handler = marks.handler || rules.has_handler(&text[range.clone()]);
         }
+        if language == Language::C {
+            for (part, names) in layout.parts.iter().zip(&mut survey.names[1..]) {
+                names.extend(std::str::from_utf8(&text[part.name.clone()]));
+            }
+        }
         // Who is a handler of signals may be said anywhere.
         survey.marks[0].handler |= rules.registers(text);
         survey
+    }
+
+    /// Takes in the pieces that lie where they must. Those that may lie anywhere in a function, in
+    /// what is idle too, are marked at once.
+    fn take_pieces(&mut self, found: &[(usize, usize)]) {
+        let parts = &self.layout.parts;
+        let strings = self.layout.strings.as_deref();
+        for (at, piece) in found {
+            // The string that a place lies in, or else the last one before it.
+            let string = || {
+                let after = strings?.partition_point(|it| it.range.start <= *at);
+                Some(&strings?[after.checked_sub(1)?])
+            };
+            let inside = || string().is_some_and(|it| it.range.contains(at));
+            let lies = match self.rules.lies(*piece) {
+                Lies::InText => strings.is_none() || inside(),
+                Lies::InCode => string().is_none_or(|it| match self.text.get(it.range.end..*at) {
+                    // What a percent sign puts into a string is no remainder.
+                    Some(between) => !between.trim_ascii().is_empty(),
+                    None => it.formatted,
+                }),
+                Lies::InName => inside() || self.rules.fits(*piece, self.text, *at),
+                Lies::InBody => {
+                    let after = parts.partition_point(|it| it.whole.start <= *at);
+                    let inside = after
+                        .checked_sub(1)
+                        .filter(|it| parts[*it].whole.contains(at));
+                    let part = inside.map_or(0, |it| it + 1);
+                    self.rules.mark_piece(*piece, &mut self.marks[part]);
+                    false
+                }
+                Lies::Anywhere => true,
+            };
+            if lies {
+                self.pieces.push((*at, *piece));
+            }
+        }
+    }
+
+    /// Whether the fact that a rule reports may stand in a part.
+    fn may_stand(&self, rule: usize, part: usize) -> bool {
+        let named = |shape: &Shape| {
+            // What has no name has an empty one.
+            let mut names = self.names[part].iter().chain(&[""]);
+            let unclear = part == 0 && self.language == Language::C;
+            unclear || names.any(|it| shape.is_match(it))
+        };
+        self.rules.may_stand(rule, &self.marks[part]) && self.rules.function(rule).is_none_or(named)
     }
 
     /// The rules that could find something.
@@ -165,6 +228,7 @@ impl<'a> Survey<'a> {
     /// A name that is bound to something shows, wherever it is used, what that showed.
     fn spread_bindings(&mut self) {
         let mut bound: FxHashMap<&[u8], Marks> = FxHashMap::default();
+        let mut lengths = Lengths::default();
         for statement in &self.layout.statements {
             let text = &self.text[statement.clone()];
             let Some((names, from)) = binding(self.language, text) else {
@@ -187,6 +251,7 @@ impl<'a> Survey<'a> {
                 continue;
             }
             for name in names {
+                lengths.add(name);
                 match bound.get_mut(name) {
                     Some(known) => known.add(&marks),
                     None => drop(bound.insert(name, marks.clone())),
@@ -197,7 +262,8 @@ impl<'a> Survey<'a> {
             return;
         }
         for (range, part) in &self.ranges {
-            for word in words(&self.text[range.clone()]) {
+            let known = words(&self.text[range.clone()]).filter(|it| lengths.may_have(it));
+            for word in known {
                 if let Some(known) = bound.get(word) {
                     self.marks[*part].add(known);
                 }
@@ -222,25 +288,24 @@ impl<'a> Survey<'a> {
                 needs[index + 1].extend(self.constructors(part));
             }
         }
-        let mut reaches: FxHashMap<(usize, bool), Reach> = FxHashMap::default();
+        let mut reaches: Vec<Option<Reach>> = vec![None; self.marks.len()];
         for rule in active {
             if self.rules.is_about_classes(*rule) {
                 let methods = self.layout.parts.iter().zip(&mut wanted[1..]);
                 methods.for_each(|(part, wanted)| *wanted |= part.class.is_some());
             }
-            for part in 0..self.marks.len() {
-                if !self.rules.may_stand(*rule, &self.marks[part]) {
-                    continue;
-                }
-                // What a rule finds in a function depends on what that uses, and, where data counts,
-                // on who uses it and on all that those know.
-                let crosses = self.rules.crosses(*rule);
-                let reach = reaches.entry((part, crosses)).or_insert_with(|| {
+            let mut grounds: Vec<bool> = (0..self.marks.len())
+                .map(|part| self.may_stand(*rule, part))
+                .collect();
+            // A function's findings depend on nothing but itself and what it uses. Where data counts,
+            // who uses it finds something in it too.
+            if self.rules.crosses(*rule) {
+                spread(&mut grounds, &callers);
+            }
+            for part in (0..grounds.len()).filter(|it| grounds[*it]) {
+                let reach = reaches[part].get_or_insert_with(|| {
                     let mut parts = vec![false; needs.len()];
                     parts[part] = true;
-                    if crosses {
-                        spread(&mut parts, &callers);
-                    }
                     spread(&mut parts, &needs);
                     self.reach(&parts)
                 });
@@ -291,6 +356,8 @@ impl<'a> Survey<'a> {
             }
             named.entry(name).or_default().push(index + 1);
         }
+        let mut lengths = Lengths::default();
+        named.keys().for_each(|it| lengths.add(it));
         let class_of = |part: usize| {
             let class = part
                 .checked_sub(1)
@@ -300,7 +367,8 @@ impl<'a> Survey<'a> {
         let count = self.layout.parts.len() + 1;
         let (mut needs, mut callers) = (vec![Vec::new(); count], vec![Vec::new(); count]);
         for (range, part) in &self.ranges {
-            for word in words(&self.text[range.clone()]) {
+            let known = words(&self.text[range.clone()]).filter(|it| lengths.may_have(it));
+            for word in known {
                 let Some(found) = named.get(word) else {
                     continue;
                 };
@@ -340,6 +408,7 @@ struct Calls {
 }
 
 /// The parts that what is found in one of them depends on.
+#[derive(Clone)]
 struct Reach {
     parts: Vec<usize>,
     marks: Marks,

@@ -19,6 +19,17 @@ pub(crate) struct Layout {
     /// Statements that may bind a name for other functions: those outside of functions, and those
     /// that set an attribute of `self`.
     pub(crate) statements: Vec<Range<usize>>,
+    /// Strings in the order of the text, those that hold code marked; none of a language where they
+    /// are not told.
+    pub(crate) strings: Option<Vec<Quoted>>,
+}
+
+/// A string of a text.
+#[derive(Debug)]
+pub(crate) struct Quoted {
+    pub(crate) range: Range<usize>,
+    /// It holds expressions.
+    pub(crate) formatted: bool,
 }
 
 /// An outermost function; nested ones are part of it.
@@ -53,43 +64,73 @@ pub(crate) fn blank(language: Language, body: &mut [u8]) {
 
 /// A byte of a word; those of letters outside ASCII too.
 pub(crate) fn is_part(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    const PARTS: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = (byte as u8).is_ascii_alphanumeric() || byte == 0x5f || byte >= 0x80;
+            byte += 1;
+        }
+        table
+    };
+    PARTS[usize::from(byte)]
 }
 
 /// The words of a text. What is outside ASCII may be a letter or end a word, as a hard space does
 /// that was pasted: such a word is followed by what there is between. A number may end where a word
 /// begins: it is followed by what may be that.
-pub(crate) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    let whole = std::iter::from_fn(move || {
-        while !is_part(*text.get(at)?) {
-            at += 1;
-        }
-        let start = at;
-        while text.get(at).is_some_and(|it| is_part(*it)) {
-            at += 1;
-        }
-        Some(&text[start..at])
-    });
-    whole.flat_map(|word| {
-        let inner = (!word.is_ascii()).then(|| word.split(|it| !it.is_ascii()));
-        let inner = inner.into_iter().flatten().filter(|it| !it.is_empty());
-        std::iter::once(word)
-            .chain(inner)
-            .flat_map(|word| std::iter::once(word).chain(behind_number(word)))
-    })
+pub(crate) fn words(text: &[u8]) -> Words<'_> {
+    Words {
+        text,
+        at: 0,
+        inner: Vec::new(),
+    }
 }
 
-/// What may be a word right behind a number: `1if` is two words, and `0x1free` too.
-fn behind_number(word: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let starts = if word.first().is_some_and(u8::is_ascii_digit) {
-        1..word.len()
-    } else {
-        0..0
-    };
-    starts
-        .filter(|at| !word[*at].is_ascii_digit())
-        .map(|at| &word[at..])
+/// Goes through [`words`].
+pub(crate) struct Words<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// What may be words within the last one, the next one last.
+    inner: Vec<&'a [u8]>,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if let Some(word) = self.inner.pop() {
+            return Some(word);
+        }
+        let rest = &self.text[self.at..];
+        let start = self.at + rest.iter().position(|it| is_part(*it))?;
+        let rest = &self.text[start..];
+        let len = rest.iter().position(|it| !is_part(*it));
+        self.at = start + len.unwrap_or(rest.len());
+        let word = &self.text[start..self.at];
+        if word[0].is_ascii_digit() || !word.is_ascii() {
+            self.look_into(word);
+        }
+        Some(word)
+    }
+}
+
+impl<'a> Words<'a> {
+    fn look_into(&mut self, word: &'a [u8]) {
+        let parts = word.split(|it| !it.is_ascii());
+        let parts = parts.filter(|it| !it.is_empty() && it.len() < word.len());
+        for part in std::iter::once(word).chain(parts) {
+            if part.len() < word.len() {
+                self.inner.push(part);
+            }
+            // Right behind a number: `1if` is two words, and `0x1free` too.
+            if part[0].is_ascii_digit() {
+                let starts = (1..part.len()).filter(|at| !part[*at].is_ascii_digit());
+                self.inner.extend(starts.map(|at| &part[at..]));
+            }
+        }
+        self.inner.reverse();
+    }
 }
 
 /// The word that begins at `at`.

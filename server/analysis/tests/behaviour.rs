@@ -518,6 +518,44 @@ fn a_word_right_behind_a_number_is_a_word() {
     assert_eq!(found.len(), 1);
 }
 
+/// What is left out of a scan is judged by what a pattern asks for, and where.
+#[test]
+fn a_scan_finds_what_the_whole_text_has() {
+    let snapshot = snapshot();
+    for (text, number) in [
+        // A pattern's `body` counts comments.
+        (
+            "import json\n\ndef save_account(handle, password):\n    # handle is open('a.json', 'w')\n    json.dump({'password': password}, handle)\n",
+            1,
+        ),
+        // A key in a string.
+        (
+            "import os\n\ndef f():\n    os.environ['PATH'] = '/tmp:/bin'\n",
+            1,
+        ),
+        // The text of a statement in one function, its sink in another.
+        (
+            "import sqlite3\n\nSQL = 'SELECT a FROM t WHERE b = '\n\ndef run(c, q):\n    c.execute(q)\n\ndef f(x):\n    c = sqlite3.connect('a')\n    run(c, SQL + x)\n\ndef g(x):\n    f(x)\n",
+            1,
+        ),
+        // A division in a formatted string.
+        (
+            "from flask import Flask, request\n\napp = Flask(__name__)\n\n@app.get('/')\ndef f():\n    return f\"{7 / int(request.args['n'])}\"\n",
+            1,
+        ),
+        // The function that has the name a pattern asks for stands inside of another.
+        (
+            "import random\n\ndef outer():\n    def make_token():\n        a = list('abcdef')\n        random.shuffle(a)\n        return ''.join(a)\n    return make_token\n",
+            1,
+        ),
+    ] {
+        let whole = analyze(&snapshot, text, &mut Memo::default());
+        let found = snapshot.check(Language::Python, text);
+        assert_eq!(summary(&found, text), summary(&whole, text), "{text}");
+        assert_eq!(found.findings.len(), number, "{text}");
+    }
+}
+
 /// What the fuzzer found: the parser skips such a character, and a scan took it for a letter.
 #[test]
 fn a_scan_sees_words_beside_what_is_no_letter() {

@@ -1,17 +1,18 @@
 //! Patterns over file names, as `.gitignore` reads them: without a slash they mean a name at any
 //! depth, with one they mean a path below the folder of their file. Nothing here looks at disks.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One pattern.
+/// One pattern. Each folder has its own, so clones share what they hold.
 #[derive(Debug, Clone)]
 pub struct Glob {
-    text: String,
+    text: Arc<str>,
     /// The folder that a pattern with a slash starts from.
-    root: Option<PathBuf>,
+    root: Option<Arc<Path>>,
     matcher: Matcher,
 }
 
@@ -19,7 +20,7 @@ pub struct Glob {
 enum Matcher {
     /// No special letter: comparing is enough, and start-up compiles nothing.
     Plain,
-    Compiled(GlobMatcher),
+    Compiled(Arc<GlobMatcher>),
 }
 
 impl Glob {
@@ -41,21 +42,21 @@ impl Glob {
                 .map_err(|error| {
                     format!("`{text}` is no pattern of file names: {}", error.kind())
                 })?;
-            Matcher::Compiled(glob.compile_matcher())
+            Matcher::Compiled(Arc::new(glob.compile_matcher()))
         } else {
             Matcher::Plain
         };
         Ok(Self {
-            text: core.to_owned(),
+            text: core.into(),
             root: None,
             matcher,
         })
     }
 
     /// Says which folder a pattern with a slash starts from, unless that is known.
-    pub(crate) fn anchor(&mut self, folder: &Path) {
+    pub(crate) fn anchor(&mut self, folder: &Arc<Path>) {
         if self.root.is_none() {
-            self.root = Some(folder.to_owned());
+            self.root = Some(Arc::clone(folder));
         }
     }
 
@@ -132,7 +133,7 @@ mod tests {
     fn a_pattern_means_names_at_any_depth_or_paths_below_its_folder() {
         let means = |pattern: &str, path: &str| {
             let mut glob = Glob::parse(pattern).unwrap();
-            glob.anchor(Path::new("/p"));
+            glob.anchor(&Path::new("/p").into());
             glob.matches_below(Path::new(path), Path::new("/p"))
         };
         for (pattern, path) in [

@@ -25,7 +25,7 @@ pub fn read_file(path: &Path, text: &str) -> (Option<Partial>, Vec<Problem>) {
     if let (Some(values), Some(folder)) = (&mut values, path.parent()) {
         values.anchor(Base {
             paths: folder,
-            globs: Some(folder),
+            globs: Some(&folder.into()),
         });
     }
     (values, problems)
@@ -110,7 +110,7 @@ pub fn read_json(name: &str, value: &Json, folder: Option<&Path>) -> (Partial, V
     if let Some(folder) = folder {
         values.anchor(Base {
             paths: folder,
-            globs: Some(folder),
+            globs: Some(&folder.into()),
         });
     }
     (values, problems)

@@ -101,7 +101,7 @@ impl Settings {
         }
         values.anchor(Base {
             paths: root,
-            globs: Some(root),
+            globs: Some(&root.into()),
         });
         Self {
             root: root.to_owned(),

@@ -1,6 +1,8 @@
 //! The table: each option's name, type, default, scope and words stand here and nowhere else.
 //! Everything else that speaks of options is made from it.
 
+use std::sync::LazyLock;
+
 use kb_schema::Severity;
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
@@ -140,7 +142,7 @@ macro_rules! options {
 
             /// Makes paths and patterns start from a folder, as those of a command line do.
             pub fn start_from(&mut self, folder: &std::path::Path) {
-                self.anchor(Base { paths: folder, globs: Some(folder) });
+                self.anchor(Base { paths: folder, globs: Some(&folder.into()) });
             }
 
             pub(crate) fn anchor(&mut self, base: Base<'_>) {
@@ -235,11 +237,13 @@ const EXCLUDED: &[&str] = &[
     "venv",
 ];
 
+/// Read once: every folder of a walk has them.
 fn excluded() -> Vec<Glob> {
-    EXCLUDED
-        .iter()
-        .filter_map(|it| Glob::parse(it).ok())
-        .collect()
+    static GLOBS: LazyLock<Vec<Glob>> = LazyLock::new(|| {
+        let globs = EXCLUDED.iter();
+        globs.filter_map(|it| Glob::parse(it).ok()).collect()
+    });
+    GLOBS.clone()
 }
 
 options! {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kb_schema::Severity;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -33,7 +34,7 @@ pub(crate) struct Base<'a> {
     /// The folder for paths.
     pub(crate) paths: &'a Path,
     /// The folder for patterns; `None` leaves them for the project that they will be used in.
-    pub(crate) globs: Option<&'a Path>,
+    pub(crate) globs: Option<&'a Arc<Path>>,
 }
 
 /// A number of bytes, written as one or as `"5 MiB"`.

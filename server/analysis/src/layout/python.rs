@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Layout, Part, line_end, word};
+use super::{Layout, Part, Quoted, is_part, line_end, word};
 
 /// Bytes that mean something inside a logical line.
 const SPECIAL: [bool; 256] = {
@@ -40,6 +40,7 @@ pub(super) fn layout(text: &[u8]) -> Option<Layout> {
     let mut classes: Vec<(usize, Range<usize>)> = Vec::new();
     let mut open: Option<Open> = None;
     let mut decorators: Option<usize> = None;
+    let mut strings = Vec::new();
     let mut at = if text.starts_with(b"\xef\xbb\xbf") {
         3
     } else {
@@ -72,7 +73,7 @@ pub(super) fn layout(text: &[u8]) -> Option<Layout> {
             Some(_) => {}
         }
         let start = at;
-        let line = logical(text, start, &mut out.idle)?;
+        let line = logical(text, start, &mut out.idle, &mut strings)?;
         at = line.end;
         if line.is_text {
             out.idle.push(start..line.end);
@@ -130,6 +131,7 @@ pub(super) fn layout(text: &[u8]) -> Option<Layout> {
         out.parts.push(done.close());
     }
     out.idle.sort_unstable_by_key(|it| it.start);
+    out.strings = Some(strings);
     Some(out)
 }
 
@@ -147,17 +149,19 @@ fn skip_blanks(text: &[u8], at: usize) -> usize {
 }
 
 /// Reads to the end of a logical line: brackets and strings may hold line feeds.
-fn logical(text: &[u8], start: usize, idle: &mut Vec<Range<usize>>) -> Option<Line> {
+fn logical(
+    text: &[u8],
+    start: usize,
+    idle: &mut Vec<Range<usize>>,
+    strings: &mut Vec<Quoted>,
+) -> Option<Line> {
     let mut at = start;
     let mut depth = 0_usize;
     // Where the first string ended, when the line began with one.
     let mut text_end = None;
     let first = word(text, start);
-    // What a formatted string holds is code.
     let opens_text = first.len() <= 2
-        && !text[first.clone()]
-            .iter()
-            .any(|it| matches!(it, b'f' | b'F' | b't' | b'T'))
+        && !is_formatted(&text[first.clone()])
         && matches!(text.get(first.end), Some(b'\'' | b'"'));
     let mut end_of_code = start;
     loop {
@@ -196,7 +200,14 @@ fn logical(text: &[u8], start: usize, idle: &mut Vec<Range<usize>>) -> Option<Li
                 end_of_code = at;
             }
             _ => {
+                let opened = at;
                 at = string(text, at)?;
+                let letters = text[..opened].iter().rev().take_while(|it| is_part(**it));
+                let prefix = opened - letters.count();
+                strings.push(Quoted {
+                    range: opened..at,
+                    formatted: is_formatted(&text[prefix..opened]),
+                });
                 end_of_code = at;
                 if opens_text && text_end.is_none() {
                     text_end = Some(at);
@@ -212,6 +223,12 @@ fn logical(text: &[u8], start: usize, idle: &mut Vec<Range<usize>>) -> Option<Li
         last: text[end_of_code.max(start + 1) - 1],
         is_text: text_end == Some(end_of_code),
     })
+}
+
+/// Whether the letters before a quotation mark say that the string holds code.
+fn is_formatted(prefix: &[u8]) -> bool {
+    let format = |it: &u8| matches!(it, b'f' | b'F' | b't' | b'T');
+    prefix.iter().any(format)
 }
 
 /// After the last byte of a range that is no space.

@@ -16,12 +16,28 @@ pub(super) struct Piece {
     pub(super) then: Next,
     /// What the whole word around it must look like.
     pub(super) fits: Option<Shape>,
+    pub(super) lies: Lies,
+}
+
+/// Where a piece lies, in a language whose strings are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lies {
+    Anywhere,
+    /// In a string: it is part of a text.
+    InText,
+    /// Outside of strings, those apart that hold code.
+    InCode,
+    /// In a function, its comments included.
+    InBody,
+    /// In a name that looks as `fits` says, or in a string, which may be a key.
+    InName,
 }
 
 impl PartialEq for Piece {
     fn eq(&self, other: &Self) -> bool {
         let fits = |it: &Self| it.fits.as_ref().map(|it| it.as_str().to_owned());
-        (&self.text, &self.opens, &self.then) == (&other.text, &other.opens, &other.then)
+        (&self.text, &self.opens, &self.then, self.lies)
+            == (&other.text, &other.opens, &other.then, other.lies)
             && fits(self) == fits(other)
     }
 }
@@ -46,6 +62,12 @@ pub(super) enum Opens {
 }
 
 impl Piece {
+    /// Whether the word around a hit looks as it must.
+    pub(super) fn fits(&self, text: &[u8], at: &Range<usize>) -> bool {
+        let shape = self.fits.as_ref();
+        shape.is_none_or(|it| word_fits(it, text, at))
+    }
+
     /// Whether what stands before and after a hit is as it must be.
     pub(super) fn stands(&self, text: &[u8], at: Range<usize>) -> bool {
         let before = &text[..at.start];
@@ -58,7 +80,7 @@ impl Piece {
         };
         let next = text.get(at.end).copied();
         opened
-            && self.fits.as_ref().is_none_or(|it| fits(it, text, &at))
+            && (self.lies == Lies::InName || self.fits(text, &at))
             && match self.then {
                 Next::Colon => opens_block(text.get(at.end..).unwrap_or_default()),
                 Next::As(Then::Any) => true,
@@ -71,7 +93,7 @@ impl Piece {
 }
 
 /// Whether the word around a place is what an expression asks for.
-fn fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
+fn word_fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
     let part = |byte: &u8| is_part(*byte);
     let before = text[..at.start].iter().rev().take_while(|it| part(it));
     let after = text[at.end..].iter().take_while(|it| part(it));
