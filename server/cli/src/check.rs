@@ -83,6 +83,8 @@ pub(crate) struct Run<'a> {
 pub(crate) struct Lens {
     pub(crate) snapshot: Snapshot,
     pub(crate) baseline: Option<Arc<Baseline>>,
+    /// Leads are looked for in every text, also where nothing is found.
+    pub(crate) leads: bool,
 }
 
 pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
@@ -122,6 +124,7 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     let lens = Lens {
         snapshot: host.snapshot(),
         baseline: baseline.map(Arc::new),
+        leads: check.explain && run.settings.show_leads,
     };
     let mut input = Vec::new();
     if stdin {
@@ -324,7 +327,8 @@ fn check_file(lens: &Lens, target: &Target) -> Result<Checked, Skipped> {
     let bytes = files::read(&target.path, target.settings.max_file_size)
         .map_err(|reason| skipped(target, reason))?;
     let mut file = check_bytes(lens, target, &bytes)?;
-    if file.items.is_empty() && file.idle.is_empty() && file.notes.is_empty() {
+    let said = [file.items.len(), file.idle.len(), file.notes.len()];
+    if said == [0; 3] && !lens.leads {
         // Nobody asks for the text of a file of which nothing is said, and most are such.
         file.text = String::new();
     }

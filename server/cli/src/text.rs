@@ -474,6 +474,7 @@ mod tests {
         let lens = Lens {
             snapshot: analysis::Host::new(&store.entries()).snapshot(),
             baseline: None,
+            leads: false,
         };
         let settings = config::Resolver::isolated(Vec::new()).of_folder(Path::new("/"));
         let target = Target {

@@ -27,6 +27,8 @@ pub struct Resolver {
 
 #[derive(Debug, Default)]
 struct State {
+    /// By folder as it was asked about, so that a walk asks once for each.
+    asked: HashMap<PathBuf, Arc<Settings>>,
     /// By folder: the configuration that rules it.
     folders: HashMap<PathBuf, Option<PathBuf>>,
     /// By configuration file, or by folder where there is none.
@@ -71,8 +73,16 @@ impl Resolver {
     /// The settings of a file.
     #[must_use]
     pub fn of_file(&self, path: &Path) -> Arc<Settings> {
-        let path = absolute(path);
-        self.of_folder(path.parent().unwrap_or(Path::new("/")))
+        let folder = path.parent();
+        if let Some(known) = folder.and_then(|it| self.lock().asked.get(it).cloned()) {
+            return known;
+        }
+        let settings = self.of_folder(absolute(path).parent().unwrap_or(Path::new("/")));
+        if let Some(folder) = folder {
+            let settings = Arc::clone(&settings);
+            self.lock().asked.insert(folder.to_owned(), settings);
+        }
+        settings
     }
 
     /// The settings of a folder.
