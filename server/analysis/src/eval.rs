@@ -14,6 +14,7 @@ mod half;
 mod lifetime;
 mod local;
 mod names;
+mod options;
 pub(crate) mod report;
 mod stencil;
 mod tally;
@@ -137,6 +138,8 @@ pub(crate) struct Eval<'a> {
     steps: usize,
     /// How many objects have come into being.
     objects: u64,
+    /// What a parser of the command line was told of its options.
+    options: Vec<(Arc<str>, options::Holds)>,
     /// What the expressions of the current statement came to, for what its conditions prove.
     values: FxHashMap<ExprId, Value>,
 }
@@ -180,6 +183,7 @@ pub(crate) fn evaluate(
         discarded: None,
         steps: 0,
         objects: 0,
+        options: Vec::new(),
         values: FxHashMap::default(),
     };
     eval.enter();
@@ -540,7 +544,7 @@ impl<'a> Eval<'a> {
         self.scope_end(span, result.as_ref());
         // What was proven of it on this way out holds for whoever gets it.
         let result = result.map(|it| crate::env::checked(&it, &Value::number(), &self.env.guards));
-        if let Some(result) = result {
+        if let Some(result) = result.map(|it| self.parser_given_back(it)) {
             self.returned = Some(match self.returned.take() {
                 Some(before) => before.merge(&result),
                 None => result,

@@ -60,7 +60,7 @@ impl CallFact<'_> {
         }
     }
 
-    fn keyword(&self, name: &str) -> Option<&Passed<'_>> {
+    pub(super) fn keyword(&self, name: &str) -> Option<&Passed<'_>> {
         self.args.iter().find(|arg| arg.name == Some(name))
     }
 }
@@ -352,6 +352,7 @@ impl<'a> Eval<'a> {
             return value;
         }
         let made = self.construct(call);
+        self.note_option(call);
         if let Some(value) = own_entry(call).or_else(|| self.text_method(call)) {
             return value;
         }
@@ -364,6 +365,7 @@ impl<'a> Eval<'a> {
         let value = self
             .modelled_result(call, &path)
             .unwrap_or_else(|| self.unknown_result(call));
+        let value = self.with_options(call, value);
         let limits = limits(call);
         value.with(|data| {
             if let (false, [root]) = (limits.is_empty(), data.roots.as_mut_slice()) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use syntax::Language;
 
+use super::options::option;
 use super::{Eval, Local};
 use crate::env::Fact;
 use crate::ir::{BinOp, CmpOp, ExprId, ExprKind, FormatPart, Span};
@@ -361,6 +362,9 @@ impl<'a> Eval<'a> {
         }
         if let Some(value) = self.class_constant(*base, name) {
             return value.clone();
+        }
+        if let Some(held) = option(&object, name) {
+            return held.clone();
         }
         let mut value = self.member(id, *base, &object, name);
         let limits = self.field_limits(*base, name);
