@@ -758,6 +758,9 @@ impl<'a> Eval<'a> {
                 } else {
                     Kind::Unknown
                 },
+                // What `struct.unpack` gives back are numbers of which each is somebody's to say.
+                amounts: list.amounts.clone(),
+                measures: list.measures.clone(),
                 ..Data::default()
             }
             .into();

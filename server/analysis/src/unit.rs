@@ -739,12 +739,18 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         }
     }
 
-    /// Notes what a query found, unless it stands in a function within.
+    /// Notes what a query found, unless it stands in a function within, which is asked by itself.
     fn hit(&self, index: usize, raw: &RawQuery, range: Range<usize>, out: &mut Vec<Found>) {
         let Map { scopes, inner, .. } = &self.kit.map;
-        let mut inner = inner[index].iter();
-        if inner.any(|it| scopes[*it].range.contains(&range.start)) {
-            return;
+        let mut index = index;
+        while let Some(within) = inner[index]
+            .iter()
+            .find(|it| scopes[**it].range.contains(&range.start))
+        {
+            if !raw.whole_file {
+                return;
+            }
+            index = *within;
         }
         let span = self.ground(index).span(range);
         out.push(Found {

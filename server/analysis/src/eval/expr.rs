@@ -409,13 +409,17 @@ impl<'a> Eval<'a> {
             other => other,
         };
         let value = self.around.module.get(&format!("{class}.{name}"))?;
-        let fixed = is_constant_name(name) || matches!(value.kind, Kind::Bytes | Kind::Str);
-        // `loader = yaml.Loader`: a class of another module's.
+        // A tally begins small, so a large number is a rule: `rounds = 1000`.
+        let rule = || value.as_int().is_some_and(|it| it >= LEAST_RULE);
+        let fixed =
+            is_constant_name(name) || matches!(value.kind, Kind::Bytes | Kind::Str) || rule();
+        // `loader = yaml.Loader`, `mode = AES.MODE_ECB`: a class or a constant of another module's.
         let class_of = |path: &str| {
             let (module, class) = path.rsplit_once('.').unwrap_or_default();
             module.starts_with(|c: char| c.is_ascii_lowercase())
                 && class.starts_with(|c: char| c.is_ascii_uppercase())
                 && class.chars().all(|c| c.is_ascii_alphanumeric())
+                || module.starts_with(|c: char| c.is_ascii_alphabetic()) && is_constant_name(class)
         };
         let is_class = value.path.as_deref().is_some_and(class_of);
         let table = value.kind == Kind::Dict
@@ -559,6 +563,7 @@ impl<'a> Eval<'a> {
         // Choosing among one's own constants by foreign data gives one's own constant.
         let mut out = self.element(&list, self.span(id)).part(&key);
         if list.roots.is_empty()
+            && list.amounts.is_empty()
             && list.entries.is_none()
             && list.items.is_none()
             && list.path.is_none()
@@ -867,6 +872,9 @@ pub(super) fn list_of(items: Vec<Value>) -> Value {
 
 /// The most bytes that repeated text is followed to.
 pub(super) const MAX_REPEATED: usize = 4096;
+
+/// The least number that a class's own body is believed to fix under a name that is no constant's.
+const LEAST_RULE: i64 = 64;
 
 /// `MAX_SIZE` and the like: by convention fixed by the program's owner.
 fn is_constant_name(name: &str) -> bool {

@@ -120,7 +120,7 @@ impl<'a> Eval<'a> {
             let receiver = call
                 .receiver
                 .as_ref()
-                .map(|(id, value)| (self.last_name(*id), value.clone()));
+                .map(|(id, value)| (*id, self.last_name(*id), value.clone()));
             let parts = self.call_parts(call);
             let fact = Fact {
                 span,
@@ -131,8 +131,8 @@ impl<'a> Eval<'a> {
             let receiver_holds =
                 |matcher: &Matcher<'_>, pattern: &Pattern| match (&pattern.receiver, &receiver) {
                     (None, _) => true,
-                    (Some(test), Some((name, value))) => {
-                        matcher.holds(test, &Given::of(value, *name))
+                    (Some(test), Some((id, name, value))) => {
+                        matcher.holds(test, &Given::of(value, *name).at(*id))
                     }
                     (Some(_), None) => false,
                 };
