@@ -443,7 +443,17 @@ impl<'a> Eval<'a> {
             return Some(dict_of(call));
         }
         if rules.numeric.has(&call.path) {
-            return Some(Value::amount(inputs()));
+            // Sixteen bits are a limit in themselves.
+            let narrow = call.path.starts_with("struct.")
+                && call
+                    .args
+                    .first()
+                    .and_then(|it| it.value.as_str())
+                    .is_some_and(|it| !it.contains(|c| "iIlLqQnNP".contains(c)));
+            return Some(match narrow {
+                true => Value::measure(inputs()),
+                false => Value::amount(inputs()),
+            });
         }
         // One entry's sanitizer is nothing to the others; that a number holds no text is.
         if rules.sanitizers.has(&call.path) {
