@@ -262,6 +262,13 @@ pub struct Test {
     pub local: Option<bool>,
     /// Whether its length is known to fit into the array in that argument.
     pub fits: Option<ArgKey>,
+    /// It is a known number of bytes, more than the array in that argument takes (C).
+    pub exceeds: Option<ArgKey>,
+    /// It is an array of fewer bytes than that (C).
+    pub shorter: Option<u64>,
+    /// It is a scan's format with a width for which one of the arrays from that argument on has no
+    /// room (C).
+    pub too_wide: Option<ArgKey>,
     /// It is `sizeof` of the thing itself where that thing is a pointer.
     pub sizeof_pointer: Option<bool>,
     /// It mentions the same variable as that argument.

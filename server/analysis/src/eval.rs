@@ -583,6 +583,7 @@ impl<'a> Eval<'a> {
             bound = bound.with(|data| {
                 data.kind = Kind::Array;
                 data.array_len = self.around.declared.len(ty);
+                data.bytes = self.around.declared.bytes(ty);
                 data.local = !ty.is_static;
                 data.obj = id;
                 if let Some(Const::Str(text)) = initial.as_ref().and_then(|it| it.consts.first()) {

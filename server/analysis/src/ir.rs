@@ -297,6 +297,8 @@ pub(crate) struct Type {
     pub(crate) pointers: u8,
     /// For arrays: the element count when it is a known number.
     pub(crate) array: Option<Option<u64>>,
+    /// An array of arrays.
+    pub(crate) grid: bool,
     /// The macro that names an array's size.
     pub(crate) size_name: Option<Box<str>>,
     /// `static` (or a file-scope variable): outlives the function.
@@ -339,6 +341,19 @@ impl Declarations {
             u64::try_from(*number).ok()
         };
         ty.array.flatten().or_else(named)
+    }
+
+    /// How many bytes an array of that type takes, where its elements are as large everywhere.
+    pub(crate) fn bytes(&self, ty: &Type) -> Option<u64> {
+        let one = match &*ty.base {
+            _ if ty.grid || ty.pointers > 0 => return None,
+            "char" | "signed char" | "unsigned char" | "int8_t" | "uint8_t" => 1,
+            "short" | "unsigned short" | "int16_t" | "uint16_t" => 2,
+            "int" | "unsigned" | "unsigned int" | "int32_t" | "uint32_t" | "float" => 4,
+            "double" | "int64_t" | "uint64_t" => 8,
+            _ => return None,
+        };
+        self.len(ty)?.checked_mul(one)
     }
 
     /// Takes the digest, when all is known.

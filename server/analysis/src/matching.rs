@@ -256,6 +256,18 @@ impl Matcher<'_> {
                 .as_ref()
                 .is_none_or(|key| self.is_same(given, key))
             && test.fits.as_ref().is_none_or(|key| self.fits(value, key))
+            && test
+                .exceeds
+                .as_ref()
+                .is_none_or(|key| self.exceeds(value, key))
+            && test.shorter.is_none_or(|least| {
+                let whole = value.kind == Kind::Array && !value.moved;
+                whole && value.bytes.is_some_and(|it| 1 < it && it < least)
+            })
+            && test
+                .too_wide
+                .as_ref()
+                .is_none_or(|key| self.is_too_wide(value, key))
             && test.factors.is_none_or(|least| value.factors >= least)
             && test
                 .wraps
@@ -372,6 +384,50 @@ impl Matcher<'_> {
             (Some(text), Some(len)) => (text.len() as u64) < len,
             _ => false,
         }
+    }
+
+    fn exceeds(&self, value: &Value, key: &ArgKey) -> bool {
+        let Found::There(target) = self.args.find(key) else {
+            return false;
+        };
+        // One element at a structure's end stands for as many as were allocated.
+        let room = target.value.bytes.filter(|it| *it > 1);
+        let whole = target.value.kind == Kind::Array && !target.value.moved;
+        let asked = value.as_int().and_then(|it| u64::try_from(it).ok());
+        whole && room.is_some_and(|room| asked.is_some_and(|asked| asked > room))
+    }
+
+    /// Whether a `%20s` of a scan meets an array of at most 20 bytes.
+    fn is_too_wide(&self, value: &Value, key: &ArgKey) -> bool {
+        let (Some(format), ArgKey::Position(first)) = (value.as_str(), key) else {
+            return false;
+        };
+        let mut position = *first;
+        let mut rest = &**format;
+        while let Some((_, behind)) = rest.split_once('%') {
+            rest = behind;
+            if let Some(behind) = rest.strip_prefix('%') {
+                rest = behind;
+                continue;
+            }
+            if let Some(behind) = rest.strip_prefix('*') {
+                rest = behind;
+                continue;
+            }
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (width, kind) = rest.split_at(digits);
+            if kind.starts_with(['s', '['])
+                && let Ok(width) = width.parse::<u64>()
+                && let Found::There(target) = self.args.find(&ArgKey::Position(position))
+                && target.value.kind == Kind::Array
+                && !target.value.moved
+                && target.value.bytes.is_some_and(|it| it <= width)
+            {
+                return true;
+            }
+            position += 1;
+        }
+        false
     }
 
     /// Whether some data of a value met one of these conditions.
@@ -571,6 +627,9 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || !test.checked.is_empty()
         || test.sizeof_pointer == Some(true)
         || test.same_as.is_some()
+        || test.exceeds.is_some()
+        || test.shorter.is_some()
+        || test.too_wide.is_some()
 }
 
 fn same(literal: &Literal, value: &Const) -> bool {

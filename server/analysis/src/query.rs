@@ -1,6 +1,7 @@
 //! The escape hatch: raw tree-sitter queries, run only where their words stand.
 //! It knows queries and text; what a hit means is the rule's business.
 
+mod around;
 mod needs;
 mod sketch;
 
@@ -208,7 +209,9 @@ impl RawQuery {
         for start in starts {
             let mut matches = cursor.matches(query, start, text.as_bytes());
             while let Some(found) = matches.next() {
-                if !counts_hold(query, found, text) {
+                if !counts_hold(query, found, text)
+                    || !around::hold(query, found, node, text, capture)
+                {
                     continue;
                 }
                 for it in found.captures().iter().filter(|it| it.index == capture) {
@@ -296,6 +299,9 @@ fn compile(language: Language, source: &str) -> Result<Query, String> {
         return Err(format!("the query needs a capture `@{CAPTURE}`"));
     }
     for predicate in (0..query.pattern_count()).flat_map(|it| query.general_predicates(it)) {
+        if around::is_known(&query, predicate)? {
+            continue;
+        }
         if &*predicate.operator != TIMES {
             return Err(format!("unknown predicate `#{}`", predicate.operator));
         }

@@ -121,7 +121,7 @@ enum Edited {
 
 /// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
 fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
-    let mut out = FxHashSet::default();
+    let mut out: FxHashSet<Box<str>> = FxHashSet::default();
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut take = |rest: &str| {
         let rest = rest.trim_start().trim_start_matches('&');
@@ -150,7 +150,34 @@ fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
             take(rest);
         }
     }
+    // What prints a last report before the program dies has nothing to lose.
+    let last = |name: &&Box<str>| {
+        let name = name.to_ascii_lowercase();
+        ["crash", "segv", "fatal", "fault", "abort", "exit"]
+            .iter()
+            .any(|it| name.contains(it))
+    };
+    let others = out.iter().filter(|it| !last(it));
+    let called = others.flat_map(|it| called_by(text, it));
+    let called: Vec<Box<str>> = called.filter(|it| !last(&it)).collect();
+    out.extend(called);
     out
+}
+
+/// The names that the function of that name calls, each of which runs when it does.
+fn called_by(text: &str, name: &str) -> Vec<Box<str>> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let head = format!("{name}(");
+    let body = text.match_indices(&head).find_map(|(at, _)| {
+        let rest = &text[at + head.len()..];
+        let rest = rest[rest.find(')')? + 1..].trim_start();
+        let whole = !text[..at].ends_with(is_part) && rest.starts_with('{');
+        // A function ends where a line begins with its bracket.
+        whole.then(|| rest.split_once("\n}").map_or(rest, |it| it.0))
+    });
+    let before = body.unwrap_or("").split('(');
+    let names = before.map(|it| &it[it.trim_end_matches(is_part).len()..]);
+    names.filter(|it| !it.is_empty()).map(Into::into).collect()
 }
 
 /// A step of the walk that puts callees before callers.

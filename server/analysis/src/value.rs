@@ -162,6 +162,8 @@ pub(crate) struct Data {
     pub(crate) local: bool,
     /// Element count of an array.
     pub(crate) array_len: Option<u64>,
+    /// How many bytes an array takes.
+    pub(crate) bytes: Option<u64>,
     /// A variable of a signed type.
     pub(crate) signed: bool,
     /// A difference from which a constant is taken.
@@ -514,6 +516,7 @@ impl Value {
             } else {
                 None
             },
+            bytes: a.bytes.filter(|it| Some(*it) == b.bytes),
             signed: a.signed && b.signed,
             minus: a.minus || b.minus,
             arithmetic: a.arithmetic || b.arithmetic,
@@ -654,7 +657,7 @@ impl Value {
         self.path.hash(state);
         self.obj.hash(state);
         self.local.hash(state);
-        self.array_len.hash(state);
+        (self.array_len, self.bytes).hash(state);
         (self.arithmetic, self.signed, self.minus, self.moved).hash(state);
         self.factors.hash(state);
         self.measures.hash(state);

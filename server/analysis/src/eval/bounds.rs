@@ -189,26 +189,34 @@ impl Eval<'_> {
         }
     }
 
-    /// Whether `count++` is the index, and the function compares nothing with that.
+    /// Whether a member that the function counts up is the index, and nothing is compared with it.
     fn stepped(&self, index: ExprId) -> bool {
-        let ExprKind::Assign {
+        let member = |id: ExprId| match &self.func.expr(id).kind {
+            ExprKind::Attr { .. } => self.last_name(id),
+            _ => None,
+        };
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let body = self.src.find('{').and_then(|at| self.src.get(at..));
+        let body = body.unwrap_or("");
+        let mentions = |name: &str| body.split(|c| !is_part(c)).filter(|it| *it == name).count();
+        // Any other mention may be what keeps it small.
+        if let ExprKind::Assign {
             target,
             op: Some(BinOp::Add),
             ..
         } = &self.func.expr(index).kind
-        else {
+        {
+            return member(*target).is_some_and(|name| mentions(name) == 1);
+        }
+        let Some(name) = member(index) else {
             return false;
         };
-        let (ExprKind::Attr { .. }, Some(name)) =
-            (&self.func.expr(*target).kind, self.last_name(*target))
-        else {
-            return false;
-        };
-        // Any other mention may be what keeps it small.
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let body = self.src.find('{').and_then(|at| self.src.get(at..));
-        let words = body.unwrap_or("").split(|c| !is_part(c));
-        words.filter(|it| *it == name).count() == 1
+        let written = self.source(self.span(index));
+        let times = |text: &str| body.matches(text).count();
+        let raised = times(&format!("{written}++")) + times(&format!("++{written}"));
+        let used = times(&format!("[{written}]"));
+        let emptied = times(&format!("{written} = 0;"));
+        raised > 0 && mentions(name) == raised + used + emptied
     }
 
     /// The name of the length that is passed next to a buffer, where nothing has looked at it.

@@ -1,10 +1,13 @@
 //! What a call does to what it was given: buffers filled and copied, dictionaries grown.
 //! It knows the library's effects; what the call gives back is not its business.
 
+use std::sync::Arc;
+
 use syntax::Language;
 
 use super::Eval;
 use super::call::CallFact;
+use crate::env::Fact;
 use crate::ir::{ExprId, ExprKind, Span};
 use crate::rules::Effect;
 use crate::value::{self, Data, Kind, Origin, Value};
@@ -84,6 +87,11 @@ impl<'a> Eval<'a> {
                     };
                     let copied = data.value.clone();
                     let place = self.place(call.span);
+                    if is_variadic(&call.path) {
+                        self.scan(call, to, &copied);
+                        written.extend(to..call.args.len());
+                        continue;
+                    }
                     self.write_into(target.expr, &target.value.clone(), |old| {
                         let text =
                             copied_text(kb_schema::last_segment(&call.path), old, &copied, place);
@@ -158,6 +166,31 @@ impl<'a> Eval<'a> {
         }
     }
 
+    /// What is read out of a text is its data; a width is a limit of its length.
+    fn scan(&mut self, call: &CallFact<'a>, first: usize, text: &Value) {
+        let format = call.positional(first - 1);
+        // Pieces between which a macro stands may get their widths from that.
+        let one = format.filter(|it| self.source(it.span).matches('"').count() == 2);
+        let widths = one.and_then(|it| it.value.as_str().map(|it| scan_widths(it)));
+        let limited: Arc<[Fact]> = [Fact::Upper].into();
+        for (at, arg) in call.args.iter().skip(first).enumerate() {
+            let place = self.place(call.span);
+            let bounded = widths.as_ref().is_none_or(|it| it.get(at) == Some(&true));
+            self.write_into(arg.expr, &arg.value.clone(), |old| {
+                old.with(|data| {
+                    data.roots.clone_from(&text.roots);
+                    for root in data.roots.iter_mut().filter(|_| bounded) {
+                        root.checked = limited.clone();
+                    }
+                    data.consts.clear();
+                    data.exact = false;
+                    data.text = None;
+                })
+                .step(place, &value::Note::Passed("sscanf".into()))
+            });
+        }
+    }
+
     /// `&x`, also behind casts: what a callee can write to.
     pub(super) fn address_taken(&self, id: ExprId) -> Option<ExprId> {
         let mut current = id;
@@ -225,6 +258,21 @@ impl<'a> Eval<'a> {
             self.env.set(&path, change(&old));
         }
     }
+}
+
+/// Whether each conversion of a scan's format has a width.
+fn scan_widths(format: &str) -> Vec<bool> {
+    let mut out = Vec::new();
+    let mut rest = format;
+    while let Some((_, behind)) = rest.split_once('%') {
+        rest = behind;
+        match rest.bytes().next() {
+            Some(b'%') => rest = &rest[1..],
+            Some(b'*') => {}
+            first => out.push(first.is_some_and(|it| it.is_ascii_digit())),
+        }
+    }
+    out
 }
 
 pub(super) fn is_variadic(path: &str) -> bool {

@@ -498,6 +498,7 @@ impl<'a> Eval<'a> {
             data.obj = obj;
             if let Some(ty) = declared {
                 data.array_len = self.around.declared.len(ty);
+                data.bytes = self.around.declared.bytes(ty);
                 data.kind = match (ty.array, ty.pointers) {
                     (Some(_), _) => Kind::Array,
                     (None, 1..) => Kind::Pointer,
@@ -771,13 +772,20 @@ impl<'a> Eval<'a> {
             .as_deref()
             .and_then(|path| self.types.get(path))
             .is_some_and(|ty| ty.pointers > 0 && ty.array.is_none());
+        let member = match &self.func.expr(operand).kind {
+            ExprKind::Attr { name, .. } => self.around.declared.type_of(name),
+            _ => None,
+        };
+        let member = member.and_then(|ty| self.around.declared.bytes(ty));
         let len = known
             .and_then(|it| it.array_len)
+            .or(member)
             .and_then(|it| i64::try_from(it).ok());
-        let one_byte = path
-            .as_deref()
-            .and_then(|path| self.types.get(path))
-            .is_some_and(|ty| &*ty.base == "char");
+        let one_byte = member.is_some()
+            || path
+                .as_deref()
+                .and_then(|path| self.types.get(path))
+                .is_some_and(|ty| &*ty.base == "char");
         let mut out = match len.filter(|_| one_byte) {
             Some(len) => Value::constant(Const::Int(len)),
             None => Value::constant(Const::Other).with(|data| data.kind = Kind::Number),

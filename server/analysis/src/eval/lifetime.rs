@@ -216,7 +216,16 @@ impl<'a> Eval<'a> {
         let outside = asked
             .into_iter()
             .any(|it| matches!(it.origin, Origin::Source(id) if !self.around.rules.is_quiet(id)));
-        if summary.handling.may_be_null && outside && result.obj != 0 {
+        // So it may where the caller of this function named it.
+        let named = || {
+            let name = kb_schema::last_segment(&call.path).to_ascii_lowercase();
+            let searches = ["find", "lookup", "search"]
+                .iter()
+                .any(|it| name.contains(it));
+            let mut roots = call.args.iter().flat_map(|it| &it.value.roots);
+            searches && roots.any(|it| matches!(it.origin, Origin::Param(_)))
+        };
+        if summary.handling.may_be_null && result.obj != 0 && (outside || named()) {
             for pattern in &active.null_results {
                 self.open(*pattern, result.obj, call, root);
             }

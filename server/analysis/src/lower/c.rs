@@ -109,6 +109,7 @@ fn declared<'a>(b: &Builder<'a>, declarator: Node<'_>, mut ty: Type) -> (&'a str
                     .filter(|it| it.kind_name() == "identifier")
                     .map(|it| b.text(it).into());
                 ty.variable_length = size.is_some_and(|it| is_variable(b.text(it)));
+                ty.grid |= ty.array.is_some();
                 ty.array = Some(number);
             }
             "identifier" | "field_identifier" => break,
