@@ -255,19 +255,7 @@ impl Matcher<'_> {
                 .same_as
                 .as_ref()
                 .is_none_or(|key| self.is_same(given, key))
-            && test.fits.as_ref().is_none_or(|key| self.fits(value, key))
-            && test
-                .exceeds
-                .as_ref()
-                .is_none_or(|key| self.exceeds(value, key))
-            && test.shorter.is_none_or(|least| {
-                let whole = value.kind == Kind::Array && !value.moved;
-                whole && value.bytes.is_some_and(|it| 1 < it && it < least)
-            })
-            && test
-                .too_wide
-                .as_ref()
-                .is_none_or(|key| self.is_too_wide(value, key))
+            && self.has_room(test, value)
             && test.factors.is_none_or(|least| value.factors >= least)
             && test
                 .wraps
@@ -384,6 +372,23 @@ impl Matcher<'_> {
             (Some(text), Some(len)) => (text.len() as u64) < len,
             _ => false,
         }
+    }
+
+    /// What a test asks of sizes and of the arrays that they are for.
+    fn has_room(&self, test: &Test, value: &Value) -> bool {
+        test.fits.as_ref().is_none_or(|key| self.fits(value, key))
+            && test
+                .exceeds
+                .as_ref()
+                .is_none_or(|key| self.exceeds(value, key))
+            && test.shorter.is_none_or(|least| {
+                let whole = value.kind == Kind::Array && !value.moved;
+                whole && value.bytes.is_some_and(|it| 1 < it && it < least)
+            })
+            && test
+                .too_wide
+                .as_ref()
+                .is_none_or(|key| self.is_too_wide(value, key))
     }
 
     fn exceeds(&self, value: &Value, key: &ArgKey) -> bool {

@@ -151,17 +151,31 @@ fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
         }
     }
     // What prints a last report before the program dies has nothing to lose.
-    let last = |name: &&Box<str>| {
+    let last = |name: &str| {
         let name = name.to_ascii_lowercase();
         ["crash", "segv", "fatal", "fault", "abort", "exit"]
             .iter()
             .any(|it| name.contains(it))
     };
-    let others = out.iter().filter(|it| !last(it));
+    let others = out.iter().filter(|it| !last(it.as_ref()));
     let called = others.flat_map(|it| called_by(text, it));
-    let called: Vec<Box<str>> = called.filter(|it| !last(&it)).collect();
+    let called: Vec<Box<str>> = called.filter(|it| !last(it.as_ref())).collect();
     out.extend(called);
     out
+}
+
+/// Where the bracket is closed that a text begins with, or the text's end.
+fn closed(text: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' if depth == 1 => return at,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// The names that the function of that name calls, each of which runs when it does.
@@ -172,8 +186,7 @@ fn called_by(text: &str, name: &str) -> Vec<Box<str>> {
         let rest = &text[at + head.len()..];
         let rest = rest[rest.find(')')? + 1..].trim_start();
         let whole = !text[..at].ends_with(is_part) && rest.starts_with('{');
-        // A function ends where a line begins with its bracket.
-        whole.then(|| rest.split_once("\n}").map_or(rest, |it| it.0))
+        whole.then(|| &rest[..closed(rest)])
     });
     let before = body.unwrap_or("").split('(');
     let names = before.map(|it| &it[it.trim_end_matches(is_part).len()..]);

@@ -199,6 +199,14 @@ impl Eval<'_> {
         let body = self.src.find('{').and_then(|at| self.src.get(at..));
         let body = body.unwrap_or("");
         let mentions = |name: &str| body.split(|c| !is_part(c)).filter(|it| *it == name).count();
+        // Who is handed the structure may look at how full it is.
+        let handed = |of: ExprId| {
+            let written = self.source(self.span(of));
+            let owner = written.split(|c| !is_part(c)).next().unwrap_or("");
+            [")", ","]
+                .iter()
+                .any(|end| body.contains(&format!("({owner}{end}")))
+        };
         // Any other mention may be what keeps it small.
         if let ExprKind::Assign {
             target,
@@ -206,7 +214,7 @@ impl Eval<'_> {
             ..
         } = &self.func.expr(index).kind
         {
-            return member(*target).is_some_and(|name| mentions(name) == 1);
+            return member(*target).is_some_and(|name| mentions(name) == 1) && !handed(*target);
         }
         let Some(name) = member(index) else {
             return false;
@@ -216,7 +224,7 @@ impl Eval<'_> {
         let raised = times(&format!("{written}++")) + times(&format!("++{written}"));
         let used = times(&format!("[{written}]"));
         let emptied = times(&format!("{written} = 0;"));
-        raised > 0 && mentions(name) == raised + used + emptied
+        raised > 0 && mentions(name) == raised + used + emptied && !handed(index)
     }
 
     /// The name of the length that is passed next to a buffer, where nothing has looked at it.

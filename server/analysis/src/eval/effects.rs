@@ -86,25 +86,13 @@ impl<'a> Eval<'a> {
                         continue;
                     };
                     let copied = data.value.clone();
-                    let place = self.place(call.span);
+                    let target = (target.expr, target.value.clone());
                     if is_variadic(&call.path) {
                         self.scan(call, to, &copied);
                         written.extend(to..call.args.len());
                         continue;
                     }
-                    self.write_into(target.expr, &target.value.clone(), |old| {
-                        let text =
-                            copied_text(kb_schema::last_segment(&call.path), old, &copied, place);
-                        old.with(|it| {
-                            value::add_roots(&mut it.roots, &copied.roots);
-                            if let Some(text) = text {
-                                it.text.clone_from(&text.text);
-                                it.consts.clone_from(&text.consts);
-                                it.exact = text.exact;
-                                it.built_at = text.built_at;
-                            }
-                        })
-                    });
+                    self.copy(call, &target, &copied);
                     written.push(to);
                 }
                 Effect::Formats { to, format } => {
@@ -164,6 +152,23 @@ impl<'a> Eval<'a> {
                 }
             }
         }
+    }
+
+    /// What is copied is added to what is there, and its text put over or behind that.
+    fn copy(&mut self, call: &CallFact<'a>, target: &(ExprId, Value), copied: &Value) {
+        let place = self.place(call.span);
+        self.write_into(target.0, &target.1, |old| {
+            let text = copied_text(kb_schema::last_segment(&call.path), old, copied, place);
+            old.with(|it| {
+                value::add_roots(&mut it.roots, &copied.roots);
+                if let Some(text) = text {
+                    it.text.clone_from(&text.text);
+                    it.consts.clone_from(&text.consts);
+                    it.exact = text.exact;
+                    it.built_at = text.built_at;
+                }
+            })
+        });
     }
 
     /// What is read out of a text is its data; a width is a limit of its length.
