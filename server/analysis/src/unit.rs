@@ -184,7 +184,9 @@ fn called_by(text: &str, name: &str) -> Vec<Box<str>> {
     let head = format!("{name}(");
     let body = text.match_indices(&head).find_map(|(at, _)| {
         let rest = &text[at + head.len()..];
-        let rest = rest[rest.find(')')? + 1..].trim_start();
+        let rest = &rest[rest.find(')')? + 1..];
+        // A call or a declaration ends before any bracket.
+        let rest = &rest[rest.find(['{', ';', ')', ','])?..];
         let whole = !text[..at].ends_with(is_part) && rest.starts_with('{');
         whole.then(|| &rest[..closed(rest)])
     });
