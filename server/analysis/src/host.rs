@@ -192,7 +192,12 @@ impl Snapshot {
             Focus::Parts(reduced, active) => {
                 let tree = syntax::parse(language, &reduced.text);
                 if reduced.agrees(language, tree.root_node()) {
-                    return once(&reduced.text, &tree, Some(&active));
+                    let found = once(&reduced.text, &tree, Some(&active));
+                    let spoken = found.findings.iter().flat_map(Finding::ranges);
+                    let noted = found.notes.iter().map(|it| it.range.clone());
+                    if reduced.holds_whole(spoken.chain(noted)) {
+                        return found;
+                    }
                 }
                 once(text, &syntax::parse(language, text), Some(&active))
             }

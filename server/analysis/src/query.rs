@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
+use around::{Around, Match};
 use kb_schema::Shape;
 use memchr::memmem;
 use sketch::Sketch;
@@ -29,11 +30,11 @@ pub(crate) struct RawQuery {
     depth: usize,
     /// It begins at the root, and so is run once for a text.
     pub(crate) whole_file: bool,
-    compiled: OnceLock<Option<Query>>,
+    compiled: OnceLock<Option<Compiled>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
-    /// The expressions that some node's text must fit.
-    shapes: OnceLock<Vec<Shape>>,
+    /// The expressions that some node's text must fit, and those that text around it must.
+    shapes: OnceLock<(Vec<Shape>, Vec<Shape>)>,
     /// Keywords and operators that the nodes it names are written with: of each group one.
     implied: Vec<Vec<String>>,
     /// A match begins at one node.
@@ -44,6 +45,13 @@ pub(crate) struct RawQuery {
     pieces: OnceLock<Vec<AhoCorasick>>,
     /// What a node must look like from far off.
     sketch: OnceLock<Sketch>,
+}
+
+/// A query ready to run.
+struct Compiled {
+    query: Query,
+    /// What it asks of the text around a match.
+    around: Around,
 }
 
 impl RawQuery {
@@ -103,31 +111,36 @@ impl RawQuery {
 
     /// The expressions that some node's text must fit.
     pub(crate) fn shapes(&self) -> &[Shape] {
-        self.shapes.get_or_init(|| self.expressions())
+        &self.expressions().0
     }
 
-    fn expressions(&self) -> Vec<Shape> {
-        if needs::patterns(&self.source) != 1 {
-            return Vec::new();
-        }
-        let name = "(#match? ";
-        self.source
-            .match_indices(name)
-            .filter_map(|(at, _)| {
-                let text = self.source[at..].split_once('"')?.1.split('"').next()?;
-                // Escapes of the query's own would have to be undone first.
-                (!text.contains('\\')).then(|| Shape::new(text))
-            })
-            .collect()
+    /// Those that text around it must fit, captures left open.
+    pub(crate) fn surroundings(&self) -> &[Shape] {
+        &self.expressions().1
+    }
+
+    fn expressions(&self) -> &(Vec<Shape>, Vec<Shape>) {
+        self.shapes.get_or_init(|| {
+            let (own, around) = needs::expressions(&self.source);
+            let own = own.iter().map(|it| Shape::new(it));
+            let around = around.iter().map(|it| Shape::new(&around::open(it)));
+            (own.collect(), around.collect())
+        })
     }
 
     /// Whether an expression is asked of identifiers only: what fits it is one whole word.
     pub(crate) fn asks_of_names(&self, shape: &Shape) -> bool {
-        let asked = format!("\"{}\"", shape.as_str());
+        let written = shape.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+        let asked = format!("\"{written}\"");
         let mut captures = self.source.match_indices(&asked).map(|(at, _)| {
             let before = self.source[..at].trim_end();
             before.rsplit_once("(#match? @").map(|it| it.1)
         });
+        // One that was written in another way is asked of anything.
+        let captures = &mut captures.by_ref().peekable();
+        if captures.peek().is_none() {
+            return false;
+        }
         let is_name = |capture: Option<&str>| {
             let Some(capture) = capture.filter(|it| it.bytes().all(crate::layout::is_part)) else {
                 return false;
@@ -174,7 +187,8 @@ impl RawQuery {
                 .build(words?)
                 .ok()
         };
-        self.shapes().iter().filter_map(finder).collect()
+        let all = self.shapes().iter().chain(self.surroundings());
+        all.filter_map(finder).collect()
     }
 
     /// Calls `hit` with the bytes of every reported node below `node`, each once.
@@ -193,10 +207,19 @@ impl RawQuery {
         let compiled = self
             .compiled
             .get_or_init(|| compile(self.language, &self.source).ok());
-        let Some(query) = compiled else { return };
+        let Some(Compiled {
+            query,
+            around: asks,
+        }) = compiled
+        else {
+            return;
+        };
         let Some(capture) = query.capture_index_for_name(CAPTURE) else {
             return;
         };
+        if !asks.may_hold(text.get(node.byte_range()).unwrap_or("")) {
+            return;
+        }
         let mut cursor = QueryCursor::new();
         let starts = match around {
             Some(starts) => {
@@ -209,9 +232,14 @@ impl RawQuery {
         for start in starts {
             let mut matches = cursor.matches(query, start, text.as_bytes());
             while let Some(found) = matches.next() {
-                if !counts_hold(query, found, text)
-                    || !around::hold(query, found, node, text, capture)
-                {
+                let own = Match {
+                    query,
+                    found,
+                    root: node,
+                    text,
+                    finding: capture,
+                };
+                if !counts_hold(query, found, text) || !asks.hold(&own) {
                     continue;
                 }
                 for it in found.captures().iter().filter(|it| it.index == capture) {
@@ -286,7 +314,7 @@ fn path_to<'t>(node: Node<'t>, bytes: &Range<usize>, path: &mut Vec<Node<'t>>) {
 }
 
 /// Compiles a query and refuses what tree-sitter itself would ignore.
-fn compile(language: Language, source: &str) -> Result<Query, String> {
+fn compile(language: Language, source: &str) -> Result<Compiled, String> {
     if let Some(at) = stray_predicate(source) {
         let line = source[..at].matches('\n').count() + 1;
         return Err(format!(
@@ -311,7 +339,8 @@ fn compile(language: Language, source: &str) -> Result<Query, String> {
             ));
         }
     }
-    Ok(query)
+    let around = Around::new(&query);
+    Ok(Compiled { query, around })
 }
 
 /// `(#times? @where @name "2")`: the word that `@name` is stands so often in the text of `@where`.

@@ -119,6 +119,9 @@ enum Edited {
     Some(Vec<usize>),
 }
 
+/// The most handlers of signals whose calls are looked for: more than there are signals.
+const MAX_HANDLERS: usize = 64;
+
 /// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
 fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
     let mut out: FxHashSet<Box<str>> = FxHashSet::default();
@@ -158,7 +161,7 @@ fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
             .any(|it| name.contains(it))
     };
     let others = out.iter().filter(|it| !last(it.as_ref()));
-    let called = others.flat_map(|it| called_by(text, it));
+    let called = others.take(MAX_HANDLERS).flat_map(|it| called_by(text, it));
     let called: Vec<Box<str>> = called.filter(|it| !last(it.as_ref())).collect();
     out.extend(called);
     out
@@ -749,7 +752,12 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     fn own_queries(&self) -> Vec<Found> {
         let mut out = Vec::new();
         for raw in self.wanted("", false) {
-            if raw.whole_file || !raw.may_match(&self.kit.map.own.text) {
+            // A class's body holds the methods that this text is without.
+            let text = match raw.spans_classes() {
+                true => self.text,
+                false => &*self.kit.map.own.text,
+            };
+            if raw.whole_file || !raw.may_match(text) {
                 continue;
             }
             let root = self.nodes.root();

@@ -9,6 +9,9 @@ use crate::ir::{BinOp, CmpOp, ExprId, ExprKind};
 use crate::matching::Reach;
 use crate::value::Value;
 
+/// The longest function whose counters are looked for in its text.
+const MAX_BODY: usize = 32 << 10;
+
 impl Eval<'_> {
     /// What a comparison that came out as `truth` says of how large each side can be. Only `<=` is
     /// remembered; `<` and `!=` on the same name take it back.
@@ -197,7 +200,8 @@ impl Eval<'_> {
         };
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let body = self.src.find('{').and_then(|at| self.src.get(at..));
-        let body = body.unwrap_or("");
+        // Each index reads all of the function.
+        let body = body.filter(|it| it.len() <= MAX_BODY).unwrap_or("");
         let mentions = |name: &str| body.split(|c| !is_part(c)).filter(|it| *it == name).count();
         // Who is handed the structure may look at how full it is.
         let handed = |of: ExprId| {

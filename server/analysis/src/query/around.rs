@@ -2,12 +2,15 @@
 //! behind, of a statement that it stands in. It knows text and captures; what they mean is the
 //! entries' business.
 
+use std::sync::{Mutex, PoisonError};
+
 use kb_schema::Shape;
+use rustc_hash::FxHashMap;
 use syntax::NodeNames;
 use tree_sitter::{Node, Query, QueryMatch, QueryPredicate, QueryPredicateArg};
 
 /// Which text must fit.
-enum Where<'a> {
+enum Where {
     /// All of the function.
     Around,
     /// The function up to what is reported.
@@ -15,20 +18,28 @@ enum Where<'a> {
     /// The function behind what is reported.
     After,
     /// One of the statements of these kinds that what is reported stands in.
-    Inside(&'a str),
+    Inside(Box<str>),
     /// A capture's own text.
     Within(u32),
 }
 
 /// What such a predicate asks.
-struct Asked<'a> {
-    place: Where<'a>,
-    /// The expression, in which `{name}` stands for a capture's text.
-    shape: &'a str,
+struct Asked {
+    place: Where,
+    shape: Form,
     wanted: bool,
+    /// What all of a function must look like for it to hold, captures left open.
+    whole: Option<Shape>,
 }
 
-fn asked(predicate: &QueryPredicate) -> Option<Asked<'_>> {
+/// An expression.
+enum Form {
+    Plain(Shape),
+    /// With `{name}` in the place of a capture's text.
+    Open(Box<str>),
+}
+
+fn asked(predicate: &QueryPredicate) -> Option<Asked> {
     let name = predicate.operator.strip_suffix('?')?;
     let (wanted, name) = match name.strip_prefix("not-") {
         Some(name) => (false, name),
@@ -44,7 +55,7 @@ fn asked(predicate: &QueryPredicate) -> Option<Asked<'_>> {
                 QueryPredicateArg::String(kinds),
                 QueryPredicateArg::String(shape),
             ],
-        ) => (Where::Inside(kinds), shape),
+        ) => (Where::Inside(kinds.clone()), shape),
         (
             "within",
             [
@@ -54,15 +65,27 @@ fn asked(predicate: &QueryPredicate) -> Option<Asked<'_>> {
         ) => (Where::Within(*capture), shape),
         _ => return None,
     };
+    let form = match open(shape) == **shape {
+        true => Form::Plain(Shape::new(shape)),
+        false => Form::Open(shape.clone()),
+    };
+    let whole = (wanted && matches!(place, Where::Around)).then(|| match &form {
+        Form::Plain(shape) => shape.clone(),
+        Form::Open(_) => Shape::new(&open(shape)),
+    });
     Some(Asked {
         place,
-        shape,
+        shape: form,
         wanted,
+        whole,
     })
 }
 
 /// Fits no text.
 const NOTHING: &str = r"[^\s\S]";
+
+/// The most expressions with captures filled in that a query keeps compiled.
+const MAX_KEPT: usize = 16;
 
 /// Whether a predicate is one of these; otherwise why not, where it means to be.
 pub(super) fn is_known(query: &Query, predicate: &QueryPredicate) -> Result<bool, String> {
@@ -70,53 +93,120 @@ pub(super) fn is_known(query: &Query, predicate: &QueryPredicate) -> Result<bool
         return Ok(false);
     };
     let names = query.capture_names();
-    let one = filled(asked.shape, |name| {
-        names.contains(&name).then(|| "x".into())
-    });
-    Shape::new(&one).check().map(|()| true)
+    match asked.shape {
+        Form::Plain(shape) => shape.check().map(|()| true),
+        Form::Open(shape) => {
+            let of = |name: &str| names.contains(&name).then(|| "x".into());
+            Shape::new(&filled(&shape, of)).check().map(|()| true)
+        }
+    }
 }
 
-/// Whether the predicates of a match hold in the function that `root` is.
-pub(super) fn hold(
-    query: &Query,
-    found: &QueryMatch<'_, '_>,
-    root: Node<'_>,
-    text: &str,
-    finding: u32,
-) -> bool {
-    let predicates = query.general_predicates(found.pattern_index).iter();
-    let node = |capture| found.nodes_for_capture_index(capture).next();
-    predicates.filter_map(asked).all(|asked| {
-        let names = query.capture_names();
-        let shape = Shape::new(&filled(asked.shape, |name| {
-            let at = names.iter().position(|it| *it == name)?;
-            let node = node(u32::try_from(at).ok()?);
-            // What this match did not capture stands nowhere.
-            let text = node.and_then(|it| text.get(it.byte_range()));
-            Some(text.map_or_else(|| NOTHING.into(), escaped))
-        }));
-        let fits = |from: usize, to: usize| shape.is_match(text.get(from..to).unwrap_or(""));
-        let all = root.byte_range();
-        let own = node(finding).map_or(all.clone(), |it| it.byte_range());
-        let holds = match asked.place {
+/// A match whose surroundings are looked at.
+pub(super) struct Match<'m, 'c, 't> {
+    pub(super) query: &'m Query,
+    pub(super) found: &'m QueryMatch<'c, 't>,
+    /// The function.
+    pub(super) root: Node<'t>,
+    pub(super) text: &'m str,
+    /// The capture that is reported.
+    pub(super) finding: u32,
+}
+
+/// What a query asks of the text around its matches, by pattern.
+pub(super) struct Around {
+    asked: Vec<Vec<Asked>>,
+    kept: Mutex<FxHashMap<String, Shape>>,
+}
+
+impl Around {
+    pub(super) fn new(query: &Query) -> Self {
+        let of = |pattern| {
+            let predicates = query.general_predicates(pattern).iter();
+            let mut all: Vec<Asked> = predicates.filter_map(asked).collect();
+            // What needs no compiling comes first.
+            all.sort_by_key(|it| matches!(it.shape, Form::Open(_)));
+            all
+        };
+        Self {
+            asked: (0..query.pattern_count()).map(of).collect(),
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Whether a function's text lets any match hold: far cheaper to ask than the query is to run.
+    pub(super) fn may_hold(&self, text: &str) -> bool {
+        self.asked.iter().any(|all| {
+            let mut wholes = all.iter().filter_map(|it| it.whole.as_ref());
+            wholes.all(|it| !it.compiles() || it.is_match(text))
+        })
+    }
+
+    /// Whether all that is asked of a match's surroundings holds.
+    pub(super) fn hold(&self, at: &Match<'_, '_, '_>) -> bool {
+        let asked = self.asked.get(at.found.pattern_index);
+        asked.is_none_or(|all| all.iter().all(|it| self.holds(it, at) == it.wanted))
+    }
+
+    fn holds(&self, asked: &Asked, at: &Match<'_, '_, '_>) -> bool {
+        let shape = match &asked.shape {
+            Form::Plain(shape) => shape.clone(),
+            Form::Open(shape) => self.closed(shape, at),
+        };
+        let node = |capture| at.found.nodes_for_capture_index(capture).next();
+        let fits = |from: usize, to: usize| shape.is_match(at.text.get(from..to).unwrap_or(""));
+        let all = at.root.byte_range();
+        let own = node(at.finding).map_or(all.clone(), |it| it.byte_range());
+        match &asked.place {
             Where::Around => fits(all.start, all.end),
             Where::Before => fits(all.start, own.start),
             Where::After => fits(own.end, all.end),
             Where::Within(capture) => {
-                node(capture).is_some_and(|it| fits(it.start_byte(), it.end_byte()))
+                node(*capture).is_some_and(|it| fits(it.start_byte(), it.end_byte()))
             }
             Where::Inside(kinds) => {
-                let mut above = node(finding).and_then(|it| it.parent());
+                let mut above = node(at.finding).and_then(|it| it.parent());
                 let mut any = false;
-                while let Some(it) = above.filter(|it| !any && it.id() != root.id()) {
+                while let Some(it) = above.filter(|it| !any && it.id() != at.root.id()) {
                     any = kinds.split(' ').any(|kind| kind == it.kind_name())
                         && fits(it.start_byte(), it.end_byte());
                     above = it.parent();
                 }
                 any
             }
-        };
-        holds == asked.wanted
+        }
+    }
+
+    /// An expression with a match's captures filled in. One name is often asked about many times.
+    fn closed(&self, shape: &str, at: &Match<'_, '_, '_>) -> Shape {
+        let names = at.query.capture_names();
+        let text = filled(shape, |name| {
+            let capture = names.iter().position(|it| *it == name)?;
+            let mut nodes = at
+                .found
+                .nodes_for_capture_index(u32::try_from(capture).ok()?);
+            // What this match did not capture stands nowhere.
+            let text = nodes.next().and_then(|it| at.text.get(it.byte_range()));
+            Some(text.map_or_else(|| NOTHING.into(), escaped))
+        });
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.get(&text) {
+            return known.clone();
+        }
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        let shape = Shape::new(&text);
+        kept.insert(text, shape.clone());
+        shape
+    }
+}
+
+/// An expression in which any text may stand where a capture's would.
+pub(super) fn open(shape: &str) -> String {
+    filled(shape, |name| {
+        let named = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        named.then(|| r"[\s\S]*".into())
     })
 }
 

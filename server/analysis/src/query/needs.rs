@@ -257,6 +257,100 @@ pub(super) fn words(source: &str) -> Vec<Vec<String>> {
     out
 }
 
+/// The expressions that text must fit for a query to match, its escapes undone: those of a node's
+/// own text, and those of what stands around.
+pub(super) fn expressions(source: &str) -> (Vec<String>, Vec<String>) {
+    let (mut own, mut around) = (Vec::new(), Vec::new());
+    if patterns(source) != 1 {
+        return (own, around);
+    }
+    let tokens = tokens(source);
+    for (at, token) in tokens.iter().enumerate() {
+        let Token::Word(name) = token else { continue };
+        let mut texts = tokens[at + 1..]
+            .iter()
+            .take_while(|it| **it != Token::Close);
+        match *name {
+            "#match?" => {
+                let capture = texts.next();
+                let sure = matches!(capture, Some(Token::Word(it)) if is_certain(&tokens, it));
+                if let (true, Some(Token::Text(text))) = (sure, texts.next()) {
+                    own.push(unescaped(text));
+                }
+            }
+            // Without its captures such a predicate does not hold.
+            "#around?" | "#before?" | "#after?" | "#within?" | "#inside?" => {
+                if let Some(Token::Text(text)) = texts.last() {
+                    around.push(unescaped(text));
+                }
+            }
+            _ => {}
+        }
+    }
+    (own, around)
+}
+
+/// Whether every match has that capture: it is in no part that may be missing, and in each of the
+/// alternatives that it is in one of.
+fn is_certain(tokens: &[Token<'_>], capture: &str) -> bool {
+    let mut at = 0;
+    has(tokens, &mut at, capture, 0).contains(&true)
+}
+
+/// Whether each item up to the closing bracket, or the end, surely has the capture.
+fn has(tokens: &[Token<'_>], at: &mut usize, capture: &str, depth: usize) -> Vec<bool> {
+    let mut items = Vec::new();
+    while let Some(token) = tokens.get(*at) {
+        *at += 1;
+        match token {
+            Token::Close | Token::CloseChoice => break,
+            Token::Optional => {
+                if let Some(last) = items.last_mut() {
+                    *last = false;
+                }
+            }
+            Token::Text(_) | Token::Word("_") => items.push(false),
+            Token::Word(word) if word.starts_with('@') => {
+                if let Some(last) = items.last_mut() {
+                    *last |= *word == capture;
+                }
+            }
+            Token::Word(_) => {}
+            Token::Open | Token::OpenChoice if depth >= MAX_DEPTH => return Vec::new(),
+            Token::Open => {
+                let is_predicate =
+                    matches!(tokens.get(*at), Some(Token::Word(word)) if word.starts_with('#'));
+                let inner = has(tokens, at, capture, depth + 1);
+                items.push(!is_predicate && inner.contains(&true));
+            }
+            Token::OpenChoice => {
+                let inner = has(tokens, at, capture, depth + 1);
+                items.push(!inner.is_empty() && inner.iter().all(|it| *it));
+            }
+        }
+    }
+    items
+}
+
+/// The text that a query's quoted text stands for.
+fn unescaped(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (_, true) => match chars.next() {
+                Some('n') => out.push('\n'),
+                Some('r') => out.push('\r'),
+                Some('t') => out.push('\t'),
+                Some('0') => out.push('\0'),
+                other => out.extend(other),
+            },
+            (other, false) => out.push(other),
+        }
+    }
+    out
+}
+
 /// How many patterns stand side by side in a query's source.
 pub(super) fn patterns(source: &str) -> usize {
     let (mut depth, mut count) = (0_usize, 0);

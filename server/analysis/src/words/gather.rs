@@ -116,6 +116,9 @@ impl Words {
             let whole = query.asks_of_names(shape).then_some(shape);
             clauses.extend(self.fitting(shape, Lies::Anywhere, whole));
         }
+        for shape in query.surroundings() {
+            clauses.extend(self.written(shape));
+        }
         for group in query.words().iter().chain(query.implied()) {
             // A query's word may be any text; only whole words are looked up.
             let ids: Option<Vec<Atom>> = group
