@@ -42,7 +42,7 @@ pub(crate) struct RawQuery {
     /// The kind of node that a match begins at, where there is only one.
     kind: Option<String>,
     /// Finders of the pieces that its expressions demand.
-    pieces: OnceLock<Vec<AhoCorasick>>,
+    pieces: OnceLock<Vec<(AhoCorasick, Option<Shape>)>>,
     /// What a node must look like from far off.
     sketch: OnceLock<Sketch>,
 }
@@ -91,6 +91,12 @@ impl RawQuery {
     /// Whether a match takes in the methods of a class.
     pub(crate) fn spans_classes(&self) -> bool {
         self.source.contains("(class_definition")
+    }
+
+    /// Whether it asks about the methods of a class, which lie outside of the module's own text.
+    pub(crate) fn reads_methods(&self) -> bool {
+        let asks = |of: &str| self.source.contains(of);
+        self.spans_classes() && (asks("(block) @") || asks("(function_definition"))
     }
 
     /// Whether it asks for an `except` that names nothing: its colon follows at once.
@@ -162,7 +168,13 @@ impl RawQuery {
         // Building the finders costs more than all the rest, so the rest comes first.
         let has_pieces = || {
             let pieces = self.pieces.get_or_init(|| self.finders());
-            pieces.iter().all(|finder| finder.is_match(text))
+            pieces.iter().all(|(finder, name)| match name {
+                None => finder.is_match(text),
+                Some(name) => {
+                    let mut found = finder.find_overlapping_iter(text);
+                    found.any(|it| names(text, &it.range(), name))
+                }
+            })
         };
         let written = |it: &String| memmem::find(text, it.as_bytes()).is_some();
         self.implied.iter().all(|group| group.iter().any(written))
@@ -174,8 +186,9 @@ impl RawQuery {
             && has_pieces()
     }
 
-    /// One finder for each expression, of which some word must occur.
-    fn finders(&self) -> Vec<AhoCorasick> {
+    /// One finder for each expression, of which some word must occur; with the expression, where
+    /// it is asked of a whole name.
+    fn finders(&self) -> Vec<(AhoCorasick, Option<Shape>)> {
         let finder = |shape: &Shape| {
             let groups = shape.needs()?;
             let words: Option<Vec<&str>> = groups
@@ -187,8 +200,13 @@ impl RawQuery {
                 .build(words?)
                 .ok()
         };
-        let all = self.shapes().iter().chain(self.surroundings());
-        all.filter_map(finder).collect()
+        let own = self.shapes().iter().filter_map(|it| {
+            let name = self.asks_of_names(it).then(|| it.clone());
+            Some((finder(it)?, name))
+        });
+        let around = self.surroundings().iter();
+        own.chain(around.filter_map(|it| Some((finder(it)?, None))))
+            .collect()
     }
 
     /// Calls `hit` with the bytes of every reported node below `node`, each once.
@@ -297,6 +315,16 @@ impl RawQuery {
         roots.sort_by_key(|it| (it.start_byte(), std::cmp::Reverse(it.end_byte())));
         Some(roots)
     }
+}
+
+/// Whether the name around a place is one that an expression fits.
+fn names(text: &[u8], at: &Range<usize>, shape: &Shape) -> bool {
+    let part = |it: &&u8| crate::layout::is_part(**it);
+    let start = at.start - text[..at.start].iter().rev().take_while(part).count();
+    let end = at.end + text[at.end..].iter().take_while(part).count();
+    let name = &text[start..end];
+    // Letters outside ASCII may be written in more ways than one.
+    !name.is_ascii() || std::str::from_utf8(name).is_ok_and(|it| shape.is_match(it))
 }
 
 /// The nodes from `node` down to the smallest that holds these bytes.

@@ -728,7 +728,14 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
 
     /// The same of the module, and of queries that ask about the whole text.
     fn module_queries(&mut self) -> Vec<Found> {
-        let digest = self.kit.texts[0];
+        let mut digest = self.kit.texts[0];
+        let queries = || self.wanted("", false);
+        if queries().any(|it| it.reads_methods() && it.may_match(self.text)) {
+            // What it finds rests on the methods too.
+            let mut hasher = FxHasher::default();
+            (digest, self.text).hash(&mut hasher);
+            digest = hasher.finish();
+        }
         let known = self.kit.queries.take().filter(|it| it.0 == digest);
         let found = match known {
             Some((_, found)) => found,
@@ -753,7 +760,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let mut out = Vec::new();
         for raw in self.wanted("", false) {
             // A class's body holds the methods that this text is without.
-            let text = match raw.spans_classes() {
+            let text = match raw.reads_methods() {
                 true => self.text,
                 false => &*self.kit.map.own.text,
             };

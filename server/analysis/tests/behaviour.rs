@@ -321,7 +321,7 @@ def daemonize():
 }
 
 /// What an edit is, a text, and what of it becomes what. None touches the function with the finding.
-const EDITS_ELSEWHERE: [(&str, &str, &str, &str); 10] = [
+const EDITS_ELSEWHERE: [(&str, &str, &str, &str); 11] = [
     (
         "a later function of the same name takes a call",
         "import os, random
@@ -478,6 +478,21 @@ def share(path):
 ",
         "class A:\n    MODE = 0o777\n\nclass B:",
         "class B:\n    MODE = 0o777\n\nclass A:",
+    ),
+    (
+        "a decorator of a class, and what a method of it reads",
+        "\
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+
+@method_decorator(csrf_exempt, name='dispatch')
+class Transfer(View):
+    def post(self, request):
+        request.user.account.pay(request.GET['to'], request.GET['sum'])
+",
+        "request.GET['to'], request.GET['sum']",
+        "request.POST['to'], request.POST['sum']",
     ),
 ];
 
