@@ -5,6 +5,8 @@ mod c;
 mod outline;
 mod python;
 
+use std::ops::Range;
+
 use syntax::{Language, NodeNames};
 use tree_sitter::Node;
 
@@ -172,4 +174,13 @@ pub(crate) fn lower(
     // A server keeps it as long as the text is open.
     function.exprs.shrink_to_fit();
     (function, builder.too_deep)
+}
+
+/// What stands between a call's brackets, of which broken text may lack the second.
+fn between_brackets(list: Node<'_>) -> Range<usize> {
+    let last = list.child_count().checked_sub(1);
+    let last = last.and_then(|at| list.child(at));
+    let closed = last.is_some_and(|it| it.kind_name() == ")" && !it.is_missing());
+    let start = list.start_byte() + 1;
+    start..(list.end_byte() - usize::from(closed)).max(start)
 }

@@ -696,3 +696,29 @@ fn quiet_code_is_silent() {
     }
     assert!(files >= 10, "only {files} files of quiet code");
 }
+
+/// What the fuzzer found: a call without its second bracket, its last letter outside ASCII.
+#[test]
+fn the_arguments_of_a_call_without_its_end_are_part_of_the_text() {
+    let snapshot = snapshot();
+    for (language, text) in [
+        (
+            Language::C,
+            "void f(void)\n{\n    system(getenv(\"A\"), \u{ff}\u{ff};\n}\n",
+        ),
+        (
+            Language::C,
+            "void f(void)\n{\n    setenv(\"PATH\", \".:/bin\", \u{ff}\u{ff}\n",
+        ),
+        (
+            Language::Python,
+            "import os\nos.system(input(), \u{e9}\u{e9}",
+        ),
+    ] {
+        for finding in snapshot.check(language, text).findings {
+            for part in &finding.parts {
+                assert!(text.get(part.range.clone()).is_some(), "{text}: {part:?}");
+            }
+        }
+    }
+}

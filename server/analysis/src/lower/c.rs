@@ -4,7 +4,7 @@
 use syntax::NodeNames;
 use tree_sitter::Node;
 
-use super::{Builder, Ground, bin_op, children, operator, spine};
+use super::{Builder, Ground, between_brackets, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, Arm, BinOp, Block, CmpOp, Declarations, ExprId, ExprKind, FormatPart, Function, Param,
     Stmt, StmtKind, Type,
@@ -530,8 +530,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let mut args = Vec::new();
             let mut args_span = b.span(node);
             if let Some(list) = node.field("arguments") {
-                let start = list.start_byte() + 1;
-                args_span = b.span_of(start..list.end_byte().saturating_sub(1).max(start));
+                args_span = b.span_of(between_brackets(list));
                 for child in children(list) {
                     let value = expr(b, child);
                     args.push(Arg {

@@ -3,7 +3,7 @@
 use syntax::NodeNames;
 use tree_sitter::Node;
 
-use super::{Builder, bin_op, children, operator, spine};
+use super::{Builder, between_brackets, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Handler, Import, Param,
     Stmt, StmtKind, Type,
@@ -582,9 +582,7 @@ fn expr_kind(b: &mut Builder<'_>, node: Node<'_>) -> Result<ExprKind, ExprId> {
             let mut args_span = b.span(node);
             if let Some(list) = node.field("arguments") {
                 if list.kind_name() == "argument_list" {
-                    let inner = list.start_byte() + 1
-                        ..list.end_byte().saturating_sub(1).max(list.start_byte() + 1);
-                    args_span = b.span_of(inner);
+                    args_span = b.span_of(between_brackets(list));
                     args = call_args(b, list);
                 } else {
                     args_span = b.span(list);
