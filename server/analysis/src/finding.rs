@@ -102,15 +102,6 @@ impl Finding {
         }
         out
     }
-
-    /// Every range of the text that it speaks of.
-    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        let own = [&self.range, &self.matched, &self.function];
-        let steps = self.trace.iter().map(|it| &it.range);
-        let parts = self.parts.iter().map(|it| &it.range);
-        let all = own.into_iter().chain(steps).chain(&self.slice).chain(parts);
-        all.cloned()
-    }
 }
 
 /// Something that could not be analysed, said plainly.

@@ -32,17 +32,6 @@ pub(crate) struct Reduced {
 }
 
 impl Reduced {
-    /// Whether nothing begins or ends in what was left out, as it may where the text is broken.
-    pub(crate) fn holds_whole(&self, mut ranges: impl Iterator<Item = Range<usize>>) -> bool {
-        ranges.all(|range| {
-            let inside = |at: usize| {
-                let mut left_out = self.left_out.iter();
-                left_out.any(|(_, body)| body.start < at && at < body.end)
-            };
-            !inside(range.start) && !inside(range.end)
-        })
-    }
-
     /// Whether a parser sees the functions where the layout does.
     pub(crate) fn agrees(&self, language: Language, root: tree_sitter::Node<'_>) -> bool {
         self.left_out.iter().all(|(name, body)| {

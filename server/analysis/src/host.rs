@@ -192,14 +192,10 @@ impl Snapshot {
             Focus::Parts(reduced, active) => {
                 let tree = syntax::parse(language, &reduced.text);
                 if reduced.agrees(language, tree.root_node()) {
-                    let found = once(&reduced.text, &tree, Some(&active));
-                    let spoken = found.findings.iter().flat_map(Finding::ranges);
-                    let noted = found.notes.iter().map(|it| it.range.clone());
-                    if reduced.holds_whole(spoken.chain(noted)) {
-                        return found;
-                    }
+                    once(&reduced.text, &tree, Some(&active))
+                } else {
+                    once(text, &syntax::parse(language, text), Some(&active))
                 }
-                once(text, &syntax::parse(language, text), Some(&active))
             }
         }
     }

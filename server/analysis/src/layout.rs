@@ -7,6 +7,7 @@ mod python;
 
 use std::ops::Range;
 
+use kb_schema::Shape;
 use syntax::Language;
 
 /// The outermost functions of a text and what never holds a fact.
@@ -131,6 +132,22 @@ impl<'a> Words<'a> {
         }
         self.inner.reverse();
     }
+}
+
+/// Whether the word around a place is what an expression asks for.
+pub(crate) fn word_fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
+    let part = |byte: &u8| is_part(*byte);
+    let before = text[..at.start].iter().rev().take_while(|it| part(it));
+    let after = text[at.end..].iter().take_while(|it| part(it));
+    let (start, end) = (at.start - before.count(), at.end + after.count());
+    // Some compilers take a dollar sign for a letter.
+    let beside = |at: Option<usize>| at.and_then(|it| text.get(it)) == Some(&b'$');
+    let word = std::str::from_utf8(&text[start..end]);
+    beside(start.checked_sub(1))
+        || beside(Some(end))
+        || !text[start..end].is_ascii()
+        || !shape.compiles()
+        || word.is_ok_and(|it| shape.is_match(it))
 }
 
 /// The word that begins at `at`.

@@ -15,6 +15,7 @@ mod matching;
 mod own;
 mod query;
 mod rules;
+mod scanf;
 mod slice;
 mod sum;
 mod suppress;

@@ -8,6 +8,7 @@ use kb_schema::{ArgKey, Guard, Literal, Test};
 use crate::env::Fact;
 use crate::ir::ExprId;
 use crate::rules::{LangRules, Rule};
+use crate::scanf::conversions;
 use crate::value::{Const, Kind, Origin, Place, Root, Seg, Value};
 
 /// An argument as the matcher sees it.
@@ -407,32 +408,17 @@ impl Matcher<'_> {
         let (Some(format), ArgKey::Position(first)) = (value.as_str(), key) else {
             return false;
         };
-        let mut position = *first;
-        let mut rest = &**format;
-        while let Some((_, behind)) = rest.split_once('%') {
-            rest = behind;
-            if let Some(behind) = rest.strip_prefix('%') {
-                rest = behind;
-                continue;
-            }
-            if let Some(behind) = rest.strip_prefix('*') {
-                rest = behind;
-                continue;
-            }
-            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let (width, kind) = rest.split_at(digits);
-            if kind.starts_with(['s', '['])
-                && let Ok(width) = width.parse::<u64>()
-                && let Found::There(target) = self.args.find(&ArgKey::Position(position))
-                && target.value.kind == Kind::Array
-                && !target.value.moved
-                && target.value.bytes.is_some_and(|it| it <= width)
-            {
-                return true;
-            }
-            position += 1;
-        }
-        false
+        let mut texts = conversions(format).into_iter().zip(*first..);
+        texts.any(|(conversion, at)| {
+            let Found::There(target) = self.args.find(&ArgKey::Position(at)) else {
+                return false;
+            };
+            let room = target.value.bytes.filter(|_| {
+                conversion.is_text && target.value.kind == Kind::Array && !target.value.moved
+            });
+            room.zip(conversion.width)
+                .is_some_and(|(room, width)| room <= width)
+        })
     }
 
     /// Whether some data of a value met one of these conditions.

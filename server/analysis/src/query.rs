@@ -2,6 +2,7 @@
 //! It knows queries and text; what a hit means is the rule's business.
 
 mod around;
+mod below;
 mod needs;
 mod sketch;
 
@@ -10,6 +11,7 @@ use std::sync::OnceLock;
 
 use aho_corasick::AhoCorasick;
 use around::{Around, Match};
+pub(crate) use below::Below;
 use kb_schema::Shape;
 use memchr::memmem;
 use sketch::Sketch;
@@ -17,6 +19,8 @@ use syntax::{Language, NodeNames};
 use tree_sitter::{
     Node, Query, QueryCursor, QueryMatch, QueryPredicate, QueryPredicateArg, StreamingIterator,
 };
+
+use crate::layout;
 
 /// The capture that is reported.
 const CAPTURE: &str = "finding";
@@ -138,28 +142,25 @@ impl RawQuery {
     pub(crate) fn asks_of_names(&self, shape: &Shape) -> bool {
         let written = shape.as_str().replace('\\', "\\\\").replace('"', "\\\"");
         let asked = format!("\"{written}\"");
-        let mut captures = self.source.match_indices(&asked).map(|(at, _)| {
+        let captures = self.source.match_indices(&asked).map(|(at, _)| {
             let before = self.source[..at].trim_end();
             before.rsplit_once("(#match? @").map(|it| it.1)
         });
-        // One that was written in another way is asked of anything.
-        let captures = &mut captures.by_ref().peekable();
-        if captures.peek().is_none() {
-            return false;
-        }
+        let captures: Vec<Option<&str>> = captures.collect();
         let is_name = |capture: Option<&str>| {
-            let Some(capture) = capture.filter(|it| it.bytes().all(crate::layout::is_part)) else {
+            let Some(capture) = capture.filter(|it| it.bytes().all(layout::is_part)) else {
                 return false;
             };
             let sign = format!("@{capture}");
             let mut places = self.source.match_indices(&sign).filter(|(at, sign)| {
                 let next = self.source.as_bytes().get(at + sign.len());
                 let opened = self.source[..*at].rsplit_once('(').map_or("", |it| it.1);
-                !next.is_some_and(|it| crate::layout::is_part(*it)) && !opened.starts_with('#')
+                !next.is_some_and(|it| layout::is_part(*it)) && !opened.starts_with('#')
             });
             places.all(|(at, _)| self.source[..at].trim_end().ends_with("(identifier)"))
         };
-        captures.all(is_name)
+        // One that was written in another way is asked of anything.
+        !captures.is_empty() && captures.into_iter().all(is_name)
     }
 
     /// Whether the query could match anything in this text. Running one costs ten times a walk.
@@ -172,7 +173,7 @@ impl RawQuery {
                 None => finder.is_match(text),
                 Some(name) => {
                     let mut found = finder.find_overlapping_iter(text);
-                    found.any(|it| names(text, &it.range(), name))
+                    found.any(|it| layout::word_fits(name, text, &it.range()))
                 }
             })
         };
@@ -209,15 +210,16 @@ impl RawQuery {
             .collect()
     }
 
-    /// Calls `hit` with the bytes of every reported node below `node`, each once.
-    pub(crate) fn run(&self, text: &str, node: Node<'_>, hit: &mut dyn FnMut(Range<usize>)) {
+    /// Calls `hit` with the bytes of every reported node below one, each once.
+    pub(crate) fn run(&self, text: &str, below: &Below<'_, '_>, hit: &mut dyn FnMut(Range<usize>)) {
+        let node = below.root();
         let around = match self.whole_file {
             true => {
                 let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
                 let found = sketch.may_match(text, node);
                 Some(found.then_some(node).into_iter().collect())
             }
-            false => self.roots(text, node),
+            false => self.roots(text, below),
         };
         if around.as_ref().is_some_and(Vec::is_empty) {
             return;
@@ -271,13 +273,14 @@ impl RawQuery {
         }
     }
 
-    /// The nodes at which a match may begin: those that have the rarest of the query's words below
-    /// them, no deeper than the query is. `None` where it demands no word. A cursor over all of a
+    /// The nodes at which a match may begin, no deeper than the query is above one of its rarest
+    /// words. `None` where it demands neither a word nor a kind of node. A cursor over all of a
     /// function costs ten times its parsing.
-    fn roots<'t>(&self, text: &str, node: Node<'t>) -> Option<Vec<Node<'t>>> {
+    fn roots<'t>(&self, text: &str, below: &Below<'_, 't>) -> Option<Vec<Node<'t>>> {
         if !self.rooted {
             return None;
         }
+        let node = below.root();
         let groups = self
             .words
             .iter()
@@ -291,12 +294,21 @@ impl RawQuery {
                 memmem::find_iter(own, word.as_bytes())
                     .filter(|at| is_word(own, *at, word.len()))
                     .map(|at| bytes.start + at..bytes.start + at + word.len())
+                    .take(FEW + 1)
                     .collect()
             };
             group.iter().flat_map(|word| of(word)).collect()
         };
+        let rarest = groups.map(places).min_by_key(Vec::len);
         let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
-        let rarest = groups.map(places).min_by_key(Vec::len)?;
+        let rarest = match (rarest, &self.kind) {
+            (Some(few), _) if few.len() <= FEW => few,
+            (_, Some(kind)) => {
+                let roots = below.of_kind(kind);
+                return Some(roots.filter(|it| sketch.may_match(text, *it)).collect());
+            }
+            (_, None) => return None,
+        };
         let mut roots: Vec<Node<'t>> = Vec::new();
         let mut path = Vec::new();
         for place in rarest {
@@ -317,14 +329,14 @@ impl RawQuery {
     }
 }
 
-/// Whether the name around a place is one that an expression fits.
-fn names(text: &[u8], at: &Range<usize>, shape: &Shape) -> bool {
-    let part = |it: &&u8| crate::layout::is_part(**it);
-    let start = at.start - text[..at.start].iter().rev().take_while(part).count();
-    let end = at.end + text[at.end..].iter().take_while(part).count();
-    let name = &text[start..end];
-    // Letters outside ASCII may be written in more ways than one.
-    !name.is_ascii() || std::str::from_utf8(name).is_ok_and(|it| shape.is_match(it))
+/// Up to so many places of a word the nodes around each are looked at; beyond, all nodes of the
+/// kind that a match begins at.
+const FEW: usize = 4;
+
+/// The kinds of nodes that queries begin at, by their numbers in the grammar.
+pub(crate) fn begins(language: Language, queries: &[RawQuery]) -> Vec<bool> {
+    let names = queries.iter().filter_map(|it| it.kind.as_deref());
+    below::numbers(&language.grammar(), &names.collect::<Vec<_>>())
 }
 
 /// The nodes from `node` down to the smallest that holds these bytes.
@@ -349,7 +361,8 @@ fn compile(language: Language, source: &str) -> Result<Compiled, String> {
             "the query does not compile: in its line {line} a predicate stands where a node should"
         ));
     }
-    let query = Query::new(&language.grammar(), source)
+    let query = Query::new(&language.grammar(), &in_ascii(source))
+        .or_else(|_| Query::new(&language.grammar(), source))
         .map_err(|error| format!("the query does not compile: {}", error.message))?;
     if query.capture_index_for_name(CAPTURE).is_none() {
         return Err(format!("the query needs a capture `@{CAPTURE}`"));
@@ -369,6 +382,22 @@ fn compile(language: Language, source: &str) -> Result<Compiled, String> {
     }
     let around = Around::new(&query);
     Ok(Compiled { query, around })
+}
+
+/// The query with `\w`, `\b` and their like read as ASCII in its expressions, as in all of ours:
+/// with all of Unicode's letters each takes ten times as long to compile.
+fn in_ascii(source: &str) -> String {
+    let mut out = String::new();
+    let mut rest = source;
+    while let Some((before, behind)) = rest.split_once("match? @") {
+        let opened = behind.find('"').map_or(behind.len(), |it| it + 1);
+        out.push_str(before);
+        out.push_str("match? @");
+        out.push_str(&behind[..opened]);
+        out.push_str("(?-u)");
+        rest = &behind[opened..];
+    }
+    out + rest
 }
 
 /// `(#times? @where @name "2")`: the word that `@name` is stands so often in the text of `@where`.
@@ -464,7 +493,7 @@ fn begins_at_root(source: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{RawQuery, is_word};
+    use super::{Below, RawQuery, begins, is_word};
     use crate::query::needs::{implied, is_rooted, kind, patterns, words};
     use syntax::Language;
 
@@ -501,7 +530,9 @@ mod tests {
                 .expect("the grammar fits the parser");
             let tree = parser.parse(text, None).expect("nothing stops the parser");
             let mut count = 0;
-            query.run(text, tree.root_node(), &mut |_| count += 1);
+            let begins = begins(Language::C, std::slice::from_ref(&query));
+            let below = Below::new(tree.root_node(), &begins);
+            query.run(text, &below, &mut |_| count += 1);
             count
         };
         assert_eq!(hits("void f(void) { shut(1); open(x); openly(1); }"), 0);

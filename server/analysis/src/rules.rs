@@ -11,7 +11,7 @@ use kb_schema::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::query::RawQuery;
+use crate::query::{self, RawQuery};
 use crate::words::Words;
 
 /// Things filed by the last segment of a name.
@@ -199,6 +199,7 @@ pub(crate) struct LangRules {
     /// The patterns that ask how far an index goes.
     reaching: Vec<u32>,
     pub(crate) queries: Vec<RawQuery>,
+    begins: OnceLock<Vec<bool>>,
     words: OnceLock<Words>,
     all: OnceLock<Active>,
 
@@ -278,6 +279,7 @@ impl LangRules {
             event_uses: Vec::new(),
             reaching: Vec::new(),
             queries: Vec::new(),
+            begins: OnceLock::new(),
             words: OnceLock::new(),
             all: OnceLock::new(),
 
@@ -408,8 +410,17 @@ impl LangRules {
         out
     }
 
-    /// The words without which nothing is found. They are gathered for the first scan that asks,
-    /// because an editor never does.
+    /// The kinds of nodes that raw queries begin at, by their numbers in the grammar.
+    pub(crate) fn begins(&self) -> &[bool] {
+        let language = match self.library.language {
+            kb_schema::Language::Python => syntax::Language::Python,
+            kb_schema::Language::C => syntax::Language::C,
+        };
+        self.begins
+            .get_or_init(|| query::begins(language, &self.queries))
+    }
+
+    /// The words without which nothing is found, gathered when they are first asked for.
     pub(crate) fn words(&self) -> &Words {
         self.words.get_or_init(|| {
             let mut words = Words::new(&self.library);

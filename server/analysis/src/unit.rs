@@ -18,7 +18,7 @@ use crate::ir::{Declarations, Function, Span};
 use crate::kit::{Asked, Kept, Kit, Lowered, Module, NameSet, Need};
 use crate::lower::{self, Ground, Outline, Scope};
 use crate::map::{self, Map, Place};
-use crate::query::RawQuery;
+use crate::query::{Below, RawQuery};
 use crate::rules::{Active, LangRules};
 use crate::sum::term;
 use crate::value::{self, Value};
@@ -712,16 +712,21 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     /// Hits of raw queries in one function, its nested functions left to themselves.
     fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
         let scope = &self.kit.map.scopes[index];
+        let source = self.source(index);
+        let words = self.rules.words();
+        let shown = words.marks(source.as_bytes(), None);
+        let below = self.below(self.node(index));
         let mut out = Vec::new();
         for raw in self.wanted(&scope.name, handler) {
-            if raw.whole_file || !raw.may_match(self.source(index)) {
+            let may_stand = !raw.whole_file && words.may_stand(raw.rule as usize, &shown);
+            if !may_stand || !raw.may_match(source) {
                 continue;
             }
             let before = out.len();
-            raw.run(self.text, self.node(index), &mut |range| {
+            raw.run(self.text, &below, &mut |range| {
                 self.hit(index, raw, range, &mut out);
             });
-            self.judge_body(raw, self.source(index), before, &mut out);
+            self.judge_body(raw, source, before, &mut out);
         }
         out
     }
@@ -746,7 +751,8 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         for raw in self.wanted("", false) {
             if raw.whole_file && raw.may_match(self.text) {
                 let before = out.len();
-                raw.run(self.text, self.nodes.root(), &mut |range| {
+                let below = self.below(self.nodes.root());
+                raw.run(self.text, &below, &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
                 self.judge_body(raw, self.text, before, &mut out);
@@ -757,28 +763,37 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
 
     /// Hits outside of functions, statement by statement, so that functions are not walked again.
     fn own_queries(&self) -> Vec<Found> {
-        let mut out = Vec::new();
-        for raw in self.wanted("", false) {
+        let own = &*self.kit.map.own.text;
+        let may_match = |raw: &&RawQuery| {
             // A class's body holds the methods that this text is without.
-            let text = match raw.reads_methods() {
-                true => self.text,
-                false => &*self.kit.map.own.text,
-            };
-            if raw.whole_file || !raw.may_match(text) {
-                continue;
-            }
-            let root = self.nodes.root();
-            let mut cursor = root.walk();
-            let statements = root.named_children(&mut cursor);
-            for statement in statements.filter(|it| !is_function(*it)) {
+            let text = if raw.reads_methods() { self.text } else { own };
+            !raw.whole_file && raw.may_match(text)
+        };
+        let asked: Vec<&RawQuery> = self.wanted("", false).filter(may_match).collect();
+        let words = self.rules.words();
+        let mut out = Vec::new();
+        let root = self.nodes.root();
+        let mut cursor = root.walk();
+        let statements = root.named_children(&mut cursor);
+        for statement in statements.filter(|it| !asked.is_empty() && !is_function(*it)) {
+            let text = self.text.get(statement.byte_range()).unwrap_or("");
+            let shown = words.marks(text.as_bytes(), None);
+            let may_match =
+                |it: &&&RawQuery| words.may_stand(it.rule as usize, &shown) && it.may_match(text);
+            let below = self.below(statement);
+            for raw in asked.iter().filter(may_match) {
                 let before = out.len();
-                raw.run(self.text, statement, &mut |range| {
+                raw.run(self.text, &below, &mut |range| {
                     self.hit(0, raw, range, &mut out);
                 });
-                self.judge_body(raw, &self.kit.map.own.text, before, &mut out);
+                self.judge_body(raw, own, before, &mut out);
             }
         }
         out
+    }
+
+    fn below(&self, node: Node<'t>) -> Below<'_, 't> {
+        Below::new(node, self.rules.begins())
     }
 
     fn wanted(&self, name: &str, handler: bool) -> impl Iterator<Item = &RawQuery> {

@@ -22,7 +22,6 @@ use crate::{files, kb, model, options, output};
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
-    take_small_pages();
     let filter =
         EnvFilter::try_from_env("SECONDLOOK_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = tracing_subscriber::fmt::layer()
@@ -46,14 +45,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
         ..lsp::ServerOptions::default()
     };
     Ok(lsp::run(store, changed, options)?)
-}
-
-/// Has memory come in pages of kilobytes. The allocator asks for pages of megabytes, and a server that keeps little of
-/// much it touches would hold half as much memory again; some keys waited ten milliseconds longer with them.
-fn take_small_pages() {
-    // Without it all works as well.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// Whether one of our crates speaks. Others write whole messages to the log when they are asked for

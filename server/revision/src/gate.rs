@@ -308,7 +308,7 @@ pub fn check(
         text: before_text,
         root: tree.root_node(),
     };
-    check_with(&code, &mut Memo::default(), before, finding, edits)
+    check_with(&code, None, before, finding, edits)
 }
 
 /// The code that patches are made for.
@@ -320,10 +320,11 @@ pub(crate) struct Code<'a> {
     pub(crate) root: Node<'a>,
 }
 
-/// As [`check`], remembering from one patch of a text to the next what they leave as it is.
+/// As [`check`]; with a memo, remembering from one patch of a text to the next what they leave as
+/// it is. That analyses all of the text once, and pays where several patches are tried.
 pub(crate) fn check_with(
     code: &Code<'_>,
-    memo: &mut Memo,
+    memo: Option<&mut Memo>,
     before: &Analysis,
     finding: &Finding,
     edits: &[Edit],
@@ -341,7 +342,10 @@ pub(crate) fn check_with(
         text: &after_text,
         nodes: (&tree).into(),
     };
-    let after = code.snapshot.analyze(&source, memo, &|| false);
+    let after = match memo {
+        Some(memo) => code.snapshot.analyze(&source, memo, &|| false),
+        None => Some(code.snapshot.check(language, &after_text)),
+    };
     let after = after.unwrap_or_default();
     if after.notes.len() > before.notes.len() {
         return Err(Rejection::Unproven);
@@ -424,7 +428,7 @@ pub(crate) fn check_regenerated(
         if !matches!(verdict, Err(Rejection::Dropped { .. })) {
             break;
         }
-        verdict = check_with(code, &mut Memo::default(), before, finding, edits);
+        verdict = check_with(code, None, before, finding, edits);
     }
     let after_text = verdict?;
     let place = edit::map(block, edits);

@@ -82,6 +82,10 @@ impl Fixes {
 /// so that a long one with many findings would take for ever.
 const MAX_PROOF_BYTES: usize = 8 << 20;
 
+/// The patches of up to so many findings are proved one by one; those of more share what they
+/// leave as it is.
+const FEW: usize = 2;
+
 /// The entry's own fixes for a finding, each proved by the gate. A fix whose parts the code does
 /// not have is in neither list: it was not meant for such code.
 #[must_use]
@@ -100,7 +104,7 @@ pub fn fixes(
         text,
         root: tree.root_node(),
     };
-    prove(&code, &mut Memo::default(), &mut left, before, finding)
+    prove(&code, None, &mut left, before, finding)
 }
 
 /// The fixes of every finding of a text, in the order of the findings. In a long text with many
@@ -113,11 +117,12 @@ pub fn fixes_of_all(
     before: &Analysis,
 ) -> Vec<Fixes> {
     let mut left = MAX_PROOF_BYTES;
-    let mut memo = Memo::default();
-    let fixable = |it: &Finding| !it.entry.fixes.is_empty();
-    if !before.findings.iter().any(fixable) {
+    let fixable = |it: &&Finding| !it.entry.fixes.is_empty();
+    let fixable = before.findings.iter().filter(fixable).count();
+    if fixable == 0 {
         return vec![Fixes::default(); before.findings.len()];
     }
+    let mut memo = (fixable > FEW).then(Memo::default);
     let tree = syntax::parse(language, text);
     let code = Code {
         snapshot,
@@ -127,13 +132,13 @@ pub fn fixes_of_all(
     };
     let findings = before.findings.iter();
     findings
-        .map(|finding| prove(&code, &mut memo, &mut left, before, finding))
+        .map(|finding| prove(&code, memo.as_mut(), &mut left, before, finding))
         .collect()
 }
 
 fn prove(
     code: &Code<'_>,
-    memo: &mut Memo,
+    mut memo: Option<&mut Memo>,
     left: &mut usize,
     before: &Analysis,
     finding: &Finding,
@@ -155,7 +160,7 @@ fn prove(
                 break;
             };
             *left = left.saturating_sub(code.text.len());
-            match gate::check_with(code, memo, before, finding, &edits) {
+            match gate::check_with(code, memo.as_deref_mut(), before, finding, &edits) {
                 Ok(_) => {
                     refused = None;
                     out.proposals.push(Proposal {

@@ -424,7 +424,7 @@ impl Judge<'_> {
     fn prove(&mut self, edits: &[Edit]) -> Result<(), Rejection> {
         let after = match self.task.target {
             Target::Finding(finding) => {
-                gate::check_with(&self.code, &mut self.memo, self.task.before, finding, edits)?
+                gate::check_with(&self.code, Some(&mut self.memo), self.task.before, finding, edits)?
             }
             Target::Block(..) => gate::check_block(
                 self.task.snapshot,

@@ -10,6 +10,7 @@ use super::call::CallFact;
 use crate::env::Fact;
 use crate::ir::{ExprId, ExprKind, Span};
 use crate::rules::Effect;
+use crate::scanf::conversions;
 use crate::value::{self, Data, Kind, Origin, Value};
 
 impl<'a> Eval<'a> {
@@ -176,11 +177,13 @@ impl<'a> Eval<'a> {
         let format = call.positional(first - 1);
         // Pieces between which a macro stands may get their widths from that.
         let one = format.filter(|it| self.source(it.span).matches('"').count() == 2);
-        let widths = one.and_then(|it| it.value.as_str().map(|it| scan_widths(it)));
+        let known = one.and_then(|it| it.value.as_str().map(|it| conversions(it)));
         let limited: Arc<[Fact]> = [Fact::Upper].into();
         for (at, arg) in call.args.iter().skip(first).enumerate() {
             let place = self.place(call.span);
-            let bounded = widths.as_ref().is_none_or(|it| it.get(at) == Some(&true));
+            let bounded = known
+                .as_ref()
+                .is_none_or(|it| it.get(at).is_some_and(|it| it.width.is_some()));
             self.write_into(arg.expr, &arg.value.clone(), |old| {
                 old.with(|data| {
                     data.roots.clone_from(&text.roots);
@@ -263,21 +266,6 @@ impl<'a> Eval<'a> {
             self.env.set(&path, change(&old));
         }
     }
-}
-
-/// Whether each conversion of a scan's format has a width.
-fn scan_widths(format: &str) -> Vec<bool> {
-    let mut out = Vec::new();
-    let mut rest = format;
-    while let Some((_, behind)) = rest.split_once('%') {
-        rest = behind;
-        match rest.bytes().next() {
-            Some(b'%') => rest = &rest[1..],
-            Some(b'*') => {}
-            first => out.push(first.is_some_and(|it| it.is_ascii_digit())),
-        }
-    }
-    out
 }
 
 pub(super) fn is_variadic(path: &str) -> bool {

@@ -20,7 +20,7 @@ impl Words {
         if !pattern.callee.is_empty() {
             clauses.extend(self.names(&pattern.callee));
         }
-        let target = pattern.target.as_ref().and_then(|it| self.word_of(it));
+        let target = pattern.target.as_ref().and_then(|it| self.whole_word(it));
         clauses.extend(target.clone());
         let values = [
             &pattern.receiver,
@@ -167,7 +167,7 @@ impl Words {
             out.extend(self.names(&test.names));
         }
         out.extend(self.constants(&test.constant));
-        out.extend(test.named.as_ref().and_then(|it| self.word_of(it)));
+        out.extend(test.named.as_ref().and_then(|it| self.whole_word(it)));
         out.extend(test.text.as_ref().and_then(|it| self.shape(it, true)));
         let parts = test.element.iter().chain(&test.part);
         let inner = parts.map(|it| &**it).chain(test.entry.values());
@@ -313,7 +313,7 @@ impl Words {
     }
 
     /// What a name, or a key in a string, must hold to fit an expression as a whole.
-    fn word_of(&mut self, shape: &Shape) -> Option<Clause> {
+    fn whole_word(&mut self, shape: &Shape) -> Option<Clause> {
         self.fitting(shape, Lies::InName, Some(shape))
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use kb_schema::{Shape, Then};
 
-use crate::layout::is_part;
+use crate::layout::{is_part, word_fits};
 
 /// A piece of a word and where it must stand.
 #[derive(Debug)]
@@ -90,22 +90,6 @@ impl Piece {
                     .is_none_or(|byte| byte.is_ascii_whitespace() || byte == b'\\' || byte >= 0x80),
             }
     }
-}
-
-/// Whether the word around a place is what an expression asks for.
-fn word_fits(shape: &Shape, text: &[u8], at: &Range<usize>) -> bool {
-    let part = |byte: &u8| is_part(*byte);
-    let before = text[..at.start].iter().rev().take_while(|it| part(it));
-    let after = text[at.end..].iter().take_while(|it| part(it));
-    let (start, end) = (at.start - before.count(), at.end + after.count());
-    // Some compilers take a dollar sign for a letter.
-    let beside = |at: Option<usize>| at.and_then(|it| text.get(it)) == Some(&b'$');
-    let word = std::str::from_utf8(&text[start..end]);
-    beside(start.checked_sub(1))
-        || beside(Some(end))
-        || !text[start..end].is_ascii()
-        || !shape.compiles()
-        || word.is_ok_and(|it| shape.is_match(it))
 }
 
 /// Whether a text begins with a colon, blanks and broken lines apart.
