@@ -29,7 +29,7 @@ pub enum Then {
 /// More alternatives than this tell too little.
 const MAX_NEEDS: usize = 64;
 /// Shorter words stand everywhere, unless they open a text.
-const MIN_NEED: usize = 3;
+const MIN_NEED: usize = 2;
 /// The most ways to spell one run of letters.
 const MAX_SPELLINGS: usize = 48;
 

@@ -57,8 +57,8 @@ struct Demand {
     spot: Spot,
     /// The same once all atoms are numbered, in the form that is asked.
     tests: Tests,
-    /// How a division is written, where it asks about one.
-    divides: Option<Clause>,
+    /// How a division, a comparison, an index or a return is written, where it asks about one.
+    written: Option<Clause>,
     /// It asks what a whole text says, and so about everything in it.
     whole: bool,
     /// It asks what a class says, its methods included.
@@ -249,12 +249,12 @@ impl Words {
                     rule.clauses
                         .iter()
                         .for_each(|it| self.touched(it, &mut near));
-                    let divides = rule.divides.as_ref().map(|it| self.any_of(it));
-                    std::iter::once(near).chain(divides).collect()
+                    std::iter::once(near).collect()
                 }
                 Spot::Anywhere => Vec::new(),
             };
-            stands.extend(rule.body.as_ref().map(|it| self.any_of(it)));
+            let own = rule.body.iter().chain(&rule.written);
+            stands.extend(own.map(|it| self.any_of(it)));
             let clauses = tests(&rule.clauses);
             self.rules[at].tests = Tests { clauses, stands };
         }

@@ -423,9 +423,13 @@ impl Judge<'_> {
     /// Lets the gate, and then the user's own checks, judge some edits.
     fn prove(&mut self, edits: &[Edit]) -> Result<(), Rejection> {
         let after = match self.task.target {
-            Target::Finding(finding) => {
-                gate::check_with(&self.code, Some(&mut self.memo), self.task.before, finding, edits)?
-            }
+            Target::Finding(finding) => gate::check_with(
+                &self.code,
+                Some(&mut self.memo),
+                self.task.before,
+                finding,
+                edits,
+            )?,
             Target::Block(..) => gate::check_block(
                 self.task.snapshot,
                 self.task.language,

@@ -1,7 +1,9 @@
 //! What a rule cannot do without, read off its pattern.
 //! It knows patterns and the library's other spellings; it sees no text.
 
-use kb_schema::{ArgKey, Event, Guard, Literal, NamePattern, Need, On, Pattern, Shape, Test, Then};
+use kb_schema::{
+    ArgKey, Event, Guard, Literal, NamePattern, Need, On, Op, Pattern, Shape, Test, Then,
+};
 
 use super::piece::{Lies, Next, Opens, Piece};
 use super::{All, Atom, Clause, Demand, Spot, Tests, Words};
@@ -91,7 +93,7 @@ impl Words {
             (true, false) => Spot::Near,
             (true, true) => Spot::Anywhere,
         };
-        let divides = (pattern.on == On::Divide).then(|| self.signs(&["/", "%"]));
+        let written = self.signs_of(pattern);
         let data = |test: &&Test| !(test.tainted.is_empty() && test.amount.is_empty());
         self.rules.push(Demand {
             crosses: pattern.on == On::Events
@@ -102,7 +104,7 @@ impl Words {
             clauses,
             spot,
             body,
-            divides: divides.flatten(),
+            written,
             tests: Tests::default(),
             whole: query.is_some_and(|it| it.whole_file),
             classes: query.is_some_and(RawQuery::spans_classes),
@@ -347,6 +349,21 @@ impl Words {
             clause.push(all);
         }
         Some(clause)
+    }
+
+    /// How what a rule asks about is written, in the function that it is in.
+    fn signs_of(&mut self, pattern: &Pattern) -> Option<Clause> {
+        let is_equal = |it: &Op| matches!(it, Op::Equal | Op::NotEqual);
+        match pattern.on {
+            On::Divide => self.signs(&["/", "%"]),
+            On::Index => self.signs(&["["]),
+            On::Compare if pattern.op.iter().all(is_equal) => self.signs(&["==", "!=", "<>"]),
+            On::Compare if !pattern.op.iter().any(is_equal) => self.signs(&["<", ">"]),
+            On::Return => self
+                .word("return")
+                .map(|it| vec![vec![vec![Atom::Word(it)]]]),
+            _ => None,
+        }
     }
 
     /// Signs of which one is written.
