@@ -24,7 +24,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from generate import python_file  # noqa: E402
+from generate import c_file, python_file  # noqa: E402
 
 from support.profiles import capabilities  # noqa: E402
 from support.rpc import Client, Json, ResponseError  # noqa: E402
@@ -126,13 +126,16 @@ def measure_checks(options: argparse.Namespace, home: Path) -> list[Series]:
     small.mkdir()
     (small / "small.py").write_text(python_file(100))
     series = []
-    for what, folder, runs in (
-        ("corpus", options.corpus, options.runs),
-        ("100 lines", small, 4 * options.runs),
-    ):
-        row = {name: Series(name, what) for name in checkers(options)}
+    wanted = [("corpus", options.corpus, options.runs), ("100 lines", small, 4 * options.runs)]
+    if options.c_folder:
+        wanted.append(("C folder", options.c_folder, options.runs))
+    for what, folder, runs in wanted:
+        tools = checkers(options)
+        if what == "C folder":
+            tools = {name: it for name, it in tools.items() if name in ("bare parse", "secondlook")}
+        row = {name: Series(name, what) for name in tools}
         for turn in range(runs + 1):
-            for name, (command, count) in checkers(options).items():
+            for name, (command, count) in tools.items():
                 slow = name == "Bandit" and turn > max(2, runs // 2)
                 if slow:
                     continue
@@ -142,6 +145,13 @@ def measure_checks(options: argparse.Namespace, home: Path) -> list[Series]:
                     row[name].note = "" if name == "bare parse" else f"{count(out)} findings"
                     continue
                 row[name].values.append(spent)
+        if what == "C folder":
+            lines = sum(
+                it.read_bytes().count(b"\n") for it in folder.rglob("*") if it.suffix in (".c", ".h")
+            )
+            for it in row.values():
+                rate = lines / it.median / 1_000
+                it.note = f"{rate:.3f} million lines a second {it.note}".strip()
         series.extend(row.values())
     return series
 
@@ -163,18 +173,26 @@ def running_time(process: int) -> float:
 class Edited:
     """A generated file open in one server, with a place to type in its middle."""
 
+    uri = "file:///nowhere/generated.py"
+    language = "python"
+    make = staticmethod(python_file)
+
+    #: What stands on the line before a function's body, and a line that is typed into one.
+    OPENS = "def "
+    LINE = "    note = 1\n"
+    WEAKNESS = '    subprocess.call("ls " + input(), shell=True)\n'
+
     def __init__(self, client: Client, lines: int) -> None:
         self.client = client
-        self.uri = "file:///nowhere/generated.py"
         self.version = 1
-        text = python_file(lines)
+        text = self.make(lines)
         rows = text.split("\n")
         middle = len(rows) // 2
         # The first line of a function's body behind the middle.
         self.row = (
-            next(at for at in range(middle, len(rows)) if rows[at - 1].startswith("def ")) + 1
+            next(at for at in range(middle, len(rows)) if rows[at - 1].startswith(self.OPENS)) + 1
         )
-        client.open(self.uri, text)
+        client.open(self.uri, text, self.language)
         self.findings = len(self.pull())
 
     def pull(self) -> list[Json]:
@@ -199,7 +217,7 @@ class Edited:
     def type_letter(self, turn: int) -> int:
         """Adds a letter to a line of its own, or takes the last one away."""
         if turn == 0:
-            self.change((self.row, 0), (self.row, 0), "    note = 1\n")
+            self.change((self.row, 0), (self.row, 0), self.LINE)
         elif turn % 2:
             self.change((self.row, 8), (self.row, 8), "x")
         else:
@@ -209,8 +227,7 @@ class Edited:
     def toggle_weakness(self, turn: int) -> int:
         """Puts a weakness in, or takes it out."""
         if turn % 2 == 0:
-            line = '    subprocess.call("ls " + input(), shell=True)\n'
-            self.change((self.row, 0), (self.row, 0), line)
+            self.change((self.row, 0), (self.row, 0), self.WEAKNESS)
             return self.findings + 1
         self.change((self.row, 0), (self.row + 1, 0), "")
         return self.findings
@@ -222,6 +239,17 @@ class Edited:
         else:
             self.change((1, 0), (2, 0), "")
         return self.findings
+
+
+class EditedC(Edited):
+    """The same in C."""
+
+    uri = "file:///nowhere/generated.c"
+    language = "c"
+    make = staticmethod(c_file)
+    OPENS = "{"
+    LINE = "    int note = 1;\n"
+    WEAKNESS = "    { char text[16]; gets(text); }\n"
 
 
 EDITS: dict[str, Callable[[Edited, int], int]] = {
@@ -244,46 +272,84 @@ def servers(options: argparse.Namespace) -> dict[str, tuple[list[str], Json]]:
 def measure_edits(options: argparse.Namespace, home: Path) -> list[Series]:
     """The same edits in the same client, one server after the other, for each size and kind."""
     series = []
-    for lines in SIZES:
-        for kind, edit in EDITS.items():
-            for name, (command, settings) in servers(options).items():
-                say(f"{lines} lines, {kind}: {name}")
-                cpu = Series(name, f"{lines} lines, {kind}: CPU")
-                wall = Series(name, f"{lines} lines, {kind}: waiting")
-                with Client([*PINNED, *command], one_thread(home), home) as client:
-                    client.initialize(
-                        capabilities(encodings=["utf-16"], pull=True),
-                        initializationOptions=settings,
-                    )
-                    edited = Edited(client, lines)
-                    for turn in range(options.edits + 4):
-                        before = running_time(client.process.pid)
-                        started = time.perf_counter()
-                        expected = edit(edited, turn)
-                        found = len(edited.pull())
-                        waited = (time.perf_counter() - started) * 1_000
-                        # What the server still does after its answer counts as well.
-                        time.sleep(0.03)
-                        spent = running_time(client.process.pid) - before
-                        if found != expected:
-                            raise SystemExit(f"{name} finds {found} instead of {expected} ({kind})")
-                        if turn >= 4:
-                            cpu.values.append(spent)
-                            wall.values.append(waited)
-                    cpu.note = wall.note = f"{edited.findings} findings"
-                    client.shutdown()
-                series += [cpu, wall]
+    for file, lines, kind in [
+        *((Edited, lines, kind) for lines in SIZES for kind in EDITS),
+        *((EditedC, lines, kind) for lines in SIZES for kind in list(EDITS)[:2]),
+    ]:
+        for name, (command, settings) in servers(options).items():
+            if file is EditedC and name != "secondlook":
+                continue
+            what = f"{lines} lines{' of C' if file is EditedC else ''}, {kind}"
+            say(f"{what}: {name}")
+            cpu, wall = Series(name, f"{what}: CPU"), Series(name, f"{what}: waiting")
+            with Client([*PINNED, *command], one_thread(home), home) as client:
+                client.initialize(
+                    capabilities(encodings=["utf-16"], pull=True), initializationOptions=settings
+                )
+                edited = file(client, lines)
+                for turn in range(options.edits + 4):
+                    before = running_time(client.process.pid)
+                    started = time.perf_counter()
+                    expected = EDITS[kind](edited, turn)
+                    found = len(edited.pull())
+                    waited = (time.perf_counter() - started) * 1_000
+                    # What the server still does after its answer counts as well.
+                    time.sleep(0.03)
+                    spent = running_time(client.process.pid) - before
+                    if found != expected:
+                        raise SystemExit(f"{name} finds {found} instead of {expected} ({what})")
+                    if turn >= 4:
+                        cpu.values.append(spent)
+                        wall.values.append(waited)
+                cpu.note = wall.note = f"{edited.findings} findings"
+                client.shutdown()
+            series += [cpu, wall]
     return series
+
+
+def resident(process: int) -> float:
+    """What a process holds of memory, in units of 2^20 bytes."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1_024
+
+
+def measure_life(options: argparse.Namespace, home: Path) -> list[Series]:
+    """From a server's start to the first diagnostics, waiting, and what it holds with ten files."""
+    tools = servers(options)
+    starts = {name: Series(name, "start to first diagnostics, ms") for name in tools}
+    holds = {name: Series(name, "memory with ten files of 1,000 lines, MiB") for name in tools}
+    for turn in range(2 * options.runs + 1):
+        for name, (command, settings) in tools.items():
+            say(f"start and memory: {name}, run {turn} of {2 * options.runs}")
+            started = time.perf_counter()
+            with Client([*PINNED, *command], one_thread(home), home) as client:
+                client.initialize(
+                    capabilities(encodings=["utf-16"], pull=True), initializationOptions=settings
+                )
+                client.open("file:///nowhere/first.py", "import os\nos.system(input())\n")
+                first = len(client.pull("file:///nowhere/first.py"))
+                waited = (time.perf_counter() - started) * 1_000
+                for number in range(10):
+                    uri = f"file:///nowhere/{number}.py"
+                    client.open(uri, python_file(1_000 + number))
+                    client.pull(uri)
+                memory = resident(client.process.pid)
+                client.shutdown()
+            if turn:
+                starts[name].values.append(waited)
+                holds[name].values.append(memory)
+                starts[name].note = f"{first} findings"
+    return [*starts.values(), *holds.values()]
 
 
 # The report.
 
 
-def table(title: str, rows: list[Series], base: str) -> list[str]:
+def table(title: str, rows: list[Series], base: str, unit: str = " ms") -> list[str]:
     """A Markdown table; the ratio is to the row of the tool named."""
     medians = {it.what: it.median for it in rows if it.tool == base}
     lines = [f"### {title}", ""]
-    lines.append(f"| what | tool | median ms | 95 % below | lowest–highest | × {base} | |")
+    lines.append(f"| what | tool | median{unit} | 95 % below | lowest–highest | × {base} | |")
     lines.append("|---|---|---:|---:|---:|---:|---|")
     for it in rows:
         ratio = f"{it.median / medians[it.what]:.2f}" if medians.get(it.what) else ""
@@ -332,6 +398,7 @@ def main() -> None:
     parser.add_argument("--parse", required=True, help="the bare parser")
     parser.add_argument("--corpus", required=True, type=Path, help="folder to check")
     parser.add_argument("--corpus-name", required=True)
+    parser.add_argument("--c-folder", type=Path, help="a folder with C to check as well")
     parser.add_argument("--home", required=True, type=Path, help="an empty folder")
     parser.add_argument("--runs", type=int, default=5, help="runs of each check (5)")
     parser.add_argument("--edits", type=int, default=40, help="edits of each kind (40)")
@@ -341,12 +408,14 @@ def main() -> None:
 
     checks = measure_checks(options, options.home)
     edits = measure_edits(options, options.home)
+    life = measure_life(options, options.home)
     facts = machine(options)
     if options.json:
         document = {
             "facts": facts,
             "checks": [it.as_json() for it in checks],
             "edits": [it.as_json() for it in edits],
+            "life": [it.as_json() for it in life],
         }
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return
@@ -362,6 +431,7 @@ def main() -> None:
     wall = [it for it in edits if not it.what.endswith("CPU")]
     print("\n".join(table("One edit, until the diagnostics are there: CPU", cpu, base_edit)))
     print("\n".join(table("One edit, until the diagnostics are there: waiting", wall, base_edit)))
+    print("\n".join(table("A server's start and memory", life, base_edit, "")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes Python files of any length, the same every time: plain functions as people write them.
+"""Makes Python and C files of any length, the same every time: plain functions as people write them.
 
 About one function in ten holds a weakness, so that a checker has something to say.
 """
@@ -125,16 +125,116 @@ def {name}(host):
 ]
 
 
-def python_file(lines: int) -> str:
+C_HEAD = """/* Generated for measurement. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT 100
+
+struct item {
+    char name[64];
+    long amount;
+    struct item *next;
+};
+"""
+
+C_FUNCTIONS = [
+    """
+/* Reads the {noun}s of a file into a list; the number of them, or -1. */
+int {name}(const char *path, struct item **list)
+{{
+    FILE *file = fopen(path, "r");
+    char line[256];
+    int count = 0;
+
+    if (file == NULL)
+        return -1;
+    while (count < LIMIT && fgets(line, sizeof(line), file) != NULL) {{
+        struct item *one = calloc(1, sizeof(*one));
+
+        if (one == NULL)
+            break;
+        line[strcspn(line, "\\n")] = '\\0';
+        snprintf(one->name, sizeof(one->name), "%s", line);
+        one->amount = count;
+        one->next = *list;
+        *list = one;
+        count++;
+    }}
+    fclose(file);
+    return count;
+}}
+""",
+    """
+static long {name}(const struct item *first, long least)
+{{
+    long total = 0;
+    const struct item *one;
+
+    for (one = first; one != NULL; one = one->next) {{
+        if (one->amount < least)
+            continue;
+        if (strcmp(one->name, "{noun}") == 0)
+            total += 2 * one->amount;
+        else
+            total += one->amount;
+    }}
+    return total > 0 ? total : 0;
+}}
+""",
+    """
+/* Copies what fits, and ends it. */
+size_t {name}(char *out, size_t room, const char *text)
+{{
+    size_t length = strlen(text);
+    size_t i;
+
+    if (room == 0)
+        return length;
+    for (i = 0; i + 1 < room && text[i] != '\\0'; i++)
+        out[i] = text[i] == '\\t' ? ' ' : text[i];
+    out[i] = '\\0';
+    return length;
+}}
+""",
+    """
+void {name}(struct item *first)
+{{
+    while (first != NULL) {{
+        struct item *next = first->next;
+
+        free(first);
+        first = next;
+    }}
+}}
+""",
+]
+
+C_WEAK = [
+    """
+void {name}(const char *host)
+{{
+    char command[64];
+
+    sprintf(command, "ping -c 1 %s", host);
+    system(command);
+}}
+""",
+]
+
+
+def generated(lines: int, head: str, functions: list[str], weak: list[str]) -> str:
     """A file of at least so many lines, by less than one function more."""
     chance = random.Random(lines)
-    parts = [HEAD]
-    length = HEAD.count("\n")
+    parts = [head]
+    length = head.count("\n")
     number = 0
     while length < lines:
         number += 1
         noun = chance.choice(NOUNS)
-        template = chance.choice(WEAK if number % 10 == 0 else FUNCTIONS)
+        template = chance.choice(weak if number % 10 == 0 else functions)
         part = "\n" + template.format(
             name=f"{chance.choice(VERBS)}_{noun}s_{number}",
             noun=noun,
@@ -144,3 +244,13 @@ def python_file(lines: int) -> str:
         parts.append(part)
         length += part.count("\n")
     return "".join(parts)
+
+
+def python_file(lines: int) -> str:
+    """Python of at least so many lines."""
+    return generated(lines, HEAD, FUNCTIONS, WEAK)
+
+
+def c_file(lines: int) -> str:
+    """C of at least so many lines."""
+    return generated(lines, C_HEAD, C_FUNCTIONS, C_WEAK)

@@ -420,7 +420,13 @@ impl LangRules {
             .get_or_init(|| query::begins(language, &self.queries))
     }
 
-    /// The words without which nothing is found, gathered when they are first asked for.
+    /// The words without which nothing is found, where they were gathered already.
+    pub(crate) fn known_words(&self) -> Option<&Words> {
+        self.words.get()
+    }
+
+    /// The words without which nothing is found. They are gathered for the first scan that asks,
+    /// because an editor never does.
     pub(crate) fn words(&self) -> &Words {
         self.words.get_or_init(|| {
             let mut words = Words::new(&self.library);

@@ -713,13 +713,11 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
     fn queries(&self, index: usize, handler: bool) -> Vec<Found> {
         let scope = &self.kit.map.scopes[index];
         let source = self.source(index);
-        let words = self.rules.words();
-        let shown = words.marks(source.as_bytes(), None);
+        let may_stand = self.standing(source);
         let below = self.below(self.node(index));
         let mut out = Vec::new();
         for raw in self.wanted(&scope.name, handler) {
-            let may_stand = !raw.whole_file && words.may_stand(raw.rule as usize, &shown);
-            if !may_stand || !raw.may_match(source) {
+            if raw.whole_file || !may_stand(raw) || !raw.may_match(source) {
                 continue;
             }
             let before = out.len();
@@ -770,18 +768,18 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             !raw.whole_file && raw.may_match(text)
         };
         let asked: Vec<&RawQuery> = self.wanted("", false).filter(may_match).collect();
-        let words = self.rules.words();
         let mut out = Vec::new();
         let root = self.nodes.root();
         let mut cursor = root.walk();
         let statements = root.named_children(&mut cursor);
         for statement in statements.filter(|it| !asked.is_empty() && !is_function(*it)) {
             let text = self.text.get(statement.byte_range()).unwrap_or("");
-            let shown = words.marks(text.as_bytes(), None);
-            let may_match =
-                |it: &&&RawQuery| words.may_stand(it.rule as usize, &shown) && it.may_match(text);
+            let may_stand = self.standing(text);
             let below = self.below(statement);
-            for raw in asked.iter().filter(may_match) {
+            for raw in asked
+                .iter()
+                .filter(|it| may_stand(it) && it.may_match(text))
+            {
                 let before = out.len();
                 raw.run(self.text, &below, &mut |range| {
                     self.hit(0, raw, range, &mut out);
@@ -790,6 +788,17 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             }
         }
         out
+    }
+
+    /// Whether a query's words stand in a text, all of them looked for at once. An editor, which asks
+    /// of one function at a time, looks for each query's own.
+    fn standing(&self, text: &str) -> impl Fn(&RawQuery) -> bool {
+        let words = self.rules.known_words();
+        let shown = words.map(|it| (it, it.marks(text.as_bytes(), None)));
+        move |raw| {
+            let shown = shown.as_ref();
+            shown.is_none_or(|(words, marks)| words.may_stand(raw.rule as usize, marks))
+        }
     }
 
     fn below(&self, node: Node<'t>) -> Below<'_, 't> {

@@ -2,6 +2,7 @@
 //! A file that fails never stops the others.
 
 use std::io::Read;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::args::{Args, Check, Format};
 use crate::baseline::{self, Baseline};
 use crate::files::{self, Skipped, Target};
 use crate::judge::{Judge, Verdict};
+use crate::memory;
 use crate::place::Layout;
 use crate::progress::{self, Progress};
 use crate::{
@@ -87,6 +89,9 @@ pub(crate) struct Lens {
     pub(crate) leads: bool,
 }
 
+/// From so many files on a scan is a long one.
+const MANY: usize = 64;
+
 pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     let stdin = check.stdin_filename.is_some() || check.paths.contains(&PathBuf::from("-"));
     let others = |path: &&PathBuf| !matches!(path.to_str(), Some("-" | "."));
@@ -100,7 +105,8 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
     let settings = resolver.of_folder(&options::here()?);
     let store = kb::open(args, &settings);
     let entries = store.entries();
-    let host = Host::new(&entries);
+    // The process ends behind it, and taking it apart would cost milliseconds.
+    let host = ManuallyDrop::new(Host::new(&entries));
     let mut run = Run {
         args,
         check,
@@ -141,6 +147,9 @@ pub(crate) fn run(args: &Args, check: &Check) -> anyhow::Result<u8> {
         let found = files::find(&check.paths, &resolver, &run.settings);
         run.errors.extend(found.errors);
         run.skipped = found.skipped;
+        if found.targets.len() > MANY {
+            memory::take_small_pages();
+        }
         check_all(&lens, &found.targets, &mut run)?;
     }
     let wrong = resolver.take_problems();

@@ -15,13 +15,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Args;
 use crate::checks::Commands;
-use crate::{files, kb, model, options, output};
+use crate::{files, kb, memory, model, options, output};
 
 /// How often the entry folders are looked at: a new entry is live before its author has switched
 /// windows, and looking costs a few system calls.
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<u8> {
+    memory::take_small_pages();
     let filter =
         EnvFilter::try_from_env("SECONDLOOK_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = tracing_subscriber::fmt::layer()

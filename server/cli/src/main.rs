@@ -18,6 +18,7 @@ mod judge;
 mod kb;
 mod lines;
 mod lsp_cmd;
+mod memory;
 mod model;
 mod notebook;
 mod options;
@@ -47,17 +48,7 @@ const EXIT_ERROR: u8 = 2;
 /// Somebody ended the run; the number is that of shells.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Has memory come in pages of kilobytes. The allocator asks for pages of megabytes: what is freed after one file comes
-/// back for the next as megabytes to be cleared, and a server that keeps little of much it touches holds half as much
-/// memory again; some keys waited ten milliseconds longer with them.
-fn take_small_pages() {
-    // Without it all works as well.
-    #[cfg(target_os = "linux")]
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
-}
-
 fn main() -> ExitCode {
-    take_small_pages();
     let args = match args::Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

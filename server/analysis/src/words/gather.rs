@@ -415,14 +415,17 @@ impl Words {
     }
 
     fn piece(&mut self, piece: Piece) -> Option<Atom> {
-        let at = match self.pieces.iter().position(|it| *it == piece) {
-            Some(at) => at,
-            None => {
-                self.pieces.push(piece);
-                self.pieces.len() - 1
-            }
-        };
-        u16::try_from(at).ok().map(Atom::Piece)
+        let same = self.by_text.entry(piece.text.clone()).or_default();
+        let known = same
+            .iter()
+            .find(|it| self.pieces[usize::from(**it)] == piece);
+        if let Some(known) = known {
+            return Some(Atom::Piece(*known));
+        }
+        let at = u16::try_from(self.pieces.len()).ok()?;
+        same.push(at);
+        self.pieces.push(piece);
+        Some(Atom::Piece(at))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads every Python file under a folder, parses it with tree-sitter and visits each node once.
+//! Reads every Python and C file under a folder, parses it with tree-sitter and visits each node once.
 //! It is what any checker on these trees must pay at least; it knows nothing of ours.
 
 use std::path::{Path, PathBuf};
@@ -13,9 +13,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     files.sort();
     let mut parser = Parser::new();
-    parser.set_language(&tree_sitter_python::LANGUAGE.into())?;
     let (mut bytes, mut nodes) = (0, 0);
     for file in &files {
+        parser.set_language(&match is_python(file) {
+            true => tree_sitter_python::LANGUAGE.into(),
+            false => tree_sitter_c::LANGUAGE.into(),
+        })?;
         let text = fs::read(file)?;
         let tree = parser.parse(&text, None).ok_or("the parser gave no tree")?;
         bytes += text.len();
@@ -30,11 +33,19 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), files)?;
-        } else if entry.path().extension().is_some_and(|it| it == "py") {
+        } else if is_python(&entry.path()) || is_c(&entry.path()) {
             files.push(entry.path());
         }
     }
     Ok(())
+}
+
+fn is_python(file: &Path) -> bool {
+    file.extension().is_some_and(|it| it == "py")
+}
+
+fn is_c(file: &Path) -> bool {
+    file.extension().is_some_and(|it| it == "c" || it == "h")
 }
 
 /// Visits every node without recursion.
