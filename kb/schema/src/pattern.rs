@@ -246,6 +246,9 @@ pub struct Test {
     /// It is an index that a loop counted up to the number of the array's elements, where the zero
     /// byte is stored (C).
     pub past_loop: Option<bool>,
+    /// It is an index that a loop raises as often as a caller's number or a text says, where an
+    /// array of known length is written to and nothing looks at how often that is (C).
+    pub overrun: Option<bool>,
     /// It is a divisor that begins as nought and is raised only where something fits or is read,
     /// and that nothing compares with nought (C).
     pub tallied: Option<bool>,

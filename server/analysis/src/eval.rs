@@ -15,6 +15,7 @@ mod lifetime;
 mod local;
 mod names;
 mod options;
+mod overrun;
 pub(crate) mod report;
 mod stencil;
 mod tally;

@@ -37,6 +37,8 @@ pub(crate) struct Reach {
     pub(crate) past_bound: bool,
     /// A loop counted it up to the number of the array's elements, and the zero byte goes there.
     pub(crate) past_loop: bool,
+    /// A loop that nothing keeps within the array writes there.
+    pub(crate) overrun: bool,
     /// The member beside the array that it may be as large as.
     pub(crate) count: Option<String>,
     /// The length that was passed with the buffer and that nothing has looked at.
@@ -217,6 +219,9 @@ impl Matcher<'_> {
             && test
                 .past_loop
                 .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_loop) == wanted)
+            && test
+                .overrun
+                .is_none_or(|wanted| given.reach.is_some_and(|it| it.overrun) == wanted)
             && test.tallied.is_none_or(|wanted| {
                 given.expr.is_some_and(|it| self.written.tallied(it)) == wanted
             })
@@ -611,6 +616,7 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.past == Some(true)
         || test.past_bound == Some(true)
         || test.past_loop == Some(true)
+        || test.overrun == Some(true)
         || test.tallied == Some(true)
         || test.claimed == Some(true)
         || test.past_count.is_some()

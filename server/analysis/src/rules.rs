@@ -518,7 +518,7 @@ impl LangRules {
         let asks_reach = |test: &&Test| {
             let shapes = [&test.past_count, &test.unmeasured];
             test.past.or(test.past_bound).or(test.stepped).is_some()
-                || test.past_loop.is_some()
+                || test.past_loop.or(test.overrun).is_some()
                 || shapes.into_iter().any(Option::is_some)
         };
         if pattern.tests().iter().any(asks_reach) {

@@ -73,10 +73,11 @@ impl Eval<'_> {
         (index, key): (ExprId, &Value),
     ) -> Reach {
         let mut out = Reach::default();
-        if self.around.language != Language::C
-            || !self.around.active.asks_reach
-            || self.addressed == Some(whole)
-        {
+        if self.around.language != Language::C || !self.around.active.asks_reach {
+            return out;
+        }
+        out.overrun = self.is_overrun(whole, (base, object), index);
+        if self.addressed == Some(whole) {
             return out;
         }
         out.unmeasured = self.unmeasured(base);

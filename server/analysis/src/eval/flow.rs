@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use syntax::Language;
+
 use super::{CATCH_DIVISION, Eval, Ignored, surely};
-use crate::env::{Env, join};
+use crate::env::{Env, Fact, join};
 use crate::ir::{Block, ExprId, ExprKind, Handler, Span, Stmt, StmtKind};
 use crate::value::Value;
 
@@ -86,6 +88,7 @@ impl<'a> Eval<'a> {
         at_least_once: bool,
     ) {
         let mut exits: Option<Env> = None;
+        let mut letters: Vec<(u64, Fact)> = Vec::new();
         let uses = self.env.uses();
         // Twice: what the first round binds late is read early in the second.
         for round in 0..2 {
@@ -112,7 +115,12 @@ impl<'a> Eval<'a> {
                 self.refine(cond, true);
                 self.in_loop_condition = false;
             }
+            let known = self.env.guards.len();
             exits = self.round(body, exits);
+            if self.reachable && self.around.language == Language::C {
+                let new = self.env.guards.iter().skip(known);
+                letters.extend(new.filter(|it| it.1 == Fact::Pattern).cloned());
+            }
             if let Some(step) = step.filter(|_| self.reachable) {
                 self.expr(step);
             }
@@ -129,7 +137,12 @@ impl<'a> Eval<'a> {
             let start = self.span(cond).start;
             let end = step.map_or(last.span.end, |it| self.span(it).end.max(last.span.end));
             let whole = self.source(Span { start, end });
+            // Whoever leaves by the condition has seen every letter.
+            let all = !letters.is_empty() && !whole.contains("break");
             self.counted(cond, whole);
+            for (id, fact) in letters.into_iter().filter(|_| all) {
+                self.env.guard(id, fact);
+            }
         }
         self.block(other);
     }

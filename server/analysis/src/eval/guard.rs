@@ -61,6 +61,13 @@ impl Eval<'_> {
                 for operand in operands {
                     let mut own = Vec::new();
                     self.facts(*operand, truth, &mut own, depth + 1);
+                    // One letter beside a class of letters: `isalnum(*p) || *p == '-'`.
+                    let letters: Vec<(u64, Fact)> = own
+                        .iter()
+                        .filter(|(_, fact)| *fact == Fact::Equality)
+                        .map(|(id, _)| (*id, Fact::Pattern))
+                        .collect();
+                    own.extend(letters);
                     out.extend(own.iter().filter(|(_, fact)| is_mention(fact)).cloned());
                     common = Some(match common {
                         None => own,

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use kb_schema::{ArgKey, Op, Pattern};
+use syntax::Language;
 
 use super::Eval;
 use super::call::CallFact;
@@ -252,10 +253,11 @@ impl<'a> Eval<'a> {
         let rules = self.around.rules;
         if rules.divides.is_empty()
             || self.divides_safely > 0
-            || matches!(
-                over.kind,
-                crate::value::Kind::Str | crate::value::Kind::Bytes
-            )
+            || self.around.language == Language::Python
+                && matches!(
+                    over.kind,
+                    crate::value::Kind::Str | crate::value::Kind::Bytes
+                )
             || over.path.as_deref() == Some("pathlib.Path()")
         {
             return;

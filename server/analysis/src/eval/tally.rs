@@ -12,13 +12,13 @@ const READS: [&str; 8] = [
 
 /// The longest function whose mentions are read one by one, in bytes: each division and each copy
 /// reads them all.
-const MAX_READ: usize = 16 << 10;
+pub(super) const MAX_READ: usize = 16 << 10;
 
 /// One mention of a name, with what stands around it.
-struct Mention<'s> {
-    at: usize,
-    before: &'s str,
-    after: &'s str,
+pub(super) struct Mention<'s> {
+    pub(super) at: usize,
+    pub(super) before: &'s str,
+    pub(super) after: &'s str,
 }
 
 impl Eval<'_> {
@@ -118,7 +118,10 @@ impl Eval<'_> {
             roots().any(comes)
                 && !named(&size.name)
                 && !named(&buffer.name)
-                && mentions(body.unwrap_or(""), &size.name).all(|it| is_constant_check(&it))
+                && mentions(body.unwrap_or(""), &size.name).all(|it| {
+                    is_constant_check(&it)
+                        || is_offset_check(&it, &buffer.name, written, body.unwrap_or(""))
+                })
                 && !is_moved(params, self.src, &buffer.name)
         })
     }
@@ -167,6 +170,31 @@ fn is_constant_check(mention: &Mention<'_>) -> bool {
         && mention.before.ends_with(['(', '|', '&'])
 }
 
+/// `pos < len`, `pos + 2 <= len`: says that there is something at the offset, and nothing of how
+/// long that is.
+fn is_offset_check(mention: &Mention<'_>, buffer: &str, claimed: &str, body: &str) -> bool {
+    let ends = [")", ";", "&&"]
+        .iter()
+        .any(|it| mention.after.starts_with(it));
+    let side = mention
+        .before
+        .rsplit(['(', ';', '&', '|', '{'])
+        .next()
+        .unwrap_or("");
+    let Some(side) = side.strip_suffix("<=").or_else(|| side.strip_suffix('<')) else {
+        return false;
+    };
+    let mut parts = side.split('+').map(str::trim);
+    let Some(offset) = parts.next().filter(|it| !it.is_empty()) else {
+        return false;
+    };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    ends && offset.chars().all(is_part)
+        && parts.all(|it| it.starts_with(|c: char| c.is_ascii_digit()))
+        && mentions(claimed, offset).next().is_none()
+        && body.contains(&format!("{buffer}[{offset}"))
+}
+
 /// Whether the buffer is handed on or another pointer is made of it, whose length others know.
 fn is_moved(params: &[Param], src: &str, buffer: &str) -> bool {
     let body = src.find('{').and_then(|at| src.get(at..)).unwrap_or("");
@@ -176,7 +204,7 @@ fn is_moved(params: &[Param], src: &str, buffer: &str) -> bool {
 }
 
 /// Every mention of a name in a text.
-fn mentions<'s>(text: &'s str, name: &str) -> impl Iterator<Item = Mention<'s>> {
+pub(super) fn mentions<'s>(text: &'s str, name: &str) -> impl Iterator<Item = Mention<'s>> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.match_indices(name.to_owned().as_str())
         .map(|(at, it)| (at, at + it.len()))
