@@ -40,6 +40,10 @@ pub struct Library {
     pub sanitizers: BTreeMap<String, Vec<NamePattern>>,
     /// Decorators of route handlers.
     pub handlers: Vec<NamePattern>,
+    /// Classes whose subclasses answer requests: `tornado.web.RequestHandler`.
+    pub handler_classes: Vec<NamePattern>,
+    /// What the methods are called by which they do: `get`, `do_POST`.
+    pub handler_methods: Vec<String>,
     /// What a name that is bound nowhere usually means: `redirect` → `flask.redirect`.
     pub usual: BTreeMap<String, String>,
     /// Other names of one thing: `flask.ext.login` → `flask_login`; the longest prefix wins.
@@ -76,6 +80,8 @@ impl Library {
             sources: Vec::new(),
             sanitizers: BTreeMap::new(),
             handlers: Vec::new(),
+            handler_classes: Vec::new(),
+            handler_methods: Vec::new(),
             usual: BTreeMap::new(),
             aliases: BTreeMap::new(),
             inert: Vec::new(),

@@ -4,6 +4,7 @@
 mod arithmetic;
 mod bounds;
 mod call;
+pub(crate) mod class;
 mod effects;
 mod event;
 mod expr;
@@ -45,6 +46,8 @@ pub(crate) struct Around<'a> {
     pub(crate) closure: Option<&'a Env>,
     /// `self.*` as the class's constructor leaves it.
     pub(crate) fields: Option<&'a Env>,
+    /// What the function's class is made from, directly or not, by resolved name.
+    pub(crate) bases: &'a [Arc<str>],
     /// Whether the function is called when a signal arrives.
     pub(crate) signal_handler: bool,
     /// What a C file declares outside its functions.
@@ -252,6 +255,8 @@ impl<'a> Eval<'a> {
         for decorator in &self.func.decorators {
             self.expr(*decorator);
         }
+        let answers = self.answers_requests();
+        self.handler |= answers;
         for (index, param) in self.func.params.iter().enumerate() {
             let (mut handed_over, mut bounds) = (false, Vec::new());
             for default in param.default.into_iter().chain(param.annotated) {
@@ -283,7 +288,9 @@ impl<'a> Eval<'a> {
             // `<int:number>` in a route lets only numbers through.
             let converted = ["int", "float", "uuid"]
                 .iter()
-                .any(|kind| routes.contains(&format!("<{kind}:{}>", param.name)));
+                .any(|kind| routes.contains(&format!("<{kind}:{}>", param.name)))
+                // Where the route is not in sight, a number is known by its name.
+                || answers && class::is_number(&param.name);
             let source = if is_self {
                 None
             } else {
@@ -620,7 +627,7 @@ impl<'a> Eval<'a> {
                         .as_ref()
                         .and_then(|items| items.get(index))
                         .cloned();
-                    let item = item.unwrap_or_else(|| self.element(value, self.span(target)));
+                    let item = item.unwrap_or_else(|| self.piece(value, index, self.span(target)));
                     self.assign(*part, None, &item, span);
                 }
             }
@@ -742,6 +749,17 @@ impl<'a> Eval<'a> {
             let path = self.canonical(&import.path);
             self.env.bind(&import.alias, Value::named(path));
         }
+    }
+
+    /// One of several names that a value is taken apart into. What held of the whole holds of it;
+    /// what is found out about it later says nothing of the others.
+    fn piece(&self, value: &Value, index: usize, span: Span) -> Value {
+        let item = self.element(value, span);
+        if item.roots.is_empty() || self.around.language != Language::Python {
+            return item;
+        }
+        let key = Value::constant(Const::Int(i64::try_from(index).unwrap_or(i64::MAX)));
+        crate::env::checked(&item, &Value::number(), &self.env.guards).part(&key)
     }
 
     /// One element of a container, as a loop or an index takes it.

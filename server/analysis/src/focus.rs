@@ -167,6 +167,8 @@ impl<'a> Survey<'a> {
         }
         // Who is a handler of signals may be said anywhere.
         survey.marks[0].handler |= rules.registers(text);
+        // So may be what a class is made from.
+        survey.marks[0].handler |= survey.marks.iter().any(|it| rules.has_handler_class(it));
         survey
     }
 

@@ -2,6 +2,7 @@
 //! Lowering is bounded in depth; what lies deeper becomes an opaque leaf and is counted.
 
 mod c;
+mod cases;
 mod outline;
 mod python;
 

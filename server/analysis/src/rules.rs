@@ -213,6 +213,7 @@ pub(crate) struct LangRules {
     pub(crate) carries: Dispatch<()>,
     pub(crate) never_return: Dispatch<()>,
     pub(crate) handlers: Dispatch<()>,
+    pub(crate) handler_classes: Dispatch<()>,
     pub(crate) effects: Dispatch<Effect>,
     /// Top-level names that mean a module or a function even where nothing imports them.
     pub(crate) known: FxHashSet<Box<str>>,
@@ -293,6 +294,7 @@ impl LangRules {
             carries: Dispatch::default(),
             never_return: Dispatch::default(),
             handlers: Dispatch::default(),
+            handler_classes: Dispatch::default(),
             effects: Dispatch::default(),
             known: FxHashSet::default(),
             library: library.clone(),
@@ -348,6 +350,7 @@ impl LangRules {
             (&library.carries, &mut out.carries),
             (&library.never_return, &mut out.never_return),
             (&library.handlers, &mut out.handlers),
+            (&library.handler_classes, &mut out.handler_classes),
         ];
         for (names, table) in lists {
             names.iter().for_each(|name| table.add(name, ()));

@@ -604,6 +604,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         for kept in [self.parent(index), self.constructor(index)] {
             kept.map(|it| it.digest).hash(&mut hasher);
         }
+        self.bases(index).hash(&mut hasher);
         let inputs = hasher.finish();
         let holds =
             |it: &Kept| it.inputs == inputs && it.asked.answers == self.answers(&it.asked.names);
@@ -674,6 +675,12 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         self.known(found).filter(|_| found != index)
     }
 
+    /// What the class is made from that a method belongs to.
+    fn bases(&self, index: usize) -> Vec<Arc<str>> {
+        let class = self.kit.map.scopes[index].class.as_deref();
+        class.map_or_else(Vec::new, |it| eval::class::bases(&self.module.env, it))
+    }
+
     /// Evaluates a function; says which functions it asked for by name.
     fn evaluate_one(&self, index: usize, function: &Function) -> (Outcome, Box<[u64]>) {
         let map = &self.kit.map;
@@ -697,6 +704,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             module: &self.module.env,
             closure: self.parent(index).map(|kept| &kept.outcome.end),
             fields: self.constructor(index).map(|kept| &kept.outcome.end),
+            bases: &self.bases(index),
             summary: &summary,
         };
         let outcome = eval::evaluate(

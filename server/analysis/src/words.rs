@@ -129,6 +129,8 @@ pub(crate) struct Words {
     renames: Renames,
     sources: Vec<Option<Clause>>,
     handlers: Vec<u16>,
+    /// Classes whose methods are handlers too.
+    handler_classes: Vec<u16>,
     rules: Vec<Demand>,
 }
 
@@ -235,6 +237,7 @@ impl Words {
             renames: Renames::default(),
             sources: Vec::new(),
             handlers: Vec::new(),
+            handler_classes: Vec::new(),
             rules: Vec::new(),
         };
         for (key, value) in library.usual.iter().chain(&library.aliases) {
@@ -245,6 +248,11 @@ impl Words {
         for name in &library.handlers {
             if let Some(id) = out.word(name.last()) {
                 out.handlers.push(id);
+            }
+        }
+        for name in &library.handler_classes {
+            if let Some(id) = out.word(name.last()) {
+                out.handler_classes.push(id);
             }
         }
         for source in &library.sources {
@@ -368,7 +376,8 @@ impl Words {
                 .for_each(|(_, piece)| self.mark_piece(*piece, &mut marks)),
             None => (0..self.pieces.len()).for_each(|it| self.mark_piece(it, &mut marks)),
         }
-        marks.handler = self.has_handler(text) || self.registers(text);
+        marks.handler =
+            self.has_handler(text) || self.has_handler_class(&marks) || self.registers(text);
         marks
     }
 
@@ -458,6 +467,12 @@ impl Words {
         let words = ["sa_handler", "sa_sigaction", "signal("];
         let mut found = words.iter().map(|it| memmem::find(text, it.as_bytes()));
         self.language == Language::C && found.any(|it| it.is_some())
+    }
+
+    /// Whether a class is named that makes handlers of a subclass's methods.
+    pub(crate) fn has_handler_class(&self, marks: &Marks) -> bool {
+        let mut ids = self.handler_classes.iter().map(|it| usize::from(*it));
+        ids.any(|at| marks.bits[at / 64] & (1 << (at % 64)) != 0)
     }
 
     /// Whether a decorator names something that a route's decorator may be called.

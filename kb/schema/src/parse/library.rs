@@ -19,6 +19,10 @@ struct RawLibrary {
     #[serde(default)]
     handlers: Vec<String>,
     #[serde(default)]
+    handler_classes: Vec<String>,
+    #[serde(default)]
+    handler_methods: Vec<String>,
+    #[serde(default)]
     usual: BTreeMap<String, String>,
     #[serde(default)]
     aliases: BTreeMap<String, String>,
@@ -107,6 +111,8 @@ pub(super) fn parse(path: &str, text: &str) -> Result<Library, Vec<Problem>> {
             .map(|(id, list)| (id, names(list)))
             .collect(),
         handlers: names(raw.handlers),
+        handler_classes: names(raw.handler_classes),
+        handler_methods: raw.handler_methods,
         usual: raw.usual,
         aliases: raw.aliases,
         inert: names(raw.inert),

@@ -82,8 +82,13 @@ impl<'a> Eval<'a> {
             if paths && let Some(path) = path.filter(|it| &**it == "pathlib.Path()") {
                 return self.below(path, operands, span);
             }
+            // What is left of a division, and what a mask lets through, has a limit.
+            let limited = matches!(op, BinOp::Mod | BinOp::And)
+                && operands.iter().any(|(value, _)| value.as_int().is_some());
             return if texty || paths {
                 Value::carrying(values)
+            } else if limited {
+                Value::measure(values)
             } else {
                 Value::amount(values)
             };

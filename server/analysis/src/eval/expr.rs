@@ -455,6 +455,9 @@ impl<'a> Eval<'a> {
         if !sourced.roots.is_empty() {
             return sourced;
         }
+        if let Some(inherited) = self.inherited(base, &path, span) {
+            return inherited;
+        }
         if rules.trusted.has(&path) || rules.inert.has(&path) {
             return sourced;
         }
@@ -844,7 +847,7 @@ impl<'a> Eval<'a> {
                     }
                     let place = self.place(self.span(*expr));
                     if *numeric {
-                        segs.push(Seg::Hole(Value::number(), place));
+                        segs.push(Seg::Hole(self.digits(&value), place));
                     } else {
                         value.segments(place, &mut segs);
                     }

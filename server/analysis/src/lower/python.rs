@@ -5,8 +5,8 @@ use tree_sitter::Node;
 
 use super::{Builder, between_brackets, bin_op, children, operator, spine};
 use crate::ir::{
-    Arg, Arm, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Handler, Import, Param,
-    Stmt, StmtKind, Type,
+    Arg, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Handler, Import, Param, Stmt,
+    StmtKind, Type,
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
@@ -127,7 +127,7 @@ fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     out
 }
 
-fn field_block(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> Block {
+pub(super) fn field_block(b: &mut Builder<'_>, node: Node<'_>, field: &str) -> Block {
     node.field(field)
         .map(|body| block(b, body))
         .unwrap_or_default()
@@ -228,7 +228,7 @@ fn stmt(b: &mut Builder<'_>, node: Node<'_>, out: &mut Block) {
             let value = field_expr(b, node, "subject");
             StmtKind::Switch {
                 value,
-                arms: match_arms(b, node),
+                arms: super::cases::match_arms(b, node, value),
                 fallthrough: false,
             }
         }
@@ -398,20 +398,50 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     }
 }
 
+/// What a class is made from, as a member of it.
+fn made_from(b: &mut Builder<'_>, class: Node<'_>, list: Node<'_>, bases: Vec<ExprId>) -> Stmt {
+    let span = b.span(list);
+    let base = b.push(class, ExprKind::Name(b.text(class).into()));
+    let target = b.push_span(
+        span,
+        ExprKind::Attr {
+            base,
+            name: crate::eval::class::BASES.into(),
+            name_span: span,
+            arrow: false,
+        },
+    );
+    let value = b.push(list, ExprKind::Tuple(bases));
+    Stmt {
+        span,
+        kind: StmtKind::Assign {
+            targets: vec![target],
+            value,
+        },
+    }
+}
+
 /// A class body's own statements; its names are bound as attributes of the class.
 fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     let mut out = Block::new();
+    let class = node.field("name");
     if let Some(bases) = node.field("superclasses") {
+        let mut plain = Vec::new();
         for base in children(bases) {
             let span = b.span(base);
             let value = expr(b, base);
-            out.push(Stmt {
-                span,
-                kind: StmtKind::Expr(value),
-            });
+            match base.kind_name() {
+                "identifier" | "attribute" => plain.push(value),
+                _ => out.push(Stmt {
+                    span,
+                    kind: StmtKind::Expr(value),
+                }),
+            }
+        }
+        if let Some(class) = class.filter(|_| !plain.is_empty()) {
+            out.push(made_from(b, class, bases, plain));
         }
     }
-    let class = node.field("name");
     let mut body = field_block(b, node, "body");
     for stmt in &mut body {
         if let (StmtKind::Assign { targets, .. }, Some(class)) = (&mut stmt.kind, class) {
@@ -436,42 +466,6 @@ fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     }
     out.append(&mut body);
     out
-}
-
-fn match_arms(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Arm> {
-    let Some(body) = node.field("body") else {
-        return Vec::new();
-    };
-    let mut arms = Vec::new();
-    for clause in children(body)
-        .into_iter()
-        .filter(|it| it.kind_name() == "case_clause")
-    {
-        let mut values = Vec::new();
-        let mut default = false;
-        for pattern in children(clause)
-            .into_iter()
-            .filter(|it| it.kind_name() == "case_pattern")
-        {
-            match pattern.named_child(0) {
-                Some(inner)
-                    if matches!(
-                        inner.kind_name(),
-                        "string" | "integer" | "true" | "false" | "none"
-                    ) =>
-                {
-                    values.push(expr(b, inner));
-                }
-                _ => default = true,
-            }
-        }
-        arms.push(Arm {
-            values,
-            default,
-            body: field_block(b, clause, "consequence"),
-        });
-    }
-    arms
 }
 
 fn imports(b: &mut Builder<'_>, node: Node<'_>) -> Vec<Import> {
@@ -523,7 +517,7 @@ fn cmp_op(text: &str) -> CmpOp {
     }
 }
 
-fn expr(b: &mut Builder<'_>, node: Node<'_>) -> ExprId {
+pub(super) fn expr(b: &mut Builder<'_>, node: Node<'_>) -> ExprId {
     match b.deeper(|b| expr_kind(b, node)) {
         Some(Ok(kind)) => b.push(node, kind),
         Some(Err(id)) => id,
