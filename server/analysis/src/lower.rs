@@ -3,6 +3,7 @@
 
 mod c;
 mod cases;
+mod classes;
 mod outline;
 mod python;
 

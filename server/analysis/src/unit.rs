@@ -592,6 +592,9 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             }
         }
         if !self.module.class_digests.is_empty() {
+            // What is made may be an object of any of these.
+            let fields = self.module.class_digests.get(eval::class::FIELDS);
+            fields.hash(&mut hasher);
             // A member may be a constant of some class's body.
             for (_, name) in lowered.mentions.iter() {
                 self.module.class_digests.get(&**name).hash(&mut hasher);

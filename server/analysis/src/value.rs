@@ -418,6 +418,18 @@ impl Value {
         }
     }
 
+    /// Of several texts of the program's own, the one with the most places to fill.
+    pub(crate) fn template(&self, mark: char) -> Option<Arc<str>> {
+        if !self.roots.is_empty() || self.text.is_some() {
+            return None;
+        }
+        let texts = self.consts.iter().filter_map(|it| match it {
+            Const::Str(text) => Some(text),
+            _ => None,
+        });
+        texts.max_by_key(|it| it.matches(mark).count()).cloned()
+    }
+
     /// Its known text with `{}` for every hole; `None` when nothing is known of it.
     pub(crate) fn rendered(&self) -> Option<String> {
         self.rendered_with(&|_| true)

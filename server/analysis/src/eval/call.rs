@@ -366,6 +366,7 @@ impl<'a> Eval<'a> {
             .modelled_result(call, &path)
             .unwrap_or_else(|| self.unknown_result(call));
         let value = self.with_options(call, value);
+        let value = self.with_fields(call, value);
         let limits = limits(call);
         value.with(|data| {
             if let (false, [root]) = (limits.is_empty(), data.roots.as_mut_slice()) {
@@ -552,7 +553,8 @@ impl<'a> Eval<'a> {
                 let text = receiver
                     .as_str()
                     .cloned()
-                    .or_else(|| receiver.rendered().map(Into::into))?;
+                    .or_else(|| receiver.rendered().map(Into::into))
+                    .or_else(|| receiver.template('{'))?;
                 if receiver.text.is_some() {
                     let all: Vec<&Value> = call.args.iter().map(|arg| &arg.value).collect();
                     let mut segs = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use syntax::Language;
 
+use super::class::field;
 use super::options::option;
 use super::{Eval, Local};
 use crate::env::Fact;
@@ -363,7 +364,7 @@ impl<'a> Eval<'a> {
         if let Some(value) = self.class_constant(*base, name) {
             return value.clone();
         }
-        if let Some(held) = option(&object, name) {
+        if let Some(held) = option(&object, name).or_else(|| field(&object, name)) {
             return held.clone();
         }
         let mut value = self.member(id, *base, &object, name);

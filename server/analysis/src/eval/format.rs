@@ -15,7 +15,8 @@ impl Eval<'_> {
         span: Span,
     ) -> Value {
         let parts = std::mem::take(&mut self.filled);
-        let Some(shape) = left.rendered() else {
+        let template = || left.template('%').map(|it| it.to_string());
+        let Some(shape) = left.rendered().or_else(template) else {
             return Value::carrying([left, right]);
         };
         if left.text.is_some() {

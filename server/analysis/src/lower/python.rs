@@ -3,6 +3,7 @@
 use syntax::NodeNames;
 use tree_sitter::Node;
 
+use super::classes;
 use super::{Builder, between_brackets, bin_op, children, operator, spine};
 use crate::ir::{
     Arg, BinOp, Block, CmpOp, ExprId, ExprKind, FormatPart, Function, Handler, Import, Param, Stmt,
@@ -398,29 +399,6 @@ fn try_statement(b: &mut Builder<'_>, node: Node<'_>) -> StmtKind {
     }
 }
 
-/// What a class is made from, as a member of it.
-fn made_from(b: &mut Builder<'_>, class: Node<'_>, list: Node<'_>, bases: Vec<ExprId>) -> Stmt {
-    let span = b.span(list);
-    let base = b.push(class, ExprKind::Name(b.text(class).into()));
-    let target = b.push_span(
-        span,
-        ExprKind::Attr {
-            base,
-            name: crate::eval::class::BASES.into(),
-            name_span: span,
-            arrow: false,
-        },
-    );
-    let value = b.push(list, ExprKind::Tuple(bases));
-    Stmt {
-        span,
-        kind: StmtKind::Assign {
-            targets: vec![target],
-            value,
-        },
-    }
-}
-
 /// A class body's own statements; its names are bound as attributes of the class.
 fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
     let mut out = Block::new();
@@ -439,7 +417,16 @@ fn class_body(b: &mut Builder<'_>, node: Node<'_>) -> Block {
             }
         }
         if let Some(class) = class.filter(|_| !plain.is_empty()) {
-            out.push(made_from(b, class, bases, plain));
+            out.push(classes::listed(b, class, bases, classes::BASES, plain));
+        }
+    }
+    if let Some(class) = class.filter(|_| classes::is_record(b, node)) {
+        let names = classes::fields(node).into_iter();
+        let names: Vec<ExprId> = names
+            .map(|it| b.push(it, ExprKind::Str(b.text(it).into())))
+            .collect();
+        if !names.is_empty() {
+            out.push(classes::listed(b, class, class, classes::FIELDS, names));
         }
     }
     let mut body = field_block(b, node, "body");
