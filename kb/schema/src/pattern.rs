@@ -394,6 +394,8 @@ pub struct Pattern {
     pub cancel: Vec<Event>,
     /// A raw query.
     pub query: Option<String>,
+    /// The expressions that text must fit for the query to match, captures left open.
+    pub expressions: Vec<Shape>,
 }
 
 impl Pattern {

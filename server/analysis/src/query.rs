@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use aho_corasick::AhoCorasick;
 use around::{Around, Match};
 pub(crate) use below::Below;
-use kb_schema::Shape;
+use kb_schema::{Shape, open_expression};
 use memchr::memmem;
 use sketch::Sketch;
 use syntax::{Language, NodeNames};
@@ -37,6 +37,8 @@ pub(crate) struct RawQuery {
     compiled: OnceLock<Option<Compiled>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
+    /// Its expressions, as the entry has them.
+    known: Vec<Shape>,
     /// The expressions that some node's text must fit, and those that text around it must.
     shapes: OnceLock<(Vec<Shape>, Vec<Shape>)>,
     /// Keywords and operators that the nodes it names are written with: of each group one.
@@ -86,10 +88,17 @@ impl RawQuery {
             kind: needs::kind(source),
             rooted: needs::is_rooted(source),
             words: needs::words(source),
+            known: Vec::new(),
             shapes: OnceLock::new(),
             pieces: OnceLock::new(),
             sketch: OnceLock::new(),
         })
+    }
+
+    /// The same with its expressions, what they need worked out already.
+    pub(crate) fn with(mut self, expressions: &[Shape]) -> Self {
+        self.known = expressions.to_vec();
+        self
     }
 
     /// Whether a match takes in the methods of a class.
@@ -132,8 +141,13 @@ impl RawQuery {
     fn expressions(&self) -> &(Vec<Shape>, Vec<Shape>) {
         self.shapes.get_or_init(|| {
             let (own, around) = needs::expressions(&self.source);
-            let own = own.iter().map(|it| Shape::new(it));
-            let around = around.iter().map(|it| Shape::new(&around::open(it)));
+            // One that was worked out before is there, and others are as good.
+            let shape = |text: &str| {
+                let known = self.known.iter().find(|it| it.as_str() == text);
+                known.cloned().unwrap_or_else(|| Shape::new(text))
+            };
+            let own = own.iter().map(|it| shape(it));
+            let around = around.iter().map(|it| shape(&open_expression(it)));
             (own.collect(), around.collect())
         })
     }

@@ -560,8 +560,8 @@ impl LangRules {
             On::Query => {
                 let source = pattern.query.as_deref().unwrap_or("");
                 let language = language_of(entry.language);
-                self.queries
-                    .push(RawQuery::new(id, language, source, entry.bundled)?);
+                let query = RawQuery::new(id, language, source, entry.bundled)?;
+                self.queries.push(query.with(&pattern.expressions));
             }
         }
         pattern.callee.iter().for_each(|name| self.know(name));

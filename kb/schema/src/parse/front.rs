@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{Reporter, body, line_of, toml_message};
 use crate::body::Later;
 use crate::discussion::RawDiscussion;
+use crate::expressions;
 use crate::{
     ArgKey, Entry, Event, ExampleKind, Fix, Guard, Language, Literal, NamePattern, On, Op, Pattern,
     Problem, Severity, Shape, Subject, Test, Use,
@@ -584,6 +585,7 @@ fn build_pattern(raw: RawPattern) -> Result<Pattern, Trouble> {
             .into_iter()
             .map(build_event)
             .collect::<Result<_, _>>()?,
+        expressions: raw.query.as_deref().map_or_else(Vec::new, expressions::of),
         query: raw.query,
     })
 }

@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use kb_schema::Shape;
+use kb_schema::{Shape, fill_expression as filled, open_expression as open};
 use rustc_hash::FxHashMap;
 use syntax::NodeNames;
 use tree_sitter::{Node, Query, QueryMatch, QueryPredicate, QueryPredicateArg};
@@ -200,36 +200,6 @@ impl Around {
         kept.insert(text, shape.clone());
         shape
     }
-}
-
-/// An expression in which any text may stand where a capture's would.
-pub(super) fn open(shape: &str) -> String {
-    filled(shape, |name| {
-        let named = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        named.then(|| r"[\s\S]*".into())
-    })
-}
-
-/// An expression with the texts of captures in the place of their names.
-fn filled(shape: &str, of: impl Fn(&str) -> Option<String>) -> String {
-    let mut out = String::new();
-    let mut rest = shape;
-    while let Some((before, behind)) = rest.split_once('{') {
-        out.push_str(before);
-        let named = behind.split_once('}');
-        match named.and_then(|(name, after)| Some((of(name)?, after))) {
-            Some((text, after)) => {
-                out.push_str(&text);
-                rest = after;
-            }
-            None => {
-                out.push('{');
-                rest = behind;
-            }
-        }
-    }
-    out.push_str(rest);
-    out
 }
 
 /// Text as an expression that fits it, however it is spaced.
