@@ -419,7 +419,7 @@ impl Value {
     }
 
     /// Of several texts of the program's own, the one with the most places to fill.
-    pub(crate) fn template(&self, mark: char) -> Option<Arc<str>> {
+    pub(crate) fn template(&self) -> Option<Arc<str>> {
         if !self.roots.is_empty() || self.text.is_some() {
             return None;
         }
@@ -427,7 +427,7 @@ impl Value {
             Const::Str(text) => Some(text),
             _ => None,
         });
-        texts.max_by_key(|it| it.matches(mark).count()).cloned()
+        texts.max_by_key(|it| it.matches('{').count()).cloned()
     }
 
     /// Its known text with `{}` for every hole; `None` when nothing is known of it.

@@ -554,7 +554,7 @@ impl<'a> Eval<'a> {
                     .as_str()
                     .cloned()
                     .or_else(|| receiver.rendered().map(Into::into))
-                    .or_else(|| receiver.template('{'))?;
+                    .or_else(|| receiver.template())?;
                 if receiver.text.is_some() {
                     let all: Vec<&Value> = call.args.iter().map(|arg| &arg.value).collect();
                     let mut segs = Vec::new();

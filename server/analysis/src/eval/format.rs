@@ -15,8 +15,7 @@ impl Eval<'_> {
         span: Span,
     ) -> Value {
         let parts = std::mem::take(&mut self.filled);
-        let template = || left.template('%').map(|it| it.to_string());
-        let Some(shape) = left.rendered().or_else(template) else {
+        let Some(shape) = left.rendered() else {
             return Value::carrying([left, right]);
         };
         if left.text.is_some() {
