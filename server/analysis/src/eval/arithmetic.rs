@@ -10,6 +10,12 @@ use super::expr::MAX_REPEATED;
 use crate::ir::{BinOp, Span};
 use crate::value::{ANY_KEY, Const, Entry, Kind, MAX_ITEMS, Seg, Value};
 
+/// What is left of a division, and what a mask lets through, has a limit.
+fn limited(op: BinOp, operands: &[(Value, Span)]) -> bool {
+    matches!(op, BinOp::Mod | BinOp::And)
+        && operands.iter().any(|(value, _)| value.as_int().is_some())
+}
+
 impl<'a> Eval<'a> {
     /// A path below a path; below the folder that everybody shares its text is kept.
     fn below(&self, path: Arc<str>, operands: &[(Value, Span)], span: Span) -> Value {
@@ -82,12 +88,9 @@ impl<'a> Eval<'a> {
             if paths && let Some(path) = path.filter(|it| &**it == "pathlib.Path()") {
                 return self.below(path, operands, span);
             }
-            // What is left of a division, and what a mask lets through, has a limit.
-            let limited = matches!(op, BinOp::Mod | BinOp::And)
-                && operands.iter().any(|(value, _)| value.as_int().is_some());
             return if texty || paths {
                 Value::carrying(values)
-            } else if limited {
+            } else if limited(op, operands) {
                 Value::measure(values)
             } else {
                 Value::amount(values)
