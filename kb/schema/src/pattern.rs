@@ -267,6 +267,9 @@ pub struct Test {
     pub fits: Option<ArgKey>,
     /// It is a known number of bytes, more than the array in that argument takes (C).
     pub exceeds: Option<ArgKey>,
+    /// It is an array that, with all else that is passed, takes no more than the array in that
+    /// argument.
+    pub smaller: Option<ArgKey>,
     /// It is an array of fewer bytes than that (C).
     pub shorter: Option<u64>,
     /// It is a scan's format with a width for which one of the arrays from that argument on has no

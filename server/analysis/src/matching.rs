@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use kb_schema::{ArgKey, Guard, Literal, Test};
+use kb_schema::{ArgKey, Guard, Literal, Shape, Test};
 
 use crate::env::Fact;
 use crate::ir::ExprId;
@@ -207,38 +207,12 @@ impl Matcher<'_> {
             && test.local.is_none_or(|wanted| value.local == wanted)
             && test.signed.is_none_or(|wanted| value.signed == wanted)
             && test.minus.is_none_or(|wanted| value.minus == wanted)
-            && test
-                .stepped
-                .is_none_or(|wanted| given.reach.is_some_and(|it| it.stepped) == wanted)
-            && test
-                .past
-                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past) == wanted)
-            && test
-                .past_bound
-                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_bound) == wanted)
-            && test
-                .past_loop
-                .is_none_or(|wanted| given.reach.is_some_and(|it| it.past_loop) == wanted)
-            && test
-                .overrun
-                .is_none_or(|wanted| given.reach.is_some_and(|it| it.overrun) == wanted)
+            && reaches(test, given.reach)
             && test.tallied.is_none_or(|wanted| {
                 given.expr.is_some_and(|it| self.written.tallied(it)) == wanted
             })
             && test.claimed.is_none_or(|wanted| {
                 given.expr.is_some_and(|it| self.written.claimed(it, value)) == wanted
-            })
-            && test.past_count.as_ref().is_none_or(|it| {
-                given
-                    .reach
-                    .and_then(|reach| reach.count.as_deref())
-                    .is_some_and(|name| it.is_match(name))
-            })
-            && test.unmeasured.as_ref().is_none_or(|it| {
-                given
-                    .reach
-                    .and_then(|reach| reach.unmeasured.as_deref())
-                    .is_some_and(|name| it.is_match(name))
             })
             && (test.checked.is_empty() || self.was_checked(value, &test.checked))
             && test
@@ -387,6 +361,10 @@ impl Matcher<'_> {
                 .exceeds
                 .as_ref()
                 .is_none_or(|key| self.exceeds(value, key))
+            && test
+                .smaller
+                .as_ref()
+                .is_none_or(|key| self.is_smaller(value, key))
             && test.shorter.is_none_or(|least| {
                 let whole = value.kind == Kind::Array && !value.moved;
                 whole && value.bytes.is_some_and(|it| 1 < it && it < least)
@@ -395,6 +373,34 @@ impl Matcher<'_> {
                 .too_wide
                 .as_ref()
                 .is_none_or(|key| self.is_too_wide(value, key))
+    }
+
+    /// Whether a whole array fits into another one together with the rest of the call: a format's
+    /// own letters, other arrays and texts, and digits. What is of unknown size counts for itself.
+    fn is_smaller(&self, value: &Value, key: &ArgKey) -> bool {
+        const DIGITS: u64 = 20;
+        let array = |it: &Value| {
+            let whole = it.kind == Kind::Array && !it.moved;
+            it.bytes.filter(|bytes| whole && *bytes > 1)
+        };
+        let Found::There(target) = self.args.find(key) else {
+            return false;
+        };
+        let (Some(_), Some(room)) = (array(value), array(target.value)) else {
+            return false;
+        };
+        let size = |it: &Value| match (array(it), it.as_str()) {
+            (Some(bytes), _) => bytes - 1,
+            (None, Some(text)) => text.len() as u64,
+            (None, None) if it.kind == Kind::Number => DIGITS,
+            (None, None) => 0,
+        };
+        let others = (0..).map(ArgKey::Position).filter(|it| it != key);
+        let sizes = others.map_while(|key| match self.args.find(&key) {
+            Found::There(given) => Some(size(given.value)),
+            Found::Absent | Found::Maybe => None,
+        });
+        sizes.fold(0, u64::saturating_add) < room
     }
 
     fn exceeds(&self, value: &Value, key: &ArgKey) -> bool {
@@ -625,6 +631,7 @@ pub(crate) fn asks_for_something(test: &Test) -> bool {
         || test.sizeof_pointer == Some(true)
         || test.same_as.is_some()
         || test.exceeds.is_some()
+        || test.smaller.is_some()
         || test.shorter.is_some()
         || test.too_wide.is_some()
 }
@@ -671,4 +678,21 @@ fn is_kind(value: &Value, kind: &str) -> bool {
         "function" => value.kind == Kind::Function,
         _ => false,
     }
+}
+
+/// What a test asks of how far an index goes.
+fn reaches(test: &Test, reach: Option<&Reach>) -> bool {
+    let is = |wanted: Option<bool>, of: fn(&Reach) -> bool| {
+        wanted.is_none_or(|wanted| reach.is_some_and(of) == wanted)
+    };
+    let fits = |wanted: Option<&Shape>, of: fn(&Reach) -> Option<&str>| {
+        wanted.is_none_or(|it| reach.and_then(of).is_some_and(|name| it.is_match(name)))
+    };
+    is(test.stepped, |it| it.stepped)
+        && is(test.past, |it| it.past)
+        && is(test.past_bound, |it| it.past_bound)
+        && is(test.past_loop, |it| it.past_loop)
+        && is(test.overrun, |it| it.overrun)
+        && fits(test.past_count.as_ref(), |it| it.count.as_deref())
+        && fits(test.unmeasured.as_ref(), |it| it.unmeasured.as_deref())
 }
