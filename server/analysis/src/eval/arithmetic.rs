@@ -116,8 +116,9 @@ impl<'a> Eval<'a> {
             data.minus = match operands {
                 [(first, _), rest @ ..] if op == BinOp::Sub && pointer.is_none() => {
                     let fixed = |value: &Value| value.is_constant() || value.size_of.is_some();
-                    let one = |value: &Value| value.as_int() == Some(1);
-                    !fixed(first) && rest.iter().all(|(value, _)| fixed(value) && !one(value))
+                    // One off is how ends are found, and a counter begins with nothing off.
+                    let small = |value: &Value| matches!(value.as_int(), Some(..=1));
+                    !fixed(first) && rest.iter().all(|(value, _)| fixed(value) && !small(value))
                 }
                 _ => false,
             };
