@@ -1,4 +1,4 @@
-"""Makes Python and C files of any length, the same every time: plain functions as people write them.
+"""Makes Python and C files of any length, the same every time: functions as people write them.
 
 About one function in ten holds a weakness, so that a checker has something to say.
 """

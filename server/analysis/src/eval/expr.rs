@@ -848,7 +848,7 @@ impl<'a> Eval<'a> {
                     }
                     let place = self.place(self.span(*expr));
                     if *numeric {
-                        segs.push(Seg::Hole(self.digits(&value), place));
+                        segs.push(Seg::Hole(Value::number(), place));
                     } else {
                         value.segments(place, &mut segs);
                     }

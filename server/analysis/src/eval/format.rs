@@ -3,7 +3,7 @@
 
 use super::Eval;
 use crate::ir::Span;
-use crate::value::{Kind, Origin, Place, Root, Seg, Value};
+use crate::value::{Kind, Place, Seg, Value};
 
 impl Eval<'_> {
     /// `text % values` in Python.
@@ -27,7 +27,7 @@ impl Eval<'_> {
         }
         let mut next = 0;
         let place = self.place(right_span);
-        let segs = fill(&shape, &|it| self.digits(it), |conversion| {
+        let segs = fill(&shape, |conversion| {
             let value = match (&conversion.key, &right.entries, &right.items) {
                 (Some(key), Some(entries), _) => entries
                     .iter()
@@ -92,7 +92,7 @@ impl Eval<'_> {
                     let numeric =
                         spec.ends_with(['d', 'f', 'x', 'X', 'e', 'g', 'o', 'b', 'n', '%']);
                     if numeric {
-                        segs.push(Seg::Hole(self.digits(&value), self.place(at)));
+                        segs.push(Seg::Hole(Value::number(), self.place(at)));
                     } else {
                         value.segments(self.place(at), &mut segs);
                     }
@@ -104,17 +104,6 @@ impl Eval<'_> {
             segs.push(Seg::Lit(known.into()));
         }
         Value::from_segments(segs, self.place(span))
-    }
-
-    /// A value written as a number: no text of it is left, and what it was made by still counts.
-    pub(super) fn digits(&self, value: &Value) -> Value {
-        let rules = self.around.rules;
-        let quiet = |root: &Root| matches!(root.origin, Origin::Source(id) if rules.is_quiet(id));
-        let roots: Vec<Root> = value.roots.iter().filter(|it| quiet(it)).cloned().collect();
-        match roots.is_empty() {
-            true => Value::number(),
-            false => Value::number().with(|data| data.roots = roots),
-        }
     }
 
     /// `separator.join(list)`.
@@ -148,7 +137,7 @@ impl Eval<'_> {
         let mut next = 0;
         let fallback = self.place(span);
         let func = self.key;
-        let segs = fill(&shape, &|it| self.digits(it), |_| {
+        let segs = fill(&shape, |_| {
             let found = values.get(next);
             next += 1;
             match found {
@@ -166,11 +155,7 @@ struct Conversion {
 }
 
 /// Splits a `%` format; `take` gives the value of each conversion in turn.
-fn fill(
-    format: &str,
-    digits: &dyn Fn(&Value) -> Value,
-    mut take: impl FnMut(&Conversion) -> (Value, Place),
-) -> Vec<Seg> {
+fn fill(format: &str, mut take: impl FnMut(&Conversion) -> (Value, Place)) -> Vec<Seg> {
     let mut segs = Vec::new();
     let mut known = String::new();
     let mut chars = format.chars().peekable();
@@ -218,7 +203,7 @@ fn fill(
         if matches!(conversion, 's' | 'r' | 'a' | 'S') {
             value.segments(place, &mut segs);
         } else {
-            segs.push(Seg::Hole(digits(&value), place));
+            segs.push(Seg::Hole(Value::number(), place));
         }
     }
     if !known.is_empty() {
