@@ -8,9 +8,9 @@ pub(crate) fn of(source: &str) -> Vec<Shape> {
     const PLAIN: [&str; 1] = ["match?"];
     const AROUND: [&str; 5] = ["around?", "before?", "after?", "inside?", "within?"];
     let predicates = source.match_indices("(#").filter_map(|(at, sign)| {
-        let rest = &source[at + sign.len()..];
+        let rest = source[at + sign.len()..].trim_start();
         let name = rest.split_whitespace().next()?;
-        let text = texts(&rest[name.len()..]).pop()?;
+        let text = texts(rest.strip_prefix(name)?).pop()?;
         match name {
             _ if PLAIN.contains(&name) => Some(Shape::new(&text)),
             _ if AROUND.contains(&name) => Some(Shape::new(&open_expression(&text))),
@@ -90,5 +90,14 @@ mod tests {
         let found = of(source);
         let found: Vec<&str> = found.iter().map(super::Shape::as_str).collect();
         assert_eq!(found, [r#"a\)"b"#, r"\b[\s\S]*\s{2,}"]);
+        for hostile in [
+            "(#\u{2003}ab",
+            "(#",
+            "(#match? \"",
+            "(#match? @x \"\\",
+            "(#é\u{a0}\"é",
+        ] {
+            assert!(of(hostile).len() <= 1, "{hostile}");
+        }
     }
 }

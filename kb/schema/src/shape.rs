@@ -112,7 +112,7 @@ impl Shape {
     }
 
     /// Letters, spaces and the ends of words are those of ASCII: with all of Unicode's an
-    /// expression takes ten times as long to compile. One that names others gets what it asks for.
+    /// expression takes far longer to compile. One that names others gets what it asks for.
     fn compiled(&self) -> Option<&Regex> {
         let build = |unicode| {
             RegexBuilder::new(&self.0.source)

@@ -399,7 +399,7 @@ fn compile(language: Language, source: &str) -> Result<Compiled, String> {
 }
 
 /// The query with `\w`, `\b` and their like read as ASCII in its expressions, as in all of ours:
-/// with all of Unicode's letters each takes ten times as long to compile.
+/// with all of Unicode's letters each takes far longer to compile.
 fn in_ascii(source: &str) -> String {
     let mut out = String::new();
     let mut rest = source;

@@ -308,7 +308,7 @@ pub fn check(
         text: before_text,
         root: tree.root_node(),
     };
-    check_with(&code, None, before, finding, edits)
+    check_with(&code, Some(&mut Memo::default()), before, finding, edits)
 }
 
 /// The code that patches are made for.
@@ -321,7 +321,9 @@ pub(crate) struct Code<'a> {
 }
 
 /// As [`check`]; with a memo, remembering from one patch of a text to the next what they leave as
-/// it is. That analyses all of the text once, and pays where several patches are tried.
+/// it is. That analyses all of the text once, and pays where several patches are tried. Without one
+/// the patch is looked at as a scan does, which a word that is put together from two texts escapes:
+/// for an entry's own templates alone, never for what a model wrote.
 pub(crate) fn check_with(
     code: &Code<'_>,
     memo: Option<&mut Memo>,
@@ -428,7 +430,8 @@ pub(crate) fn check_regenerated(
         if !matches!(verdict, Err(Rejection::Dropped { .. })) {
             break;
         }
-        verdict = check_with(code, None, before, finding, edits);
+        let memo = Some(&mut Memo::default());
+        verdict = check_with(code, memo, before, finding, edits);
     }
     let after_text = verdict?;
     let place = edit::map(block, edits);
