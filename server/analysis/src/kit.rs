@@ -8,9 +8,10 @@ use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use crate::env::Env;
 use crate::eval::{Found, Outcome};
-use crate::ir::{ExprKind, Function};
+use crate::ir::{Declarations, ExprKind, Function};
 use crate::lower::Scope;
 use crate::map::Map;
+use crate::query::Demanded;
 use crate::slice::Slicer;
 
 /// A function's last evaluation.
@@ -159,10 +160,14 @@ pub(crate) struct Kit {
     /// Of the values that functions take from around them; `None` when not all outcomes are of one
     /// text.
     pub(crate) values: Option<u64>,
+    /// What a C file declares outside of functions, as long as none but functions were edited.
+    pub(crate) declared: Option<Arc<Declarations>>,
     /// What the module said of itself.
     pub(crate) module: Option<Arc<Module>>,
     /// What raw queries found in the text outside of functions, and that text's digest.
     pub(crate) queries: Option<(u64, Vec<Found>)>,
+    /// What the text is without, of queries about all of it; told by their rules.
+    pub(crate) missing: FxHashMap<u32, Demanded>,
     /// How many functions the last run evaluated anew.
     pub(crate) evaluated: usize,
 }

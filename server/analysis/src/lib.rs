@@ -16,6 +16,7 @@ mod own;
 mod query;
 mod rules;
 mod scanf;
+mod signals;
 mod slice;
 mod sum;
 mod suppress;

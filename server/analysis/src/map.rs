@@ -31,6 +31,8 @@ pub(crate) struct Map {
     by_key: FxHashMap<u64, usize>,
     /// The text itself, when its next version is to be compared with it.
     text: Option<String>,
+    /// Where this text is not the one before, which was followed.
+    pub(crate) edited: Option<Range<usize>>,
 }
 
 impl Map {
@@ -55,6 +57,7 @@ impl Map {
             methods,
             by_key: scopes_by_key.map(|(index, it)| (it.key, index)).collect(),
             text: None,
+            edited: None,
             scopes,
         }
     }
@@ -104,12 +107,14 @@ impl Map {
         text: &str,
         nodes: Nodes<'_>,
     ) -> Option<Place> {
+        self.edited = None;
         let before = self.text.as_ref()?;
         if nodes.has_error() || self.scopes.len() >= MAX_SCOPES {
             return None;
         }
         let (old, new) = difference(before, text);
         if old.is_empty() && new.is_empty() {
+            self.edited = Some(new);
             return Some(Place::Inside(0..0));
         }
         // Of what stands behind the edit.
@@ -167,8 +172,9 @@ impl Map {
             self.own = Own::new(text, functions);
         }
         if let Some(before) = &mut self.text {
-            before.replace_range(old, &text[new]);
+            before.replace_range(old, &text[new.clone()]);
         }
+        self.edited = Some(new);
         Some(place)
     }
 

@@ -53,6 +53,17 @@ pub(crate) struct RawQuery {
     sketch: OnceLock<Sketch>,
 }
 
+/// Something that no match of a query is without, by its number among its like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Demanded {
+    /// A keyword or an operator.
+    Implied(usize),
+    /// A whole word.
+    Word(usize),
+    /// A piece of what an expression asks for.
+    Piece(usize),
+}
+
 /// A query ready to run.
 struct Compiled {
     query: Query,
@@ -179,26 +190,56 @@ impl RawQuery {
 
     /// Whether the query could match anything in this text. Running one costs ten times a walk.
     pub(crate) fn may_match(&self, text: &str) -> bool {
-        let text = text.as_bytes();
+        self.missing(text).is_none()
+    }
+
+    /// Something that this text is without and no match is.
+    pub(crate) fn missing(&self, text: &str) -> Option<Demanded> {
+        let implied = (0..self.implied.len()).map(Demanded::Implied);
+        let words = (0..self.words.len()).map(Demanded::Word);
         // Building the finders costs more than all the rest, so the rest comes first.
-        let has_pieces = || {
-            let pieces = self.pieces.get_or_init(|| self.finders());
-            pieces.iter().all(|(finder, name)| match name {
-                None => finder.is_match(text),
-                Some(name) => {
+        let pieces = || (0..self.pieces().len()).map(Demanded::Piece);
+        let mut demanded = implied.chain(words);
+        let is_missing = |it: &Demanded| !self.has(*it, text);
+        demanded
+            .find(is_missing)
+            .or_else(|| pieces().find(is_missing))
+    }
+
+    /// Whether something that a match demands stands in a text.
+    pub(crate) fn has(&self, demanded: Demanded, text: &str) -> bool {
+        let text = text.as_bytes();
+        match demanded {
+            Demanded::Implied(at) => {
+                let mut group = self.implied[at].iter();
+                group.any(|it| memmem::find(text, it.as_bytes()).is_some())
+            }
+            Demanded::Word(at) => self.words[at].iter().any(|word| {
+                memmem::find_iter(text, word.as_bytes()).any(|at| is_word(text, at, word.len()))
+            }),
+            Demanded::Piece(at) => match &self.pieces()[at] {
+                (finder, None) => finder.is_match(text),
+                (finder, Some(name)) => {
                     let mut found = finder.find_overlapping_iter(text);
                     found.any(|it| layout::word_fits(name, text, &it.range()))
                 }
-            })
+            },
+        }
+    }
+
+    /// How many bytes the longest text has that one of its demands asks for.
+    pub(crate) fn reach(&self, demanded: Demanded) -> usize {
+        let longest = |group: &[String]| group.iter().map(String::len).max();
+        let longest = match demanded {
+            Demanded::Implied(at) => longest(&self.implied[at]),
+            Demanded::Word(at) => longest(&self.words[at]),
+            Demanded::Piece(at) => Some(self.pieces()[at].0.max_pattern_len()),
         };
-        let written = |it: &String| memmem::find(text, it.as_bytes()).is_some();
-        self.implied.iter().all(|group| group.iter().any(written))
-            && self.words.iter().all(|group| {
-                group.iter().any(|word| {
-                    memmem::find_iter(text, word.as_bytes()).any(|at| is_word(text, at, word.len()))
-                })
-            })
-            && has_pieces()
+        longest.unwrap_or_default()
+    }
+
+    fn pieces(&self) -> &[(AhoCorasick, Option<Shape>)] {
+        self.pieces.get_or_init(|| self.finders())
     }
 
     /// One finder for each expression, of which some word must occur; with the expression, where

@@ -18,8 +18,9 @@ use crate::ir::{Declarations, Function, Span};
 use crate::kit::{Asked, Kept, Kit, Lowered, Module, NameSet, Need};
 use crate::lower::{self, Ground, Outline, Scope};
 use crate::map::{self, Map, Place};
-use crate::query::{Below, RawQuery};
+use crate::query::{Below, Demanded, RawQuery};
 use crate::rules::{Active, LangRules};
+use crate::signals;
 use crate::sum::term;
 use crate::value::{self, Value};
 
@@ -68,12 +69,8 @@ pub(crate) fn run<'k>(
 ) -> Option<Results<'k>> {
     let (language, text) = (source.language, source.text);
     let nodes = source.nodes;
-    let declared = match language {
-        Language::C => lower::declarations(text, nodes.root()),
-        Language::Python => Declarations::default(),
-    };
     let handlers = match language {
-        Language::C => signal_handlers(text),
+        Language::C => signals::handlers(text),
         Language::Python => FxHashSet::default(),
     };
     let mut unit = Unit {
@@ -83,7 +80,7 @@ pub(crate) fn run<'k>(
         text,
         nodes,
         scopes: OnceCell::new(),
-        declared,
+        declared: Arc::default(),
         handlers,
         reached: 0,
         evaluated: 0,
@@ -91,6 +88,7 @@ pub(crate) fn run<'k>(
         module: Arc::new(Module::default()),
     };
     let edited = unit.arrange();
+    unit.declared = unit.declared();
     unit.evaluate(edited, cancelled)
 }
 
@@ -103,7 +101,7 @@ struct Unit<'a, 't, 'k> {
     /// The scopes' nodes, once all of them were looked for.
     scopes: OnceCell<Vec<Node<'t>>>,
     /// What a C file declares outside its functions.
-    declared: Declarations,
+    declared: Arc<Declarations>,
     /// Functions of a C file that are called when a signal arrives.
     handlers: FxHashSet<Box<str>>,
     kit: &'k mut Kit,
@@ -117,85 +115,6 @@ struct Unit<'a, 't, 'k> {
 enum Edited {
     All,
     Some(Vec<usize>),
-}
-
-/// The most handlers of signals whose calls are looked for: more than there are signals.
-const MAX_HANDLERS: usize = 64;
-
-/// The functions that a text registers for signals: `signal(SIGTERM, stop)`, `sa.sa_handler = stop`.
-fn signal_handlers(text: &str) -> FxHashSet<Box<str>> {
-    let mut out: FxHashSet<Box<str>> = FxHashSet::default();
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut take = |rest: &str| {
-        let rest = rest.trim_start().trim_start_matches('&');
-        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        let name = &rest[..end];
-        if !name.is_empty() && !name.starts_with("SIG_") {
-            out.insert(name.into());
-        }
-    };
-    for word in ["sa_handler", "sa_sigaction"] {
-        for (at, _) in text.match_indices(word) {
-            let rest = text[at + word.len()..].trim_start();
-            if let Some(rest) = rest.strip_prefix('=').filter(|it| !it.starts_with('=')) {
-                take(rest);
-            }
-        }
-    }
-    for (at, word) in text.match_indices("signal(") {
-        let inside = &text[at + word.len()..];
-        // `signal(SIGINT, stop)`: the second argument of a call on one line.
-        let line = inside.lines().next().unwrap_or("");
-        if let Some((first, rest)) = line.split_once(',')
-            && first.trim_start().starts_with("SIG")
-            && !text[..at].ends_with(is_part)
-        {
-            take(rest);
-        }
-    }
-    // What prints a last report before the program dies has nothing to lose.
-    let last = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        ["crash", "segv", "fatal", "fault", "abort", "exit"]
-            .iter()
-            .any(|it| name.contains(it))
-    };
-    let others = out.iter().filter(|it| !last(it.as_ref()));
-    let called = others.take(MAX_HANDLERS).flat_map(|it| called_by(text, it));
-    let called: Vec<Box<str>> = called.filter(|it| !last(it.as_ref())).collect();
-    out.extend(called);
-    out
-}
-
-/// Where the bracket is closed that a text begins with, or the text's end.
-fn closed(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 1 => return at,
-            b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// The names that the function of that name calls, each of which runs when it does.
-fn called_by(text: &str, name: &str) -> Vec<Box<str>> {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let head = format!("{name}(");
-    let body = text.match_indices(&head).find_map(|(at, _)| {
-        let rest = &text[at + head.len()..];
-        let rest = &rest[rest.find(')')? + 1..];
-        // A call or a declaration ends before any bracket.
-        let rest = &rest[rest.find(['{', ';', ')', ','])?..];
-        let whole = !text[..at].ends_with(is_part) && rest.starts_with('{');
-        whole.then(|| &rest[..closed(rest)])
-    });
-    let before = body.unwrap_or("").split('(');
-    let names = before.map(|it| &it[it.trim_end_matches(is_part).len()..]);
-    names.filter(|it| !it.is_empty()).map(Into::into).collect()
 }
 
 /// A step of the walk that puts callees before callers.
@@ -268,6 +187,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             }
             None => {}
         }
+        self.kit.declared = None;
         let root = nodes.root();
         let Outline {
             scopes,
@@ -289,6 +209,15 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             true => Edited::Some(edited),
             false => Edited::All,
         }
+    }
+
+    /// What the file declares outside of functions.
+    fn declared(&mut self) -> Arc<Declarations> {
+        let gather = || match self.language {
+            Language::C => lower::declarations(self.text, self.nodes.root()).into(),
+            Language::Python => Arc::default(),
+        };
+        self.kit.declared.get_or_insert_with(gather).clone()
     }
 
     fn evaluate(mut self, edited: Edited, cancelled: &dyn Fn() -> bool) -> Option<Results<'k>> {
@@ -325,6 +254,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             if cancelled() {
                 // What is kept is of two texts now, and its order of neither.
                 self.kit.needs.clear();
+                self.kit.missing.clear();
                 return None;
             }
             self.reached = at;
@@ -757,8 +687,12 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         };
         let mut out = found.clone();
         self.kit.queries = Some((digest, found));
-        for raw in self.wanted("", false) {
-            if raw.whole_file && raw.may_match(self.text) {
+        let missing = std::mem::take(&mut self.kit.missing);
+        let mut missing_now = FxHashMap::default();
+        for raw in self.wanted("", false).filter(|it| it.whole_file) {
+            if let Some(demanded) = self.missing(raw, missing.get(&raw.rule).copied()) {
+                missing_now.insert(raw.rule, demanded);
+            } else {
                 let before = out.len();
                 let below = self.below(self.nodes.root());
                 raw.run(self.text, &below, &mut |range| {
@@ -767,7 +701,20 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
                 self.judge_body(raw, self.text, before, &mut out);
             }
         }
+        self.kit.missing = missing_now;
         out
+    }
+
+    /// Something that the text is without and no match of a query is. What was missing before still
+    /// is where it does not stand in the lines that were edited.
+    fn missing(&self, raw: &RawQuery, before: Option<Demanded>) -> Option<Demanded> {
+        let still = before.filter(|it| {
+            let edited = self.kit.map.edited.as_ref();
+            edited.is_some_and(|edited| {
+                !raw.has(*it, lines_around(self.text, edited, raw.reach(*it)))
+            })
+        });
+        still.or_else(|| raw.missing(self.text))
     }
 
     /// Hits outside of functions, statement by statement, so that functions are not walked again.
@@ -857,6 +804,16 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             built: None,
         });
     }
+}
+
+/// The whole lines that hold a range of a text and so many bytes on either side of it.
+fn lines_around<'a>(text: &'a str, range: &Range<usize>, reach: usize) -> &'a str {
+    let bytes = text.as_bytes();
+    let start = range.start.saturating_sub(reach);
+    let start = memchr::memrchr(b'\n', &bytes[..start]).map_or(0, |it| it + 1);
+    let end = (range.end + reach).min(text.len());
+    let end = memchr::memchr(b'\n', &bytes[end..]).map_or(text.len(), |it| end + it);
+    &text[start..end]
 }
 
 fn is_function(node: Node<'_>) -> bool {

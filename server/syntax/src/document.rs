@@ -242,7 +242,7 @@ impl Document {
     /// came about. So a tree with errors is neither kept from an incremental parse nor built upon;
     /// doing without it costs little, for error recovery can reuse few of its nodes.
     ///
-    /// After edits inside of one definition of a Python file only that one is read, and the rest when somebody asks
+    /// After edits inside of one definition only that one is read, and the rest when somebody asks
     /// for [`tree`](Self::tree).
     pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
         if let Behind::Within(range) = &self.behind
@@ -308,7 +308,7 @@ impl Document {
             (self.tree, self.behind) = (whole, Behind::Nowhere);
         }
         let around = match &self.behind {
-            Behind::Nowhere => part::around(self.language, &self.tree, end, &old),
+            Behind::Nowhere => part::around(&self.tree, end, &old),
             Behind::Within(range) => {
                 let is_within = range.start < old.start && old.end < range.end;
                 is_within.then(|| range.clone())

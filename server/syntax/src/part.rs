@@ -1,5 +1,5 @@
-//! A function or class that stands by itself in a Python file, read without the rest. Tree-sitter goes through all
-//! statements of a module when one of them changes; this keeps a key in proportion to what it changes.
+//! A function or class that stands by itself in a file, read without the rest. Tree-sitter goes through all statements
+//! of a module when one of them changes; this keeps a key in proportion to what it changes.
 //! Knows nodes and ranges of bytes; what was edited since when is the document's business.
 
 use std::ops::Range;
@@ -17,14 +17,9 @@ const MAX_BYTES: usize = 16 << 10;
 /// edit lies within the definition and behind its first byte. `None` where there is none.
 ///
 /// The tree is that of the text before the edit, and the range is one of that text.
-pub(crate) fn around(
-    language: Language,
-    tree: &Tree,
-    text_end: usize,
-    edited: &Range<usize>,
-) -> Option<Range<usize>> {
+pub(crate) fn around(tree: &Tree, text_end: usize, edited: &Range<usize>) -> Option<Range<usize>> {
     let root = tree.root_node();
-    if language != Language::Python || root.has_error() {
+    if root.has_error() {
         return None;
     }
     let node = root.first_child_for_byte(edited.start)?;
