@@ -43,13 +43,21 @@ pub(crate) fn around(tree: &Tree, text_end: usize, edited: &Range<usize>) -> Opt
 /// What stands before and behind begins a line at the outermost level. So the grammar comes to the part in its first
 /// state, and the part's end looks to it like the end of a text.
 pub(crate) fn read(language: Language, text: &Text, range: &Range<usize>) -> Option<Tree> {
-    // A line that goes on would go on behind the part.
-    let goes_on = |text: &str| text.trim_end().ends_with('\\');
-    if range.len() > MAX_BYTES || goes_on(&text.slice(range.clone())) {
+    if range.len() > MAX_BYTES || goes_on(language, &text.slice(range.clone())) {
         return None;
     }
     let tree = parse_range(language, text, range)?;
     is_one_definition(tree.root_node(), range.start).then_some(tree)
+}
+
+/// Whether the text behind a part may belong to its last token: a line that goes on, or a comment of C, which without
+/// its end would be read as a division by what a pointer points to.
+fn goes_on(language: Language, part: &str) -> bool {
+    let opens = match language {
+        Language::C => part.rfind("/*"),
+        Language::Python => None,
+    };
+    part.trim_end().ends_with('\\') || opens.is_some_and(|at| !part[at + 2..].contains("*/"))
 }
 
 /// Whether there is a definition from the start on, nothing behind it but comments, and all of it could be read.

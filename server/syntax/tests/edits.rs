@@ -246,7 +246,7 @@ const HARD: [Hard; 2] = [
             "EXPORT int k(void) { return 1; }\n",
             "struct s *m(struct s { int a; } *p) {\r\n    for (;;) { p->a++; } /* no\r\nmore */\r\n}\r\n",
             "int n(int z) {\n#define TWICE(x) \\\n  (2 * (x))\n    switch (z) { case 1: return TWICE(z); default: break; }\n    if (z) { a(); } else b();\n    do { c(); } while (z);\n}\n",
-            "else_t e(void) { while_t *w; return 0; }\n",
+            "else_t e(void) { int i = k *w; return 0; }\n",
         ],
         between: &[
             "int z = 1;\n",
@@ -543,4 +543,19 @@ fn errors_are_the_same_however_the_text_came_about() {
         dump(document.tree()),
         dump(&parse(Language::C, " else static int x"))
     );
+}
+
+#[test]
+fn a_comment_that_ends_behind_a_function_is_no_division() {
+    let mut document = Document::parse(
+        Language::C,
+        "int f(int *w) { return 4  *w; }\nint g(void) { return 1; }\n/* h */\n",
+    );
+    let at = Position::new(0, 26);
+    document.apply(&[Change {
+        range: Some((at, at)),
+        encoding: Encoding::Utf8,
+        text: "/".to_owned(),
+    }]);
+    assert!(document.nodes().has_error(), "{}", document.text);
 }
