@@ -102,8 +102,7 @@ pub fn import(options: &DumpOptions, progress: &mut dyn Progress) -> Result<Repo
     report.manifest = writer.commit(report.manifest, held)?;
     report.resumed = resumed;
     report.skipped = (bad.count, bad.samples);
-    // What is left would only cost space.
-    let _ = fs::remove_dir_all(&run.folder);
+    State::remove(&run.folder);
     Ok(report)
 }
 

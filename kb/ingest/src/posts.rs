@@ -10,7 +10,7 @@ use memchr::memmem::Finder;
 use crate::dump::Run;
 use crate::error::ImportError;
 use crate::row::{Attributes, Place, Visitor, number, score};
-use crate::state::State;
+use crate::state::{State, answers};
 
 /// How a block of code begins in a row.
 const CODE: &[u8] = b"&lt;pre";
@@ -36,7 +36,7 @@ pub(crate) struct Reading<'a, 'r> {
 
 impl<'a, 'r> Reading<'a, 'r> {
     pub(crate) fn new(run: &'a mut Run<'r>, state: &'a mut State) -> Result<Self, ImportError> {
-        let path = run.folder.join("answers");
+        let path = answers(&run.folder);
         let answers = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -258,7 +258,7 @@ pub(crate) fn parents(
     kept: &roaring::RoaringBitmap,
 ) -> Result<roaring::RoaringBitmap, ImportError> {
     let mut parents = roaring::RoaringBitmap::new();
-    each_answer(&folder.join("answers"), |answer, parent, _| {
+    each_answer(&answers(folder), |answer, parent, _| {
         if kept.contains(answer) {
             parents.insert(parent);
         }

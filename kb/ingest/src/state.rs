@@ -111,6 +111,11 @@ impl State {
         if head.format != FORMAT || head.fingerprint != fingerprint {
             return None;
         }
+        // A run that was stopped while it cleared up may have left one without the other.
+        let spilled = fs::metadata(answers(folder)).ok()?.len();
+        if spilled < head.spilled {
+            return None;
+        }
         let mut state = Self {
             head,
             ..Self::default()
@@ -150,6 +155,14 @@ impl State {
         write(self).map_err(ImportError::io(&new))
     }
 
+    /// Removes the state and all that belongs to it. The state goes first: a run that is stopped here
+    /// leaves nothing that another one would go on with.
+    pub(crate) fn remove(folder: &Path) {
+        // What is left would only cost space.
+        let _ = fs::remove_file(place(folder));
+        let _ = fs::remove_dir_all(folder);
+    }
+
     fn sets(&mut self) -> [&mut RoaringBitmap; 7] {
         [
             &mut self.questions,
@@ -187,6 +200,11 @@ fn block(bytes: &[u8; 12]) -> Block {
         most: number(4),
         first: number(8),
     }
+}
+
+/// The answers whose questions were not seen yet.
+pub(crate) fn answers(folder: &Path) -> PathBuf {
+    folder.join("answers")
 }
 
 fn place(folder: &Path) -> PathBuf {

@@ -105,8 +105,12 @@ impl<'a> Builder<'a> {
 fn children<'t>(node: Node<'t>) -> Vec<Node<'t>> {
     let mut cursor = node.walk();
     node.named_children(&mut cursor)
-        .filter(|child| child.kind_name() != "comment")
+        .filter(|child| !is_comment(child))
         .collect()
+}
+
+fn is_comment(node: &Node<'_>) -> bool {
+    node.kind_name() == "comment"
 }
 
 /// The text of a node's operator.
@@ -152,11 +156,19 @@ fn bin_op(text: &str) -> BinOp {
     }
 }
 
-/// Lowers one function, or the module when the scope is the whole text.
+/// What is lowered.
+pub(crate) enum Code<'t> {
+    /// A function, its decorators included.
+    Function(Node<'t>),
+    /// The statements of a module.
+    Module(Vec<Node<'t>>),
+}
+
+/// Lowers one function, or the module.
 pub(crate) fn lower(
     language: Language,
     text: &str,
-    node: Node<'_>,
+    code: Code<'_>,
     scope: &Scope,
     ground: Ground<'_>,
 ) -> (Function, usize) {
@@ -168,9 +180,20 @@ pub(crate) fn lower(
         body: Block::new(),
         exprs: Vec::new(),
     };
-    match language {
-        Language::Python => python::lower(&mut builder, node, &mut function),
-        Language::C => c::lower(&mut builder, node, &mut function),
+    match (code, language) {
+        (Code::Function(node), Language::Python) => {
+            python::lower(&mut builder, node, &mut function);
+        }
+        (Code::Function(node), Language::C) => {
+            c::lower(&mut builder, node, &mut function);
+        }
+        (Code::Module(mut statements), _) => {
+            statements.retain(|it| !is_comment(it));
+            function.body = match language {
+                Language::Python => python::statements(&mut builder, statements),
+                Language::C => c::outside(&mut builder, statements),
+            };
+        }
     }
     function.exprs = builder.exprs;
     // A server keeps it as long as the text is open.

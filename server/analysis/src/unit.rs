@@ -16,7 +16,7 @@ use crate::eval::{self, Around, Found, Local, Outcome, Summary};
 use crate::host::Source;
 use crate::ir::{Declarations, Function, Span};
 use crate::kit::{Asked, Kept, Kit, Lowered, Module, NameSet, Need};
-use crate::lower::{self, Ground, Outline, Scope};
+use crate::lower::{self, Code, Ground, Outline, Scope};
 use crate::map::{self, Map, Place};
 use crate::query::{Below, Demanded, RawQuery};
 use crate::rules::{Active, LangRules};
@@ -315,11 +315,8 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         Some(out)
     }
 
-    /// A scope's node.
+    /// A function's node.
     fn node(&self, index: usize) -> Node<'t> {
-        if index == 0 {
-            return self.nodes.root();
-        }
         let all = || lower::outline(self.language, self.text, self.nodes.root()).nodes;
         let alone = || map::function_at(self.nodes, &self.kit.map.scopes[index].range);
         match self.scopes.get() {
@@ -501,9 +498,12 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
             return known.clone();
         }
         let scope = &self.kit.map.scopes[index];
-        let node = self.node(index);
+        let code = match index {
+            0 => Code::Module(self.nodes.statements()),
+            _ => Code::Function(self.node(index)),
+        };
         let ground = self.ground(index);
-        let (function, too_deep) = lower::lower(self.language, self.text, node, scope, ground);
+        let (function, too_deep) = lower::lower(self.language, self.text, code, scope, ground);
         let lowered = Lowered::new(function, too_deep);
         self.kit.lowered[index] = Some(lowered.clone());
         lowered
@@ -727,10 +727,11 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         };
         let asked: Vec<&RawQuery> = self.wanted("", false).filter(may_match).collect();
         let mut out = Vec::new();
-        let root = self.nodes.root();
-        let mut cursor = root.walk();
-        let statements = root.named_children(&mut cursor);
-        for statement in statements.filter(|it| !asked.is_empty() && !is_function(*it)) {
+        let statements = match asked.is_empty() {
+            true => Vec::new(),
+            false => self.nodes.statements(),
+        };
+        for statement in statements.into_iter().filter(|it| !is_function(*it)) {
             let text = self.text.get(statement.byte_range()).unwrap_or("");
             let may_stand = self.standing(text);
             let below = self.below(statement);

@@ -145,6 +145,31 @@ impl<'t> Nodes<'t> {
         }
     }
 
+    /// What the root holds, in the order of the text, comments included.
+    #[must_use]
+    pub fn statements(self) -> Vec<Node<'t>> {
+        let of = |root: Node<'t>| -> Vec<Node<'t>> {
+            let mut cursor = root.walk();
+            root.named_children(&mut cursor).collect()
+        };
+        let Place::Document(document) = self.0 else {
+            return of(self.root());
+        };
+        let (Behind::Within(behind), Some(part)) = (&document.behind, &document.part) else {
+            return of(self.root());
+        };
+        let mut out = of(document.tree.root_node());
+        // What was deleted is left there without any text.
+        let first = out.partition_point(|it| it.end_byte() <= behind.start);
+        let next = out.partition_point(|it| it.start_byte() < behind.end);
+        let empty = out[next..]
+            .iter()
+            .take_while(|it| it.byte_range().is_empty());
+        let next = next + empty.count();
+        out.splice(first..next, of(part.root_node()));
+        out
+    }
+
     /// Whether the grammar could not read something.
     #[must_use]
     pub fn has_error(self) -> bool {
@@ -242,7 +267,7 @@ impl Document {
     /// came about. So a tree with errors is neither kept from an incremental parse nor built upon;
     /// doing without it costs little, for error recovery can reuse few of its nodes.
     ///
-    /// After edits inside of one definition only that one is read, and the rest when somebody asks
+    /// After edits in one place of the outermost level only what stands there is read, and the rest when somebody asks
     /// for [`tree`](Self::tree).
     pub fn reparse_unless(&mut self, cancelled: &dyn Fn() -> bool) -> bool {
         if let Behind::Within(range) = &self.behind
@@ -308,9 +333,10 @@ impl Document {
             (self.tree, self.behind) = (whole, Behind::Nowhere);
         }
         let around = match &self.behind {
-            Behind::Nowhere => part::around(&self.tree, end, &old),
+            Behind::Nowhere => part::around(self.language, &self.tree, end, &old),
             Behind::Within(range) => {
-                let is_within = range.start < old.start && old.end < range.end;
+                let is_behind_start = range.start < old.start || range.start == 0;
+                let is_within = is_behind_start && old.end <= range.end;
                 is_within.then(|| range.clone())
             }
             Behind::Anywhere => None,

@@ -208,7 +208,20 @@ const HARD: [Hard; 2] = [
             "class C:\r\n    def m(self):\r\n        pass # no more\r\n  # less\r\n",
             "def k():\n    try:\n        a()\n    except E:\n        b(\"#\")\n    else:\n        c()\n# k\n",
         ],
-        between: &["z = 1\n"],
+        between: &[
+            "z = 1\n",
+            "import os\n",
+            "# c\n",
+            "x = 1; y = 2\n",
+            "if x:\n    y()\n",
+            "try:\n    a()\nexcept E:\n    b()\n",
+            "  # in\n",
+            "match x:\n    case 1:\n        pass\n",
+            "\n",
+            "z = [\n1,\n]\n",
+            "\"\"\"a\nb\"\"\"\n",
+            "while x: y()\n",
+        ],
         typed: &[
             "x",
             "1",
@@ -234,6 +247,16 @@ const HARD: [Hard; 2] = [
             "else:",
             "return\n",
             "@d\n",
+            "import re\n",
+            "case 2:\n",
+            "\ny,",
+            "print",
+            "type",
+            "exec",
+            "match",
+            "*",
+            "=",
+            "except F:\n",
         ],
     },
     Hard {
@@ -356,6 +379,13 @@ fn edit_definitions(hard: &Hard, rounds: usize) {
             let known = known.map(dump_node);
             assert_eq!(known, Some(dump_node(statement)), "{range:?} in\n{model}");
         }
+        let mut cursor = fresh.walk();
+        let statements = fresh.root_node().named_children(&mut cursor);
+        let statements = statements.filter(|it| !it.byte_range().is_empty());
+        let statements: Vec<Seen> = statements.flat_map(dump_node).collect();
+        let known = nodes.statements().into_iter();
+        let known = known.filter(|it| !it.byte_range().is_empty());
+        assert_eq!(known.flat_map(dump_node).collect::<Vec<_>>(), statements);
         if dice.below(4) == 0 {
             assert_eq!(dump(document.tree()), dump(&fresh));
         }

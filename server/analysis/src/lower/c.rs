@@ -11,19 +11,21 @@ use crate::ir::{
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
-    if node.kind_name() == "function_definition" {
-        if let Some(declarator) = node.field("declarator") {
-            out.params = params(b, declarator);
-        }
-        if let Some(body) = node.field("body") {
-            out.body = block(b, body);
-        }
-        return;
+    if let Some(declarator) = node.field("declarator") {
+        out.params = params(b, declarator);
     }
-    out.body = block(b, node);
-    for stmt in &mut out.body {
+    if let Some(body) = node.field("body") {
+        out.body = block(b, body);
+    }
+}
+
+/// What stands outside of functions.
+pub(super) fn outside(b: &mut Builder<'_>, nodes: Vec<Node<'_>>) -> Block {
+    let mut out = statements(b, nodes);
+    for stmt in &mut out {
         outlive(stmt);
     }
+    out
 }
 
 /// What is declared outside every function lives as long as the program.
@@ -193,8 +195,12 @@ fn is_variable(size: &str) -> bool {
 }
 
 fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
+    statements(b, children(node))
+}
+
+fn statements(b: &mut Builder<'_>, nodes: Vec<Node<'_>>) -> Block {
     let mut out = Block::new();
-    for child in children(node) {
+    for child in nodes {
         if b.deeper(|b| stmt(b, child, &mut out)).is_none() {
             break;
         }

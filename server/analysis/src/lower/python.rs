@@ -11,10 +11,6 @@ use crate::ir::{
 };
 
 pub(super) fn lower(b: &mut Builder<'_>, node: Node<'_>, out: &mut Function) {
-    if node.kind_name() == "module" {
-        out.body = block(b, node);
-        return;
-    }
     let mut definition = node;
     if node.kind_name() == "decorated_definition" {
         for child in children(node) {
@@ -118,8 +114,12 @@ fn annotated<'t>(b: &mut Builder<'t>, annotation: Node<'_>) -> Option<(&'t str, 
 }
 
 fn block(b: &mut Builder<'_>, node: Node<'_>) -> Block {
+    statements(b, children(node))
+}
+
+pub(super) fn statements(b: &mut Builder<'_>, nodes: Vec<Node<'_>>) -> Block {
     let mut out = Block::new();
-    for child in children(node) {
+    for child in nodes {
         if b.deeper(|b| stmt(b, child, &mut out)).is_none() {
             break;
         }
