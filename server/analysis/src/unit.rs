@@ -302,14 +302,17 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         if self.language != Language::Python || self.kit.values.is_none() {
             return None;
         }
-        let mut out = NameSet::default();
         let (before, now) = (&before.digests, &self.module.digests);
-        for (name, digest) in now {
-            if before.get(name) != Some(digest) {
-                out.insert(name);
+        let others = now
+            .iter()
+            .filter(|(name, digest)| before.get(*name) != Some(*digest));
+        let gone = before.keys().filter(|it| !now.contains_key(*it));
+        let mut out = NameSet::default();
+        for name in others.map(|it| it.0).chain(gone) {
+            // What a class is made from and has as fields counts where nobody writes its name.
+            if name.ends_with(eval::class::BASES) || name.ends_with(eval::class::FIELDS) {
+                return None;
             }
-        }
-        for name in before.keys().filter(|it| !now.contains_key(*it)) {
             out.insert(name);
         }
         Some(out)

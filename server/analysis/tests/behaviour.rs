@@ -122,6 +122,50 @@ fn a_memo_never_changes_the_answer() {
     }
 }
 
+#[test]
+fn a_memo_follows_what_a_class_is_made_from_and_which_fields_it_has() {
+    let snapshot = snapshot();
+    let handler = "\
+from http.server import BaseHTTPRequestHandler
+
+
+class Pages(BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open(\"/srv/\" + self.path) as page:
+            self.wfile.write(page.read())
+";
+    let record = "\
+import subprocess
+from dataclasses import dataclass
+
+
+@dataclass
+class Job:
+    name: str
+    tool: str
+
+
+def run():
+    job = Job(\"x\", input())
+    subprocess.run(\"convert \" + job.tool, shell=True)
+";
+    for (text, from, to) in [
+        (handler, "Pages(BaseHTTPRequestHandler)", "Pages(Plain)"),
+        (record, "    name: str\n    tool: str", "    tool: str\n    name: str"),
+    ] {
+        let edited = text.replace(from, to);
+        let mut memo = Memo::default();
+        for text in [text, &edited, text] {
+            let kept = analyze(&snapshot, text, &mut memo);
+            let fresh = analyze(&snapshot, text, &mut Memo::default());
+            assert_eq!(details(&kept), details(&fresh), "{text}");
+        }
+        let before = details(&analyze(&snapshot, text, &mut Memo::default()));
+        let after = details(&analyze(&snapshot, &edited, &mut Memo::default()));
+        assert_ne!(before, after, "the edit means something: {edited}");
+    }
+}
+
 /// A small generator, so that a failure can be repeated.
 struct Random(u64);
 
