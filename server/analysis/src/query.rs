@@ -3,8 +3,9 @@
 
 mod around;
 mod below;
+mod matcher;
 mod needs;
-mod sketch;
+mod pattern;
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -14,11 +15,9 @@ use around::{Around, Match};
 pub(crate) use below::Below;
 use kb_schema::{Shape, open_expression};
 use memchr::memmem;
-use sketch::Sketch;
-use syntax::{Language, NodeNames};
-use tree_sitter::{
-    Node, Query, QueryCursor, QueryMatch, QueryPredicate, QueryPredicateArg, StreamingIterator,
-};
+use pattern::Pattern;
+use syntax::{Descend, Language, NodeNames, walk};
+use tree_sitter::{Node, Query, QueryCursor, StreamingIterator};
 
 use crate::layout;
 
@@ -34,6 +33,9 @@ pub(crate) struct RawQuery {
     depth: usize,
     /// It begins at the root, and so is run once for a text.
     pub(crate) whole_file: bool,
+    /// As a pattern of our own, where it can be read as one.
+    own: OnceLock<Option<Own>>,
+    /// As tree-sitter runs it, which is asked for the rest.
     compiled: OnceLock<Option<Compiled>>,
     /// Of each group one word must occur in the text.
     words: Vec<Vec<String>>,
@@ -49,8 +51,6 @@ pub(crate) struct RawQuery {
     kind: Option<String>,
     /// Finders of the pieces that its expressions demand.
     pieces: OnceLock<Vec<(AhoCorasick, Option<Shape>)>>,
-    /// What a node must look like from far off.
-    sketch: OnceLock<Sketch>,
 }
 
 /// Something that no match of a query is without, by its number among its like.
@@ -64,11 +64,31 @@ pub(crate) enum Demanded {
     Piece(usize),
 }
 
-/// A query ready to run.
-struct Compiled {
-    query: Query,
+/// A query that is run by our own matcher.
+struct Own {
+    pattern: Pattern,
     /// What it asks of the text around a match.
     around: Around,
+    /// The capture that is reported.
+    finding: u32,
+}
+
+/// A query that tree-sitter runs.
+struct Compiled {
+    query: Query,
+    /// What each of its patterns asks of the text around a match.
+    around: Vec<Around>,
+    /// The capture that is reported.
+    finding: u32,
+}
+
+/// Where a query is run.
+struct Place<'r, 't> {
+    text: &'r str,
+    /// The function.
+    root: Node<'t>,
+    /// The nodes that a match may begin at; all, where they are not known.
+    starts: Option<Vec<Node<'t>>>,
 }
 
 impl RawQuery {
@@ -92,6 +112,7 @@ impl RawQuery {
             rule,
             language,
             source: source.to_owned(),
+            own: OnceLock::new(),
             compiled,
             depth: needs::depth(source),
             whole_file: begins_at_root(source),
@@ -102,7 +123,6 @@ impl RawQuery {
             known: Vec::new(),
             shapes: OnceLock::new(),
             pieces: OnceLock::new(),
-            sketch: OnceLock::new(),
         })
     }
 
@@ -152,13 +172,8 @@ impl RawQuery {
     fn expressions(&self) -> &(Vec<Shape>, Vec<Shape>) {
         self.shapes.get_or_init(|| {
             let (own, around) = needs::expressions(&self.source);
-            // One that was worked out before is there, and others are as good.
-            let shape = |text: &str| {
-                let known = self.known.iter().find(|it| it.as_str() == text);
-                known.cloned().unwrap_or_else(|| Shape::new(text))
-            };
-            let own = own.iter().map(|it| shape(it));
-            let around = around.iter().map(|it| shape(&open_expression(it)));
+            let own = own.iter().map(|it| self.shape(it));
+            let around = around.iter().map(|it| self.shape(&open_expression(it)));
             (own.collect(), around.collect())
         })
     }
@@ -267,65 +282,43 @@ impl RawQuery {
 
     /// Calls `hit` with the bytes of every reported node below one, each once.
     pub(crate) fn run(&self, text: &str, below: &Below<'_, '_>, hit: &mut dyn FnMut(Range<usize>)) {
-        let node = below.root();
-        let around = match self.whole_file {
-            true => {
-                let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
-                let found = sketch.may_match(text, node);
-                Some(found.then_some(node).into_iter().collect())
-            }
-            false => self.roots(text, below),
+        let root = below.root();
+        let place = Place {
+            text,
+            root,
+            starts: match self.whole_file {
+                true => Some(vec![root]),
+                false => self.roots(text, below),
+            },
         };
-        if around.as_ref().is_some_and(Vec::is_empty) {
+        if place.starts.as_ref().is_some_and(Vec::is_empty) {
             return;
         }
-        let compiled = self
-            .compiled
-            .get_or_init(|| compile(self.language, &self.source).ok());
-        let Some(Compiled {
-            query,
-            around: asks,
-        }) = compiled
-        else {
-            return;
-        };
-        let Some(capture) = query.capture_index_for_name(CAPTURE) else {
-            return;
-        };
-        if !asks.may_hold(text.get(node.byte_range()).unwrap_or("")) {
-            return;
+        let mut seen: Vec<Range<usize>> = Vec::new();
+        match self.own() {
+            Some(own) => own.run(&place, &mut seen),
+            None => self
+                .compiled()
+                .iter()
+                .for_each(|it| it.run(&place, &mut seen)),
         }
-        let mut cursor = QueryCursor::new();
-        let starts = match around {
-            Some(starts) => {
-                cursor.set_max_start_depth(Some(0));
-                starts
-            }
-            None => vec![node],
-        };
-        let mut seen = Vec::new();
-        for start in starts {
-            let mut matches = cursor.matches(query, start, text.as_bytes());
-            while let Some(found) = matches.next() {
-                let own = Match {
-                    query,
-                    found,
-                    root: node,
-                    text,
-                    finding: capture,
-                };
-                if !counts_hold(query, found, text) || !asks.hold(&own) {
-                    continue;
-                }
-                for it in found.captures().iter().filter(|it| it.index == capture) {
-                    let range = it.node.byte_range();
-                    if !seen.contains(&range) {
-                        hit(range.clone());
-                        seen.push(range);
-                    }
-                }
-            }
-        }
+        seen.into_iter().for_each(hit);
+    }
+
+    fn own(&self) -> Option<&Own> {
+        let read = || Own::read(self.language, &self.source, &|it| self.shape(it));
+        self.own.get_or_init(read).as_ref()
+    }
+
+    fn compiled(&self) -> Option<&Compiled> {
+        let compile = || compile(self.language, &self.source).ok();
+        self.compiled.get_or_init(compile).as_ref()
+    }
+
+    /// An expression of it; one that was worked out before is there, and others are as good.
+    fn shape(&self, text: &str) -> Shape {
+        let known = self.known.iter().find(|it| it.as_str() == text);
+        known.cloned().unwrap_or_else(|| Shape::new(text))
     }
 
     /// The nodes at which a match may begin, no deeper than the query is above one of its rarest
@@ -355,12 +348,10 @@ impl RawQuery {
             group.iter().flat_map(|word| of(word)).collect()
         };
         let rarest = groups.map(places).min_by_key(Vec::len);
-        let sketch = self.sketch.get_or_init(|| sketch::read(&self.source));
         let rarest = match (rarest, &self.kind) {
             (Some(few), _) if few.len() <= FEW => few,
             (_, Some(kind)) => {
-                let roots = below.of_kind(kind);
-                return Some(roots.filter(|it| sketch.may_match(text, *it)).collect());
+                return Some(below.of_kind(kind).collect());
             }
             (_, None) => return None,
         };
@@ -373,7 +364,7 @@ impl RawQuery {
             };
             for root in path.drain(first.saturating_sub(self.depth)..) {
                 let fits = self.kind.as_ref().is_none_or(|it| *it == root.kind_name());
-                if fits && !roots.contains(&root) && sketch.may_match(text, root) {
+                if fits && !roots.contains(&root) {
                     roots.push(root);
                 }
             }
@@ -408,6 +399,90 @@ fn path_to<'t>(node: Node<'t>, bytes: &Range<usize>, path: &mut Vec<Node<'t>>) {
     }
 }
 
+impl Own {
+    fn read(language: Language, source: &str, shape: &dyn Fn(&str) -> Shape) -> Option<Self> {
+        let pattern = pattern::read(language, source, shape)?;
+        let finding = pattern.names.iter().position(|it| **it == *CAPTURE)?;
+        let around = Around::new(pattern.names.clone(), &pattern.others);
+        Some(Self {
+            pattern,
+            around,
+            finding: u32::try_from(finding).ok()?,
+        })
+    }
+
+    /// Adds the bytes of every reported node.
+    fn run(&self, place: &Place<'_, '_>, seen: &mut Vec<Range<usize>>) {
+        let (text, root) = (place.text, place.root);
+        if !self
+            .around
+            .may_hold(text.get(root.byte_range()).unwrap_or(""))
+        {
+            return;
+        }
+        let mut steps = matcher::MAX_STEPS;
+        let mut from = |start| {
+            matcher::matches(&self.pattern, text, start, &mut steps, &mut |captured| {
+                let range = captured[self.finding as usize].map(|it| it.byte_range());
+                let at = Match {
+                    captured,
+                    root,
+                    text,
+                    finding: self.finding,
+                };
+                let is_new = range.filter(|it| !seen.contains(it));
+                seen.extend(is_new.filter(|_| self.around.hold(&at)));
+            });
+        };
+        match &place.starts {
+            Some(starts) => starts.iter().for_each(|it| from(*it)),
+            None => walk(root, |node| {
+                from(node);
+                Descend::Into
+            }),
+        }
+    }
+}
+
+impl Compiled {
+    /// Adds the bytes of every reported node.
+    fn run(&self, place: &Place<'_, '_>, seen: &mut Vec<Range<usize>>) {
+        let (text, root) = (place.text, place.root);
+        let own = text.get(root.byte_range()).unwrap_or("");
+        if !self.around.iter().any(|it| it.may_hold(own)) {
+            return;
+        }
+        let mut cursor = QueryCursor::new();
+        if place.starts.is_some() {
+            cursor.set_max_start_depth(Some(0));
+        }
+        let captures = 0..u32::try_from(self.query.capture_names().len()).unwrap_or(0);
+        for start in place.starts.as_ref().unwrap_or(&vec![root]) {
+            let mut matches = cursor.matches(&self.query, *start, text.as_bytes());
+            while let Some(found) = matches.next() {
+                let first = |it| found.nodes_for_capture_index(it).next();
+                let captured: Vec<Option<Node<'_>>> = captures.clone().map(first).collect();
+                let at = Match {
+                    captured: &captured,
+                    root,
+                    text,
+                    finding: self.finding,
+                };
+                let asks = self.around.get(found.pattern_index);
+                if !asks.is_none_or(|it| it.hold(&at)) {
+                    continue;
+                }
+                for node in found.nodes_for_capture_index(self.finding) {
+                    let range = node.byte_range();
+                    if !seen.contains(&range) {
+                        seen.push(range);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Compiles a query and refuses what tree-sitter itself would ignore.
 fn compile(language: Language, source: &str) -> Result<Compiled, String> {
     if let Some(at) = stray_predicate(source) {
@@ -419,24 +494,24 @@ fn compile(language: Language, source: &str) -> Result<Compiled, String> {
     let query = Query::new(&language.grammar(), &in_ascii(source))
         .or_else(|_| Query::new(&language.grammar(), source))
         .map_err(|error| format!("the query does not compile: {}", error.message))?;
-    if query.capture_index_for_name(CAPTURE).is_none() {
+    let Some(finding) = query.capture_index_for_name(CAPTURE) else {
         return Err(format!("the query needs a capture `@{CAPTURE}`"));
+    };
+    let names = query.capture_names();
+    let mut around = Vec::new();
+    for pattern in 0..query.pattern_count() {
+        let predicates = query.general_predicates(pattern);
+        for predicate in predicates {
+            around::check(names, predicate)?;
+        }
+        let names = names.iter().map(|it| (*it).into()).collect();
+        around.push(Around::new(names, predicates));
     }
-    for predicate in (0..query.pattern_count()).flat_map(|it| query.general_predicates(it)) {
-        if around::is_known(&query, predicate)? {
-            continue;
-        }
-        if &*predicate.operator != TIMES {
-            return Err(format!("unknown predicate `#{}`", predicate.operator));
-        }
-        if times(predicate).is_none() {
-            return Err(format!(
-                "`#{TIMES}` takes two captures and a number in quotes"
-            ));
-        }
-    }
-    let around = Around::new(&query);
-    Ok(Compiled { query, around })
+    Ok(Compiled {
+        query,
+        around,
+        finding,
+    })
 }
 
 /// The query with `\w`, `\b` and their like read as ASCII in its expressions, as in all of ours:
@@ -453,38 +528,6 @@ fn in_ascii(source: &str) -> String {
         rest = &behind[opened..];
     }
     out + rest
-}
-
-/// `(#times? @where @name "2")`: the word that `@name` is stands so often in the text of `@where`.
-const TIMES: &str = "times?";
-
-/// What `#times?` asks: where, for what and how often.
-fn times(predicate: &QueryPredicate) -> Option<(u32, u32, usize)> {
-    match &*predicate.args {
-        [
-            QueryPredicateArg::Capture(place),
-            QueryPredicateArg::Capture(name),
-            QueryPredicateArg::String(count),
-        ] => Some((*place, *name, count.parse().ok()?)),
-        _ => None,
-    }
-}
-
-/// Whether every `#times?` of a match holds.
-fn counts_hold(query: &Query, found: &QueryMatch<'_, '_>, text: &str) -> bool {
-    let asked = query.general_predicates(found.pattern_index).iter();
-    asked.filter_map(times).all(|(place, name, count)| {
-        let of = |capture| {
-            let node = found.nodes_for_capture_index(capture).next()?;
-            text.get(node.byte_range())
-        };
-        let (Some(place), Some(name)) = (of(place), of(name)) else {
-            return false;
-        };
-        let at = memmem::find_iter(place.as_bytes(), name.as_bytes());
-        let words = at.filter(|at| is_word(place.as_bytes(), *at, name.len()));
-        words.take(count + 1).count() == count
-    })
 }
 
 /// Where a predicate stands for a node: behind a field's name, among alternatives, at a group's
@@ -547,68 +590,4 @@ fn begins_at_root(source: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Below, RawQuery, begins, is_word};
-    use crate::query::needs::{implied, is_rooted, kind, patterns, words};
-    use syntax::Language;
-
-    #[test]
-    fn words_are_those_without_which_nothing_matches() {
-        let one = r#"((call function: (identifier) @f) @finding (#any-of? @f "exec" "eval") (#not-eq? @f "x"))"#;
-        assert_eq!(words(one), [["exec", "eval"]]);
-        assert_eq!(patterns("(a) (b \"(\")"), 2);
-        let loops = r#"(for_statement condition: (binary_expression operator: "<=") body: [(while_statement) (return_statement)]) @finding"#;
-        assert_eq!(implied(loops)[..2], [["for"], ["<="]]);
-        let either =
-            r#"([(sizeof_expression) (b (return_statement))] (c operator: "+=")? (d)) @finding"#;
-        assert_eq!(implied(either), [["return", "sizeof"]]);
-        assert_eq!(kind("((a_b) @x (#eq? @x \"y\"))").as_deref(), Some("a_b"));
-        assert!(is_rooted("((a) @x (#eq? @x \"y\"))") && !is_rooted("((a) . (b))"));
-        assert!(words("((a) @finding (#eq? @x \"one\")) ((b) @finding)").is_empty());
-        assert!(words(r#"((a) @finding (#any-of? @x "" "one"))"#).is_empty());
-        assert!(!is_word(b"one", 0, 0), "what is missing has no text");
-        let query = RawQuery::new(0, Language::Python, one, false).expect("it compiles");
-        assert!(query.may_match("exec(x)"));
-        assert!(!query.may_match("execute(x)"));
-    }
-
-    #[test]
-    fn a_node_that_cannot_match_is_told_from_afar() {
-        let source = r#"((call_expression function: (identifier) @f
-            arguments: (argument_list . [(number_literal) (string_literal)] (_)?)) @finding
-            (#any-of? @f "open" "creat"))"#;
-        let query = RawQuery::new(0, Language::C, source, true).expect("it is not compiled yet");
-        let hits = |text: &str| {
-            let mut parser = tree_sitter::Parser::new();
-            parser
-                .set_language(&Language::C.grammar())
-                .expect("the grammar fits the parser");
-            let tree = parser.parse(text, None).expect("nothing stops the parser");
-            let mut count = 0;
-            let begins = begins(Language::C, std::slice::from_ref(&query));
-            let below = Below::new(tree.root_node(), &begins);
-            query.run(text, &below, &mut |_| count += 1);
-            count
-        };
-        assert_eq!(hits("void f(void) { shut(1); open(x); openly(1); }"), 0);
-        assert!(query.compiled.get().is_none());
-        assert_eq!(hits("void f(void) { { open(1); } creat(\"a\", 2); }"), 2);
-    }
-
-    #[test]
-    fn mistakes_are_refused() {
-        for (source, says) in [
-            ("(nonsense_node) @finding", "compile"),
-            ("(call) @other", "@finding"),
-            (
-                "((call) @finding (#has-parent? @finding block))",
-                "has-parent?",
-            ),
-        ] {
-            let error = RawQuery::new(0, Language::Python, source, false)
-                .err()
-                .unwrap_or_default();
-            assert!(error.contains(says), "{source}: {error:?}");
-        }
-    }
-}
+mod tests;

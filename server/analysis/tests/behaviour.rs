@@ -151,7 +151,11 @@ def run():
 ";
     for (text, from, to) in [
         (handler, "Pages(BaseHTTPRequestHandler)", "Pages(Plain)"),
-        (record, "    name: str\n    tool: str", "    tool: str\n    name: str"),
+        (
+            record,
+            "    name: str\n    tool: str",
+            "    tool: str\n    name: str",
+        ),
     ] {
         let edited = text.replace(from, to);
         let mut memo = Memo::default();

@@ -5,9 +5,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use kb_schema::{Shape, fill_expression as filled, open_expression as open};
+use memchr::memmem;
 use rustc_hash::FxHashMap;
 use syntax::NodeNames;
-use tree_sitter::{Node, Query, QueryMatch, QueryPredicate, QueryPredicateArg};
+use tree_sitter::{Node, QueryPredicate, QueryPredicateArg};
+
+use super::is_word;
+use super::matcher::Captured;
 
 /// Which text must fit.
 enum Where {
@@ -87,25 +91,44 @@ const NOTHING: &str = r"[^\s\S]";
 /// The most expressions with captures filled in that a query keeps compiled.
 const MAX_KEPT: usize = 16;
 
-/// Whether a predicate is one of these; otherwise why not, where it means to be.
-pub(super) fn is_known(query: &Query, predicate: &QueryPredicate) -> Result<bool, String> {
-    let Some(asked) = asked(predicate) else {
-        return Ok(false);
-    };
-    let names = query.capture_names();
-    match asked.shape {
-        Form::Plain(shape) => shape.check().map(|()| true),
-        Form::Open(shape) => {
+/// `(#times? @where @name "2")`: the word that `@name` is stands so often in the text of `@where`.
+const TIMES: &str = "times?";
+
+/// What `#times?` asks: where, for what and how often.
+fn times(predicate: &QueryPredicate) -> Option<(u32, u32, usize)> {
+    match &*predicate.args {
+        [
+            QueryPredicateArg::Capture(place),
+            QueryPredicateArg::Capture(name),
+            QueryPredicateArg::String(count),
+        ] if &*predicate.operator == TIMES => Some((*place, *name, count.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// Why a predicate is none of these, where it is none.
+pub(super) fn check(names: &[&str], predicate: &QueryPredicate) -> Result<(), String> {
+    match asked(predicate).map(|it| it.shape) {
+        Some(Form::Plain(shape)) => shape.check(),
+        Some(Form::Open(shape)) => {
             let of = |name: &str| names.contains(&name).then(|| "x".into());
-            Shape::new(&filled(&shape, of)).check().map(|()| true)
+            Shape::new(&filled(&shape, of)).check()
         }
+        None if &*predicate.operator != TIMES => {
+            Err(format!("unknown predicate `#{}`", predicate.operator))
+        }
+        None => match times(predicate) {
+            Some(_) => Ok(()),
+            None => Err(format!(
+                "`#{TIMES}` takes two captures and a number in quotes"
+            )),
+        },
     }
 }
 
 /// A match whose surroundings are looked at.
-pub(super) struct Match<'m, 'c, 't> {
-    pub(super) query: &'m Query,
-    pub(super) found: &'m QueryMatch<'c, 't>,
+pub(super) struct Match<'m, 't> {
+    pub(super) captured: &'m Captured<'t>,
     /// The function.
     pub(super) root: Node<'t>,
     pub(super) text: &'m str,
@@ -113,47 +136,56 @@ pub(super) struct Match<'m, 'c, 't> {
     pub(super) finding: u32,
 }
 
-/// What a query asks of the text around its matches, by pattern.
+impl<'t> Match<'_, 't> {
+    fn node(&self, capture: u32) -> Option<Node<'t>> {
+        *self.captured.get(capture as usize)?
+    }
+
+    fn text_of(&self, capture: u32) -> Option<&str> {
+        self.text.get(self.node(capture)?.byte_range())
+    }
+}
+
+/// What a query asks of the text of its matches and around them.
 pub(super) struct Around {
-    asked: Vec<Vec<Asked>>,
+    names: Vec<Box<str>>,
+    asked: Vec<Asked>,
+    counts: Vec<(u32, u32, usize)>,
     kept: Mutex<FxHashMap<String, Shape>>,
 }
 
 impl Around {
-    pub(super) fn new(query: &Query) -> Self {
-        let of = |pattern| {
-            let predicates = query.general_predicates(pattern).iter();
-            let mut all: Vec<Asked> = predicates.filter_map(asked).collect();
-            // What needs no compiling comes first.
-            all.sort_by_key(|it| matches!(it.shape, Form::Open(_)));
-            all
-        };
+    pub(super) fn new(names: Vec<Box<str>>, predicates: &[QueryPredicate]) -> Self {
+        let mut all: Vec<Asked> = predicates.iter().filter_map(asked).collect();
+        // What needs no compiling comes first.
+        all.sort_by_key(|it| matches!(it.shape, Form::Open(_)));
         Self {
-            asked: (0..query.pattern_count()).map(of).collect(),
+            names,
+            asked: all,
+            counts: predicates.iter().filter_map(times).collect(),
             kept: Mutex::default(),
         }
     }
 
     /// Whether a function's text lets any match hold: far cheaper to ask than the query is to run.
     pub(super) fn may_hold(&self, text: &str) -> bool {
-        self.asked.iter().any(|all| {
-            let mut wholes = all.iter().filter_map(|it| it.whole.as_ref());
-            wholes.all(|it| !it.compiles() || it.is_match(text))
-        })
+        let mut wholes = self.asked.iter().filter_map(|it| it.whole.as_ref());
+        wholes.all(|it| !it.compiles() || it.is_match(text))
     }
 
-    /// Whether all that is asked of a match's surroundings holds.
-    pub(super) fn hold(&self, at: &Match<'_, '_, '_>) -> bool {
-        let asked = self.asked.get(at.found.pattern_index);
-        asked.is_none_or(|all| all.iter().all(|it| self.holds(it, at) == it.wanted))
+    /// Whether all that is asked of a match holds.
+    pub(super) fn hold(&self, at: &Match<'_, '_>) -> bool {
+        let mut counts = self.counts.iter();
+        counts.all(|it| counts_to(*it, at).unwrap_or(false))
+            && self.asked.iter().all(|it| self.holds(it, at) == it.wanted)
     }
 
-    fn holds(&self, asked: &Asked, at: &Match<'_, '_, '_>) -> bool {
+    fn holds(&self, asked: &Asked, at: &Match<'_, '_>) -> bool {
         let shape = match &asked.shape {
             Form::Plain(shape) => shape.clone(),
             Form::Open(shape) => self.closed(shape, at),
         };
-        let node = |capture| at.found.nodes_for_capture_index(capture).next();
+        let node = |capture| at.node(capture);
         let fits = |from: usize, to: usize| shape.is_match(at.text.get(from..to).unwrap_or(""));
         let all = at.root.byte_range();
         let own = node(at.finding).map_or(all.clone(), |it| it.byte_range());
@@ -178,15 +210,11 @@ impl Around {
     }
 
     /// An expression with a match's captures filled in. One name is often asked about many times.
-    fn closed(&self, shape: &str, at: &Match<'_, '_, '_>) -> Shape {
-        let names = at.query.capture_names();
+    fn closed(&self, shape: &str, at: &Match<'_, '_>) -> Shape {
         let text = filled(shape, |name| {
-            let capture = names.iter().position(|it| *it == name)?;
-            let mut nodes = at
-                .found
-                .nodes_for_capture_index(u32::try_from(capture).ok()?);
+            let capture = self.names.iter().position(|it| **it == *name)?;
+            let text = at.text_of(u32::try_from(capture).ok()?);
             // What this match did not capture stands nowhere.
-            let text = nodes.next().and_then(|it| at.text.get(it.byte_range()));
             Some(text.map_or_else(|| NOTHING.into(), escaped))
         });
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -200,6 +228,14 @@ impl Around {
         kept.insert(text, shape.clone());
         shape
     }
+}
+
+/// Whether the word that one capture is stands so often in another's text.
+fn counts_to((place, name, count): (u32, u32, usize), at: &Match<'_, '_>) -> Option<bool> {
+    let (place, name) = (at.text_of(place)?.as_bytes(), at.text_of(name)?.as_bytes());
+    let found = memmem::find_iter(place, name);
+    let words = found.filter(|at| is_word(place, *at, name.len()));
+    Some(words.take(count + 1).count() == count)
 }
 
 /// Text as an expression that fits it, however it is spaced.

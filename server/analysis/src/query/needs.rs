@@ -333,7 +333,7 @@ fn has(tokens: &[Token<'_>], at: &mut usize, capture: &str, depth: usize) -> Vec
 }
 
 /// The text that a query's quoted text stands for.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut out = String::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
