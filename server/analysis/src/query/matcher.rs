@@ -4,13 +4,13 @@
 
 use tree_sitter::Node;
 
-use super::pattern::{Demand, Item, Pattern, What};
+use super::pattern::{Demand, Item, Pattern, Times, What};
 
 /// How many nodes are tried for a query in one function: a pattern may fit a long list of statements
 /// in very many ways, and then what was found so far must do.
 pub(super) const MAX_STEPS: usize = 1 << 20;
 
-/// The nodes of a match, by the numbers of their captures.
+/// The nodes of a match, by the numbers of their captures; of several of one name the first.
 pub(super) type Captured<'t> = [Option<Node<'t>>];
 
 /// A search for what a pattern matches, beginning at one node.
@@ -18,6 +18,8 @@ struct Search<'p, 't> {
     pattern: &'p Pattern,
     text: &'p str,
     captured: Vec<Option<Node<'t>>>,
+    /// How many nodes have each capture.
+    counts: Vec<u32>,
     /// How many nodes may still be tried.
     steps: usize,
 }
@@ -40,6 +42,7 @@ pub(super) fn matches<'t>(
         pattern,
         text,
         captured: vec![None; pattern.names.len()],
+        counts: vec![0; pattern.names.len()],
         steps: *steps,
     };
     search.item(&pattern.root, (node, 0), &mut |it| {
@@ -69,7 +72,7 @@ impl<'p, 't> Search<'p, 't> {
         if !fits || !item.captures.iter().all(|it| self.may_be(*it, node)) {
             return;
         }
-        self.capture(item, Some(node));
+        self.capture(item, node);
         match &item.what {
             What::Any => then(self),
             What::Choice(all) => {
@@ -89,7 +92,7 @@ impl<'p, 't> Search<'p, 't> {
                 }
             }
         }
-        self.capture(item, None);
+        self.release(item);
     }
 
     /// Finds items among siblings, in their order.
@@ -97,10 +100,17 @@ impl<'p, 't> Search<'p, 't> {
         let Some((item, rest)) = items.split_first() else {
             return then(self);
         };
+        if item.times != Times::Once {
+            self.among(rest, nodes, then);
+        }
+        let next = match item.times {
+            Times::Any => items,
+            Times::Once | Times::Optional => rest,
+        };
         for (at, child) in nodes.iter().enumerate() {
             let behind = &nodes[at + 1..];
             if !item.last || !behind.iter().any(|(it, _)| it.is_named()) {
-                self.item(item, *child, &mut |it| it.among(rest, behind, then));
+                self.item(item, *child, &mut |it| it.among(next, behind, then));
             }
             if item.immediate && child.0.is_named() {
                 break;
@@ -108,9 +118,19 @@ impl<'p, 't> Search<'p, 't> {
         }
     }
 
-    fn capture(&mut self, item: &Item, node: Option<Node<'t>>) {
-        for capture in &item.captures {
-            self.captured[*capture as usize] = node;
+    fn capture(&mut self, item: &Item, node: Node<'t>) {
+        for at in item.captures.iter().map(|it| *it as usize) {
+            self.captured[at].get_or_insert(node);
+            self.counts[at] += 1;
+        }
+    }
+
+    fn release(&mut self, item: &Item) {
+        for at in item.captures.iter().map(|it| *it as usize) {
+            self.counts[at] -= 1;
+            if self.counts[at] == 0 {
+                self.captured[at] = None;
+            }
         }
     }
 

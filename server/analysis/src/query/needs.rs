@@ -33,8 +33,10 @@ pub(super) enum Token<'a> {
     CloseChoice,
     /// A token of the analysed language, as written between quotation marks.
     Text(&'a str),
-    /// `?` or `*`: what stands before may be missing.
-    Optional,
+    /// `?` or `*`: what stands before may be missing, or stand there more than once.
+    Optional {
+        many: bool,
+    },
     /// A kind, a field, a capture, a predicate or an anchor.
     Word(&'a str),
 }
@@ -63,7 +65,7 @@ fn sequence(tokens: &[Token<'_>], at: &mut usize, depth: usize) -> Vec<Groups> {
         *at += 1;
         match token {
             Token::Close | Token::CloseChoice => break,
-            Token::Optional => drop(items.last_mut().map(std::mem::take)),
+            Token::Optional { .. } => drop(items.last_mut().map(std::mem::take)),
             Token::Text(text) if text.contains('\\') => items.push(Groups::new()),
             Token::Text(text) => items.push(vec![vec![(*text).to_owned()]]),
             Token::Open | Token::OpenChoice if depth >= MAX_DEPTH => return items,
@@ -119,7 +121,7 @@ pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
             ')' => (Token::Close, tail),
             '[' => (Token::OpenChoice, tail),
             ']' => (Token::CloseChoice, tail),
-            '?' | '*' => (Token::Optional, tail),
+            '?' | '*' => (Token::Optional { many: c == '*' }, tail),
             '"' => {
                 let end = text_end(tail);
                 (Token::Text(&tail[..end]), tail.get(end + 1..).unwrap_or(""))
@@ -304,7 +306,7 @@ fn has(tokens: &[Token<'_>], at: &mut usize, capture: &str, depth: usize) -> Vec
         *at += 1;
         match token {
             Token::Close | Token::CloseChoice => break,
-            Token::Optional => {
+            Token::Optional { .. } => {
                 if let Some(last) = items.last_mut() {
                     *last = false;
                 }

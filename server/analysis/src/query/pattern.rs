@@ -1,12 +1,13 @@
 //! A query's source as a pattern of our own, for the part of tree-sitter's query language that
 //! entries are written in: a node with children, fields, anchors, alternatives and captures.
 //! It knows how queries are written; what matches is the matcher's business, and what is not read
-//! here, such as quantifiers and supertypes, is tree-sitter's.
+//! here, such as captures that may be missing and supertypes, is tree-sitter's.
 
 use kb_schema::Shape;
 use syntax::Language;
 use tree_sitter::{QueryPredicate, QueryPredicateArg};
 
+use super::CAPTURE;
 use super::needs::{MAX_DEPTH, SUPERTYPES, Token, patterns, tokens, unescaped};
 
 /// A query of one pattern.
@@ -33,7 +34,18 @@ pub(super) struct Item {
     pub(super) immediate: bool,
     /// No named sibling stands behind it.
     pub(super) last: bool,
+    pub(super) times: Times,
     pub(super) captures: Vec<u32>,
+}
+
+/// How many nodes side by side an item stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Times {
+    Once,
+    /// None or one.
+    Optional,
+    /// None or more.
+    Any,
 }
 
 #[derive(Debug)]
@@ -91,11 +103,8 @@ pub(super) fn read(
             all.items.is_empty().then_some(root)?
         }
     };
-    (reader.at >= tokens.len() && root.field == 0).then_some(())?;
-    let mut bound = vec![0; reader.names.len()];
-    bindings(&root, &mut bound);
-    // Where several nodes may have one capture, all of them would have to be asked.
-    bound.iter().all(|it| *it == 1).then_some(())?;
+    let is_one = root.field == 0 && root.times == Times::Once;
+    (is_one && reader.at >= tokens.len()).then_some(())?;
     let mut out = Pattern {
         root,
         names: reader.names,
@@ -106,7 +115,20 @@ pub(super) fn read(
     for predicate in reader.predicates {
         out.ask(predicate, shape)?;
     }
-    Some(out)
+    let mut bound = vec![0; out.names.len()];
+    bindings(&out.root, &mut bound);
+    // Which of several nodes is compared, and which is reported, is tree-sitter's to say.
+    let pairs = &out.pairs;
+    let compared = |it| {
+        pairs
+            .iter()
+            .any(|(one, other, _)| *one == it || *other == it)
+    };
+    let mut numbers = (0_u32..).zip(&out.names).zip(bound);
+    let is_plain = numbers.all(|((number, name), count)| {
+        count == 1 || count > 1 && **name != *CAPTURE && !compared(number)
+    });
+    is_plain.then_some(out)
 }
 
 impl Pattern {
@@ -149,6 +171,14 @@ impl Pattern {
         }
         Some(())
     }
+}
+
+fn has_captures(item: &Item) -> bool {
+    !item.captures.is_empty()
+        || match &item.what {
+            What::Any => false,
+            What::Node { children: all, .. } | What::Choice(all) => all.iter().any(has_captures),
+        }
 }
 
 /// How many nodes have each capture in a match.
@@ -197,11 +227,27 @@ impl<'a> Reader<'a> {
                     (field == 0).then_some(())?;
                     if let Some(last) = out.items.last_mut() {
                         last.last = immediate;
+                        (!immediate || last.times == Times::Once).then_some(())?;
                     }
                     return (!immediate || !out.items.is_empty()).then_some(out);
                 }
                 _ if depth >= MAX_DEPTH => return None,
-                Token::Close | Token::CloseChoice | Token::Optional => return None,
+                Token::Close | Token::CloseChoice => return None,
+                Token::Optional { many } => {
+                    let is_first = out.items.len() == 1;
+                    let last = out.items.last_mut()?;
+                    // Of matches with a capture and without it tree-sitter gives some only, and so it
+                    // does where an anchor opens the list.
+                    let is_plain = last.times == Times::Once
+                        && !has_captures(last)
+                        && !(is_first && last.immediate);
+                    is_plain.then_some(())?;
+                    last.times = match many {
+                        true => Times::Any,
+                        false => Times::Optional,
+                    };
+                    continue;
+                }
                 Token::Open => match self.tokens.get(self.at)? {
                     Token::Word(word) if word.starts_with('#') => {
                         self.predicate()?;
@@ -215,7 +261,7 @@ impl<'a> Reader<'a> {
                 },
                 Token::OpenChoice => {
                     let inside = self.items(&Token::CloseChoice, depth + 1)?;
-                    let is_plain = |it: &Item| !it.immediate && !it.last;
+                    let is_plain = |it: &Item| !it.immediate && !it.last && it.times == Times::Once;
                     let is_plain = inside.absent.is_empty() && inside.items.iter().all(is_plain);
                     is_plain.then_some(What::Choice(inside.items))?
                 }
@@ -232,7 +278,9 @@ impl<'a> Reader<'a> {
                 Token::Word(word) => {
                     if let Some(name) = word.strip_prefix('@') {
                         let capture = self.capture(name);
-                        out.items.last_mut()?.captures.push(capture);
+                        let last = out.items.last_mut()?;
+                        (last.times == Times::Once).then_some(())?;
+                        last.captures.push(capture);
                     } else if let Some(name) = word.strip_prefix('!') {
                         out.absent.push(self.field(name)?);
                     } else {
@@ -246,6 +294,7 @@ impl<'a> Reader<'a> {
                 field: std::mem::take(&mut field),
                 immediate: std::mem::take(&mut immediate),
                 last: false,
+                times: Times::Once,
                 captures: Vec::new(),
             });
         }
@@ -304,7 +353,7 @@ impl<'a> Reader<'a> {
     }
 
     fn kind(&self, name: &str, named: bool) -> Option<u16> {
-        let is_plain = !name.contains(['\\', '/']);
+        let is_plain = !(name.contains('\\') || named && name.contains('/'));
         let id = self.grammar.id_for_node_kind(name, named);
         (is_plain && id != 0).then_some(id)
     }
