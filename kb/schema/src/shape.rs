@@ -104,8 +104,12 @@ impl Shape {
             return true;
         }
         let has = |need: &Need| {
-            let mut windows = text.as_bytes().windows(need.text.len().max(1));
-            windows.any(|it| it.eq_ignore_ascii_case(need.text.as_bytes()))
+            let Some((first, rest)) = need.text.as_bytes().split_first() else {
+                return true;
+            };
+            let mut windows = text.as_bytes().windows(1 + rest.len());
+            windows
+                .any(|it| it[0].eq_ignore_ascii_case(first) && it[1..].eq_ignore_ascii_case(rest))
         };
         self.needs()
             .is_none_or(|groups| groups.iter().any(|group| group.iter().all(has)))

@@ -33,6 +33,10 @@ pub(crate) struct RawQuery {
     depth: usize,
     /// It begins at the root, and so is run once for a text.
     pub(crate) whole_file: bool,
+    /// A match takes in the methods of a class.
+    pub(crate) spans_classes: bool,
+    /// It asks about the methods of a class, which lie outside of the module's own text.
+    pub(crate) reads_methods: bool,
     /// As a pattern of our own, where it can be read as one.
     own: OnceLock<Option<Own>>,
     /// As tree-sitter runs it, which is asked for the rest.
@@ -108,9 +112,13 @@ impl RawQuery {
             let query = compile(language, source)?;
             let _ = compiled.set(Some(query));
         }
+        let asks = |of: &str| source.contains(of);
+        let spans_classes = asks("(class_definition");
         Ok(Self {
             rule,
             language,
+            spans_classes,
+            reads_methods: spans_classes && (asks("(block) @") || asks("(function_definition")),
             source: source.to_owned(),
             own: OnceLock::new(),
             compiled,
@@ -130,17 +138,6 @@ impl RawQuery {
     pub(crate) fn with(mut self, expressions: &[Shape]) -> Self {
         self.known = expressions.to_vec();
         self
-    }
-
-    /// Whether a match takes in the methods of a class.
-    pub(crate) fn spans_classes(&self) -> bool {
-        self.source.contains("(class_definition")
-    }
-
-    /// Whether it asks about the methods of a class, which lie outside of the module's own text.
-    pub(crate) fn reads_methods(&self) -> bool {
-        let asks = |of: &str| self.source.contains(of);
-        self.spans_classes() && (asks("(block) @") || asks("(function_definition"))
     }
 
     /// Whether it asks for an `except` that names nothing: its colon follows at once.

@@ -168,7 +168,7 @@ fn is_torn(root: Node<'_>) -> bool {
     torn
 }
 
-impl<'t, 'k> Unit<'_, 't, 'k> {
+impl<'a, 't, 'k> Unit<'a, 't, 'k> {
     /// Puts what is known where it belongs in this text.
     fn arrange(&mut self) -> Edited {
         let (language, text, nodes) = (self.language, self.text, self.nodes);
@@ -675,10 +675,20 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
 
     /// The same of the module, and of queries that ask about the whole text.
     fn module_queries(&mut self) -> Vec<Found> {
+        let known = std::mem::take(&mut self.kit.missing);
+        let mut missing = FxHashMap::default();
+        let (mut asked, mut rests_on_methods) = (Vec::new(), false);
+        let wide = self.wanted("", false);
+        for raw in wide.filter(|it| it.whole_file || it.reads_methods) {
+            match self.missing(raw, known.get(&raw.rule).copied()) {
+                Some(demanded) => drop(missing.insert(raw.rule, demanded)),
+                None if raw.whole_file => asked.push(raw),
+                None => rests_on_methods = true,
+            }
+        }
+        self.kit.missing = missing;
         let mut digest = self.kit.texts[0];
-        let queries = || self.wanted("", false);
-        if queries().any(|it| it.reads_methods() && it.may_match(self.text)) {
-            // What it finds rests on the methods too.
+        if rests_on_methods {
             let mut hasher = FxHasher::default();
             (digest, self.text).hash(&mut hasher);
             digest = hasher.finish();
@@ -690,21 +700,14 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         };
         let mut out = found.clone();
         self.kit.queries = Some((digest, found));
-        let missing = std::mem::take(&mut self.kit.missing);
-        let mut missing_now = FxHashMap::default();
-        for raw in self.wanted("", false).filter(|it| it.whole_file) {
-            if let Some(demanded) = self.missing(raw, missing.get(&raw.rule).copied()) {
-                missing_now.insert(raw.rule, demanded);
-            } else {
-                let before = out.len();
-                let below = self.below(self.nodes.root());
-                raw.run(self.text, &below, &mut |range| {
-                    self.hit(0, raw, range, &mut out);
-                });
-                self.judge_body(raw, self.text, before, &mut out);
-            }
+        for raw in asked {
+            let before = out.len();
+            let below = self.below(self.nodes.root());
+            raw.run(self.text, &below, &mut |range| {
+                self.hit(0, raw, range, &mut out);
+            });
+            self.judge_body(raw, self.text, before, &mut out);
         }
-        self.kit.missing = missing_now;
         out
     }
 
@@ -725,7 +728,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         let own = &*self.kit.map.own.text;
         let may_match = |raw: &&RawQuery| {
             // A class's body holds the methods that this text is without.
-            let text = if raw.reads_methods() { self.text } else { own };
+            let text = if raw.reads_methods { self.text } else { own };
             !raw.whole_file && raw.may_match(text)
         };
         let asked: Vec<&RawQuery> = self.wanted("", false).filter(may_match).collect();
@@ -767,7 +770,7 @@ impl<'t, 'k> Unit<'_, 't, 'k> {
         Below::new(node, self.rules.begins())
     }
 
-    fn wanted(&self, name: &str, handler: bool) -> impl Iterator<Item = &RawQuery> {
+    fn wanted(&self, name: &str, handler: bool) -> impl Iterator<Item = &'a RawQuery> {
         let rules = &self.rules.rules;
         let queries = self.rules.queries.iter();
         let active = queries.filter(|it| self.active.has(it.rule));

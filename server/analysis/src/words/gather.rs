@@ -107,7 +107,7 @@ impl Words {
             written,
             tests: Tests::default(),
             whole: query.is_some_and(|it| it.whole_file),
-            classes: query.is_some_and(RawQuery::spans_classes),
+            classes: query.is_some_and(|it| it.spans_classes),
             function: pattern.function.clone(),
         });
     }
