@@ -272,7 +272,8 @@ impl<'a, 't, 'k> Unit<'a, 't, 'k> {
             Some(kept) => (kept.outcome, kept.asked.names),
             None => {
                 let lowered = self.lower(0);
-                let (outcome, names) = self.evaluate_one(0, &lowered.function);
+                let (mut outcome, names) = self.evaluate_one(0, &lowered.function);
+                outcome.end = Env::default();
                 (Arc::new(outcome), names)
             }
         };
@@ -548,14 +549,20 @@ impl<'a, 't, 'k> Unit<'a, 't, 'k> {
             return kept;
         }
         self.evaluated += 1;
-        let (outcome, names) = self.evaluate_one(index, &lowered.function);
+        let (mut outcome, names) = self.evaluate_one(index, &lowered.function);
+        let is_looked_into = self.is_looked_into(index);
+        let digest = digest(&outcome, is_looked_into);
+        if !is_looked_into {
+            // Nobody asks for it, and a server would keep it as long as the text is open.
+            outcome.end = Env::default();
+        }
         Kept {
             inputs,
             asked: Asked {
                 answers: self.answers(&names),
                 names,
             },
-            digest: digest(&outcome, self.is_looked_into(index)),
+            digest,
             queries: self.queries(index, outcome.handler),
             outcome: Arc::new(outcome),
         }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::ops::Range;
 
 use analysis::{Analysis, Finding, Memo, Snapshot, Source};
-use syntax::{Node, NodeNames};
+use syntax::{Node, NodeNames, Tree};
 
 use crate::edit::{self, Edit};
 use crate::{helper, imports};
@@ -320,6 +320,22 @@ pub(crate) struct Code<'a> {
     pub(crate) root: Node<'a>,
 }
 
+impl Code<'_> {
+    /// What is found in another text that is to take this one's place. All of it is analysed: a scan
+    /// does not see a word that is put together from two texts, which a model may write.
+    fn analyze(&self, text: &str, tree: &Tree) -> Analysis {
+        let source = Source {
+            language: self.language,
+            text,
+            nodes: tree.into(),
+        };
+        let analysis = self
+            .snapshot
+            .analyze(&source, &mut Memo::default(), &|| false);
+        analysis.unwrap_or_default()
+    }
+}
+
 /// As [`check`]; with a memo, remembering from one patch of a text to the next what they leave as
 /// it is. That analyses all of the text once, and pays where several patches are tried. Without one
 /// the patch is looked at as a scan does, which a word that is put together from two texts escapes:
@@ -398,7 +414,7 @@ pub fn check_block(
     parses(code.root, after_tree.root_node())?;
     let region = (block.clone(), edit::map(block, edits));
     keeps(&code, &after_text, after_tree.root_node(), &region, None)?;
-    let after = snapshot.check(language, &after_text);
+    let after = code.analyze(&after_text, &after_tree);
     if after.notes.len() > before.notes.len() {
         return Err(Rejection::Unproven);
     }
@@ -435,7 +451,7 @@ pub(crate) fn check_regenerated(
     }
     let after_text = verdict?;
     let place = edit::map(block, edits);
-    let after = code.snapshot.check(language, &after_text);
+    let after = code.analyze(&after_text, &syntax::parse(language, &after_text));
     let mut left = after.findings.iter().chain(&after.suppressed);
     match left.find(|it| touches(&it.range, &place)) {
         Some(finding) => Err(Rejection::Remains {
@@ -459,7 +475,7 @@ pub(crate) fn check_completion(
     let after_text = edit::apply(code.text, edits).ok_or(Rejection::Unusable)?;
     let after_tree = syntax::parse(code.language, &after_text);
     parses(code.root, after_tree.root_node())?;
-    let after = code.snapshot.check(code.language, &after_text);
+    let after = code.analyze(&after_text, &after_tree);
     if after.notes.len() > before.notes.len() {
         return Err(Rejection::Unproven);
     }
