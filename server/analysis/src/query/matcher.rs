@@ -103,16 +103,19 @@ impl<'p, 't> Search<'p, 't> {
         if item.times != Times::Once {
             self.among(rest, nodes, then);
         }
-        let next = match item.times {
-            Times::Any => items,
-            Times::Once | Times::Optional => rest,
-        };
         for (at, child) in nodes.iter().enumerate() {
             let behind = &nodes[at + 1..];
-            if !item.last || !behind.iter().any(|(it, _)| it.is_named()) {
-                self.item(item, *child, &mut |it| it.among(next, behind, then));
+            let mut goes_on = false;
+            if item.times == Times::Any {
+                // It has no captures, so it need not be gone back to: a list may be very long.
+                self.item(item, *child, &mut |_| goes_on = true);
+                if goes_on {
+                    self.among(rest, behind, then);
+                }
+            } else if !item.last || !behind.iter().any(|(it, _)| it.is_named()) {
+                self.item(item, *child, &mut |it| it.among(rest, behind, then));
             }
-            if item.immediate && child.0.is_named() {
+            if item.immediate && child.0.is_named() && !goes_on {
                 break;
             }
         }

@@ -188,6 +188,20 @@ fn a_pattern_that_fits_in_too_many_ways_ends() {
     assert_eq!(found.len(), 1);
 }
 
+#[test]
+fn a_long_list_is_no_deep_one() {
+    let source =
+        "(compound_statement (declaration) . (declaration)* . (return_statement) @finding)";
+    let query = RawQuery::new(0, Language::C, source, true).expect("it is not compiled yet");
+    let text = format!("void f(void) {{ {} return; }}", "int x; ".repeat(100_000));
+    let tree = syntax::parse(Language::C, &text);
+    let begins = begins(Language::C, std::slice::from_ref(&query));
+    let below = Below::new(tree.root_node(), &begins);
+    let mut found = Vec::new();
+    query.run(&text, &below, &mut |it| found.push(it));
+    assert_eq!(found.len(), 1);
+}
+
 fn files(folder: &Path, out: &mut Vec<PathBuf>) {
     for it in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match it.path() {
