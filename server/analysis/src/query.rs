@@ -417,7 +417,7 @@ impl Own {
         {
             return;
         }
-        let mut steps = matcher::MAX_STEPS;
+        let (mut steps, mut asked) = (matcher::MAX_STEPS, 0);
         let mut from = |start| {
             matcher::matches(&self.pattern, text, start, &mut steps, &mut |captured| {
                 let range = captured[self.finding as usize].map(|it| it.byte_range());
@@ -427,7 +427,8 @@ impl Own {
                     text,
                     finding: self.finding,
                 };
-                let is_new = range.filter(|it| !seen.contains(it));
+                let is_new = range.filter(|it| asked < matcher::MAX_ASKED && !seen.contains(it));
+                asked += usize::from(is_new.is_some());
                 seen.extend(is_new.filter(|_| self.around.hold(&at)));
             });
         };

@@ -160,7 +160,10 @@ impl<'t> Nodes<'t> {
         };
         let mut out = of(document.tree.root_node());
         // What was deleted is left there without any text.
-        let first = out.partition_point(|it| it.end_byte() <= behind.start);
+        let first = match behind.start {
+            0 => 0,
+            start => out.partition_point(|it| it.end_byte() <= start),
+        };
         let next = out.partition_point(|it| it.start_byte() < behind.end);
         let empty = out[next..]
             .iter()
@@ -333,7 +336,7 @@ impl Document {
             (self.tree, self.behind) = (whole, Behind::Nowhere);
         }
         let around = match &self.behind {
-            Behind::Nowhere => part::around(self.language, &self.tree, end, &old),
+            Behind::Nowhere => part::around(self.language, &self.tree, &self.text, end, &old),
             Behind::Within(range) => {
                 let is_behind_start = range.start < old.start || range.start == 0;
                 let is_within = is_behind_start && old.end <= range.end;

@@ -16,10 +16,12 @@ const MAX_BYTES: usize = 16 << 10;
 /// The part of a text around an edit: from the last statement at the outermost level that begins before the edit up to
 /// the first one that begins behind it. In C the edit must lie within a function. `None` where there is no such part.
 ///
-/// The tree is that of the text before the edit, and the range is one of that text.
+/// The tree is that of the text before the edit, and the range is one of that text; of the text after it what stands
+/// before the edit is read.
 pub(crate) fn around(
     language: Language,
     tree: &Tree,
+    text: &Text,
     text_end: usize,
     edited: &Range<usize>,
 ) -> Option<Range<usize>> {
@@ -36,6 +38,9 @@ pub(crate) fn around(
         let is_function = |it: &Node<'_>| it.kind_name() == "function_definition";
         first.filter(|it| is_function(it) && edited.end < it.end_byte())?;
     }
+    if language == Language::Python && first.is_some_and(|it| is_led_into(text, it)) {
+        return None;
+    }
     let mut next = match first {
         Some(first) => first.next_sibling(),
         None => root.child(0),
@@ -45,6 +50,30 @@ pub(crate) fn around(
     }
     let start = first.map_or(0, |it| it.start_byte());
     Some(start..next.map_or(text_end, |it| it.start_byte()))
+}
+
+/// Whether what stands before a statement may go on in it: a line by a backslash, or a list of patterns by the comma
+/// that it ends in.
+fn is_led_into(text: &Text, statement: Node<'_>) -> bool {
+    let mut before = statement.prev_sibling();
+    while let Some(it) = before.filter(|it| it.is_extra()) {
+        before = it.prev_sibling();
+    }
+    let Some(before) = before else {
+        return text.slice(0..statement.start_byte()).contains('\\');
+    };
+    let mut last = before;
+    while let Some(it) = last.child(last.child_count().saturating_sub(1)) {
+        last = it;
+    }
+    let is_word = before.kind_name() == "expression_statement"
+        && last.byte_range() == before.byte_range()
+        && last.kind_name() == "identifier";
+    is_word
+        || last.kind_name() == ","
+        || text
+            .slice(before.end_byte()..statement.start_byte())
+            .contains('\\')
 }
 
 /// Whether a child of the root is a statement that begins a line. Where comments belong rests on what follows them.

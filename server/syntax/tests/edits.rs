@@ -221,6 +221,7 @@ const HARD: [Hard; 2] = [
             "z = [\n1,\n]\n",
             "\"\"\"a\nb\"\"\"\n",
             "while x: y()\n",
+            "x = 1; \\\nif_y = 2\n",
         ],
         typed: &[
             "x",
@@ -381,10 +382,8 @@ fn edit_definitions(hard: &Hard, rounds: usize) {
         }
         let mut cursor = fresh.walk();
         let statements = fresh.root_node().named_children(&mut cursor);
-        let statements = statements.filter(|it| !it.byte_range().is_empty());
         let statements: Vec<Seen> = statements.flat_map(dump_node).collect();
         let known = nodes.statements().into_iter();
-        let known = known.filter(|it| !it.byte_range().is_empty());
         assert_eq!(known.flat_map(dump_node).collect::<Vec<_>>(), statements);
         if dice.below(4) == 0 {
             assert_eq!(dump(document.tree()), dump(&fresh));
@@ -588,4 +587,38 @@ fn a_comment_that_ends_behind_a_function_is_no_division() {
         text: "/".to_owned(),
     }]);
     assert!(document.nodes().has_error(), "{}", document.text);
+}
+
+#[test]
+fn what_stands_before_an_edit_may_go_on_in_it_and_what_was_deleted_is_gone() {
+    for (text, from, to) in [
+        ("y,\nk + 1\nz = 3\n", "+", "="),
+        ("y,\nk.b()\nz = 3\n", "()", " = 4"),
+        ("y,  # c\n\nk.b()\nz = 3\n", "()", " += 4"),
+        ("def f(): y,\nk + 1\nz = 3\n", "+", "="),
+        ("x = 1; \\\nif_y = 2\nz = 3\n", "_y = 2", " y: 2"),
+        ("foo(1)", "foo(1)", ""),
+        ("foo(1)\n\nz = 3\n", "foo(1)\n", ""),
+        ("foo(1)\n# c\nz = 3\n", "foo(1)\n", ""),
+        ("a\nfoo(1)\nz = 3\n", "foo(1)\n", ""),
+        ("z = 3\nfoo(1)\n", "foo(1)\n", ""),
+    ] {
+        let at = text.find(from).expect("it is there");
+        let mut document = Document::parse(Language::Python, text);
+        let place = |byte| document.text.position_of(byte, Encoding::Utf8);
+        let range = Some((place(at), place(at + from.len())));
+        document.apply(&[Change {
+            range,
+            encoding: Encoding::Utf8,
+            text: to.to_owned(),
+        }]);
+        let fresh = parse(Language::Python, &text.replacen(from, to, 1));
+        let nodes = document.nodes();
+        assert_eq!(nodes.has_error(), fresh.root_node().has_error(), "{text}");
+        let mut cursor = fresh.walk();
+        let statements = fresh.root_node().named_children(&mut cursor);
+        let statements: Vec<Seen> = statements.flat_map(dump_node).collect();
+        let known = nodes.statements().into_iter().flat_map(dump_node);
+        assert_eq!(known.collect::<Vec<_>>(), statements, "{text}");
+    }
 }

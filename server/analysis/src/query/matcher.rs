@@ -2,13 +2,18 @@
 //! preparation of one takes five to thirteen milliseconds: too long for a key.
 //! It knows nodes and texts; what stands around a match is asked elsewhere.
 
+use rustc_hash::FxHashSet;
 use tree_sitter::Node;
 
 use super::pattern::{Demand, Item, Pattern, Times, What};
 
-/// How many nodes are tried for a query in one function: a pattern may fit a long list of statements
-/// in very many ways, and then what was found so far must do.
-pub(super) const MAX_STEPS: usize = 1 << 20;
+/// How many nodes are tried or listed for a query in one function, or in one file where it is about
+/// all of that: a pattern may fit a long list of statements in very many ways, and then what was
+/// found so far must do.
+pub(super) const MAX_STEPS: usize = 1 << 22;
+
+/// Of how many matches the text around is looked at.
+pub(super) const MAX_ASKED: usize = 1 << 12;
 
 /// The nodes of a match, by the numbers of their captures; of several of one name the first.
 pub(super) type Captured<'t> = [Option<Node<'t>>];
@@ -22,6 +27,10 @@ struct Search<'p, 't> {
     counts: Vec<u32>,
     /// How many nodes may still be tried.
     steps: usize,
+    /// Items with nodes that none of them fits, whatever was captured before.
+    failed: FxHashSet<(usize, usize)>,
+    /// How often two captures had other texts than a pair of them must have.
+    unpaired: usize,
 }
 
 /// What is to be done once a node fits.
@@ -44,6 +53,8 @@ pub(super) fn matches<'t>(
         captured: vec![None; pattern.names.len()],
         counts: vec![0; pattern.names.len()],
         steps: *steps,
+        failed: FxHashSet::default(),
+        unpaired: 0,
     };
     search.item(&pattern.root, (node, 0), &mut |it| {
         if it.are_paired() {
@@ -72,7 +83,18 @@ impl<'p, 't> Search<'p, 't> {
         if !fits || !item.captures.iter().all(|it| self.may_be(*it, node)) {
             return;
         }
+        // A declaration and a function are looked for in a file: each function is asked for once.
+        let key = (std::ptr::from_ref(item).addr(), node.id());
+        let is_large = matches!(&item.what, What::Node { children, .. } if !children.is_empty());
+        if is_large && self.failed.contains(&key) {
+            return;
+        }
         self.capture(item, node);
+        let (mut is_fit, unpaired) = (false, self.unpaired);
+        let then: Then<'_, 'p, 't> = &mut |it| {
+            is_fit = true;
+            then(it);
+        };
         match &item.what {
             What::Any => then(self),
             What::Choice(all) => {
@@ -87,10 +109,17 @@ impl<'p, 't> Search<'p, 't> {
                 if !absent.iter().any(has) {
                     match children.is_empty() {
                         true => then(self),
-                        false => self.among(children, &below(node), then),
+                        false => {
+                            let nodes = below(node);
+                            self.steps = self.steps.saturating_sub(nodes.len());
+                            self.among(children, &nodes, then);
+                        }
                     }
                 }
             }
+        }
+        if is_large && !is_fit && unpaired == self.unpaired && self.steps > 0 {
+            self.failed.insert(key);
         }
         self.release(item);
     }
@@ -138,22 +167,23 @@ impl<'p, 't> Search<'p, 't> {
     }
 
     /// Whether the predicates that can be asked now let a capture be that node.
-    fn may_be(&self, capture: u32, node: Node<'t>) -> bool {
+    fn may_be(&mut self, capture: u32, node: Node<'t>) -> bool {
         let own = self.text_of(node);
-        let texts = self.pattern.texts.iter();
-        let pairs = self.pattern.pairs.iter();
-        texts
-            .filter(|it| it.0 == capture)
-            .all(|(_, demand, wanted)| demand.holds(own) == *wanted)
-            && pairs.clone().all(|(one, other, wanted)| {
-                let other = match (*one == capture, *other == capture) {
-                    (true, _) => *other,
-                    (_, true) => *one,
-                    _ => return true,
-                };
-                let other = self.captured[other as usize];
-                other.is_none_or(|it| (self.text_of(it) == own) == *wanted)
-            })
+        let mut texts = self.pattern.texts.iter().filter(|it| it.0 == capture);
+        if !texts.all(|(_, demand, wanted)| demand.holds(own) == *wanted) {
+            return false;
+        }
+        let are_paired = self.pattern.pairs.iter().all(|(one, other, wanted)| {
+            let other = match (*one == capture, *other == capture) {
+                (true, _) => *other,
+                (_, true) => *one,
+                _ => return true,
+            };
+            let other = self.captured[other as usize];
+            other.is_none_or(|it| (self.text_of(it) == own) == *wanted)
+        });
+        self.unpaired += usize::from(!are_paired);
+        are_paired
     }
 
     /// Whether each pair of captures that must be compared is there, or neither of them.
